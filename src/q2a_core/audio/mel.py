@@ -1,0 +1,102 @@
+"""The log-mel front end of Whisper: 128 mel bins every 10 ms from 25 ms windows.
+
+Matches transformers' WhisperFeatureExtractor on the frames that exist, without computing the 30 s that do not. Two things
+must be minded. The extractor takes its maximum over the padded clip, whose first frames after the end still see the
+clip's tail, so they are computed too. And it works in fp32: 80 dB below a pure tone its rounding reaches 5e-5, so the
+same transform in the same precision is used here instead of a more exact one.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from q2a_core.lengths import HOP_LENGTH, N_FFT, SAMPLE_RATE, conv_mel_frames, mel_frames
+
+NUM_MELS = 128
+"""Mel bins that Qwen2-Audio hears."""
+WINDOW_FRAMES = 3000
+"""Mel frames in the 30 s window of the published model."""
+DYNAMIC_RANGE = 8.0
+"""Powers of ten below the loudest bin at which everything quieter is cut off (80 dB)."""
+
+
+@lru_cache(maxsize=8)
+def mel_filters(num_mels: int = NUM_MELS) -> Tensor:
+    """Triangular filters (201, M) on the Slaney mel scale, each of equal area; equals `librosa.filters.mel`."""
+    edges = _mel_to_hertz(np.linspace(0.0, _hertz_to_mel(SAMPLE_RATE / 2), num_mels + 2))
+    bins = np.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1)
+    width = np.diff(edges)
+    rising = (bins[:, None] - edges[None, :-2]) / width[None, :-1]
+    falling = (edges[None, 2:] - bins[:, None]) / width[None, 1:]
+    filters = np.maximum(0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))
+    return torch.from_numpy(filters.astype(np.float32))
+
+
+def log_mel(
+    samples: np.ndarray | Tensor, *, num_mels: int = NUM_MELS, max_frames: int = WINDOW_FRAMES
+) -> Tensor:
+    """Log-mel (M, F) of a 16 kHz mono clip (S,), fp32 on the CPU.
+
+    F counts the clip's own `lengths.mel_frames(S)` frames and the one or two after them that the encoder's convolutions
+    read, up to `max_frames`, the window. The range is 2 below the clip's maximum; all-zero audio gives -1.5.
+    Raises ValueError for a clip longer than the window: callers refuse or split before.
+    """
+    waveform = torch.as_tensor(samples, dtype=torch.float32)
+    frames = mel_frames(len(waveform))
+    if waveform.ndim != 1 or not 0 < frames <= max_frames:
+        raise ValueError(
+            f"expected mono samples (S,) of 1 to {max_frames} mel frames; found shape {tuple(waveform.shape)}"
+        )
+    kept = min(conv_mel_frames(frames), max_frames)
+    computed = min(frames + 2, max_frames)  # every frame whose window touches the clip
+    power = power_spectrogram(waveform, frames=max(kept, computed), window=max_frames * HOP_LENGTH)
+    log_power = (mel_filters(num_mels).T @ power).clamp(min=1e-10).log10()
+    log_power = torch.maximum(log_power, log_power.max() - DYNAMIC_RANGE)
+    return (log_power[:, :kept] + 4.0) / 4.0
+
+
+def power_spectrogram(waveform: Tensor, *, frames: int, window: int) -> Tensor:
+    """|STFT|^2 (201, frames), Hann window, centred frames; the clip lies at the start of `window` samples of silence.
+
+    Both ends of the window are mirrored, so that the frames there are not half empty.
+    """
+    half = N_FFT // 2
+    needed = min(
+        (frames - 1) * HOP_LENGTH + half, window + half
+    )  # samples that the last frame reads
+    padded = waveform.new_zeros(half + needed)
+    inside = min(len(waveform), needed)
+    padded[half : half + inside] = waveform[:inside]
+    padded[:half] = padded[half + 1 : 2 * half + 1].flip(0)
+    beyond = needed - window
+    if beyond > 0:
+        end = half + window
+        padded[end:] = padded[end - 1 - beyond : end - 1].flip(0)
+    spectrum = torch.stft(
+        padded, N_FFT, HOP_LENGTH, window=_hann(), center=False, return_complex=True
+    )
+    return spectrum[:, :frames].abs() ** 2
+
+
+def stack_mels(mels: list[Tensor]) -> Tensor:
+    """Pad clips (M, F_n) with zeros to the longest and stack them (N, M, F); the encoder never reads the padding."""
+    stacked = mels[0].new_zeros(len(mels), mels[0].shape[0], max(mel.shape[1] for mel in mels))
+    for row, mel in zip(stacked, mels, strict=True):
+        row[:, : mel.shape[1]] = mel
+    return stacked
+
+
+@lru_cache(maxsize=1)
+def _hann() -> Tensor:
+    return torch.hann_window(N_FFT)
+
+
+def _hertz_to_mel(hertz: float) -> float:
+    """Slaney's scale: linear below 1 kHz, logarithmic above."""
+    return hertz / (200 / 3) if hertz < 1000 else 15 + np.log(hertz / 1000) / (np.log(6.4) / 27)
+
+
+def _mel_to_hertz(mel: np.ndarray) -> np.ndarray:
+    return np.where(mel < 15, mel * (200 / 3), 1000 * np.exp((mel - 15) * (np.log(6.4) / 27)))

@@ -1,0 +1,155 @@
+"""A checkpoint directory opened: its config, chat format and generation settings, and the model on demand.
+
+Both layouts are read: the hub's (`preprocessor_config.json`, template inside `tokenizer_config.json`) and what
+transformers 5 writes (`processor_config.json`, `chat_template.jinja`), one weight file or shards.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from q2a_core.checkpoint.source import checkpoint_hash, resolve_source
+from q2a_core.checkpoint.weights import load_weights, weight_files
+from q2a_core.config import ModelConfig, config_from_hf
+from q2a_core.errors import BackendError, CheckpointError
+from q2a_core.model import Qwen2Audio
+from q2a_core.text import ChatFormat, Tokenizer
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One opened checkpoint; nothing heavy is read before it is asked for."""
+
+    directory: Path
+    """Where its files lie."""
+    config: ModelConfig
+    """The model's dimensions."""
+    dtype: torch.dtype
+    """What its config says it is computed in."""
+    generation_config: dict[str, Any]
+    """`generation_config.json`, with the stop ids of config.json where it names none."""
+
+    @property
+    def name(self) -> str:
+        """The directory's name; a hub snapshot's repository."""
+        parts = self.directory.parts
+        if len(parts) >= 3 and parts[-2] == "snapshots" and parts[-3].startswith("models--"):
+            return "/".join(parts[-3].split("--")[1:])
+        return self.directory.name
+
+    @cached_property
+    def hash(self) -> str:
+        """Twelve hex digits of config and weights."""
+        return checkpoint_hash(self.directory)
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """`about.json`, which our own checkpoints carry: stage, longest clip trained on, data, seed; {} elsewhere."""
+        return read_json(self.directory / "about.json", optional=True)
+
+    @cached_property
+    def chat_format(self) -> ChatFormat:
+        """Tokenizer and chat template. Raises CheckpointError if the tokenizer does not fit the model."""
+        tokenizer = Tokenizer.from_directory(self.directory)
+        if len(tokenizer) > self.config.decoder.vocab_size:
+            raise CheckpointError(
+                f"the tokenizer has {len(tokenizer)} entries, the model {self.config.decoder.vocab_size}; "
+                "these files are of two checkpoints"
+            )
+        return ChatFormat(
+            tokenizer, self._chat_template(), audio_token_id=self.config.audio_token_id
+        )
+
+    def load_model(
+        self, *, device: str | torch.device = "cpu", dtype: torch.dtype | str | None = None
+    ) -> Qwen2Audio:
+        """The model with its weights on `device`, in evaluation mode; `dtype` defaults to the config's."""
+        device = check_device(device)
+        wanted = DTYPES.get(dtype) if isinstance(dtype, str) else (dtype or self.dtype)
+        if wanted is None:
+            raise CheckpointError(f"unknown dtype {dtype!r}; expected one of {', '.join(DTYPES)}")
+        with torch.device("meta"):
+            model = Qwen2Audio(self.config)
+        load_weights(model, weight_files(self.directory), device=str(device), dtype=wanted)
+        return model.eval()
+
+    def _chat_template(self) -> str | None:
+        jinja = self.directory / "chat_template.jinja"
+        if jinja.is_file():
+            return jinja.read_text("utf-8")
+        for name in ("chat_template.json", "processor_config.json", "tokenizer_config.json"):
+            template = read_json(self.directory / name, optional=True).get("chat_template")
+            if isinstance(template, list):  # several named templates
+                template = {entry["name"]: entry["template"] for entry in template}.get("default")
+            if isinstance(template, str):
+                return template
+        return None
+
+
+def open_checkpoint(source: str | Path) -> Checkpoint:
+    """Open a shipped name, a directory or a hub id. Raises CheckpointError."""
+    directory = resolve_source(source)
+    values = read_json(directory / "config.json")
+    config = config_from_hf(values)
+    name = str(values.get("dtype") or values.get("torch_dtype") or "float32")
+    if name not in DTYPES:
+        raise CheckpointError(
+            f"config.json says dtype {name!r}; expected one of {', '.join(DTYPES)}"
+        )
+    generation = read_json(directory / "generation_config.json", optional=True)
+    for key in ("eos_token_id", "pad_token_id"):
+        if generation.get(key) is None:
+            generation[key] = values.get(key, (values.get("text_config") or {}).get(key))
+    return Checkpoint(
+        directory=directory, config=config, dtype=DTYPES[name], generation_config=generation
+    )
+
+
+def load_model(source: str | Path, **options) -> Qwen2Audio:
+    """Shorthand: open a checkpoint and load its model; options as in `Checkpoint.load_model`."""
+    return open_checkpoint(source).load_model(**options)
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """A torch device that is really there. Raises BackendError."""
+    try:
+        device = torch.device(device)
+    except RuntimeError as error:
+        raise BackendError(
+            f"unknown device {str(device)!r}; expected cpu, cuda, cuda:0 or mps"
+        ) from error
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(device.type, False):
+        raise BackendError(
+            f"device {str(device)!r} was asked for, but this machine has none; use device='cpu'"
+        )
+    return device
+
+
+def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
+    """A JSON object from a checkpoint file; {} if optional and absent. Raises CheckpointError."""
+    if optional and not path.is_file():
+        return {}
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{path.parent.name or path.parent} has no {path.name}; expected a checkpoint directory"
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path.name} cannot be read as JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(
+            f"{path.name} holds a {type(values).__name__}; expected a JSON object"
+        )
+    return values

@@ -1,0 +1,155 @@
+"""Writing a checkpoint in the hub's layout, whole or not at all.
+
+Everything is written into a hidden directory beside the target, flushed to disk, and only then renamed. A kill or a full
+disk at any moment leaves the old checkpoint as it was.
+"""
+
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from q2a_core.checkpoint.weights import hub_state
+from q2a_core.config import config_to_hf
+from q2a_core.errors import CheckpointError
+from q2a_core.lengths import HOP_LENGTH, N_FFT, SAMPLE_RATE
+from q2a_core.model import Qwen2Audio
+from q2a_core.text import ChatFormat
+from q2a_core.text.tokenizer import (
+    AUDIO_BOS,
+    AUDIO_EOS,
+    AUDIO_TOKEN,
+    END_OF_TEXT,
+    IM_END,
+    SPECIAL_TOKENS,
+)
+
+
+def save_checkpoint(
+    model: Qwen2Audio,
+    directory: str | Path,
+    *,
+    chat_format: ChatFormat,
+    generation_config: dict[str, Any] | None = None,
+    dtype: torch.dtype = torch.float16,
+    about: dict[str, Any] | None = None,
+    model_card: str | None = None,
+) -> Path:
+    """Write `model` as a Hugging Face checkpoint; an older one at `directory` is replaced in one step.
+
+    Tensors are stored in `dtype` while config.json says float32, so that every reader computes in fp32 on the same
+    rounded weights. Raises CheckpointError if the disk refuses.
+    """
+    target = Path(directory)
+    files = {
+        "config.json": _json(config_to_hf(model.config)),
+        "generation_config.json": _json(_generation(generation_config, chat_format)),
+        "preprocessor_config.json": _json(_preprocessor(model)),
+        "tokenizer_config.json": _json(_tokenizer_config(chat_format)),
+        "tokenizer.json": chat_format.tokenizer.to_json(),
+    }
+    if about is not None:
+        files["about.json"] = _json(about)
+    if model_card is not None:
+        files["README.md"] = model_card
+    staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        staging.mkdir(parents=True)
+        _write_weights(model, staging / "model.safetensors", dtype)
+        for name, content in files.items():
+            (staging / name).write_text(content, encoding="utf-8", newline="\n")
+        for path in staging.iterdir():
+            path.chmod(0o644)
+            flush(path)
+        swap_in(staging, target)
+    except (OSError, RuntimeError) as error:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise CheckpointError(
+            f"{target.name} could not be saved: {error}; the earlier one is untouched"
+        ) from error
+    return target
+
+
+def _write_weights(model: Qwen2Audio, path: Path, dtype: torch.dtype) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(hub_state(model, dtype=dtype), path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+
+
+def swap_in(staging: Path, target: Path) -> None:
+    """Put a finished directory in the place of `target`, which may exist."""
+    if target.exists():
+        old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
+        target.rename(old)
+        staging.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        staging.rename(target)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file's content is on disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _json(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+
+def _generation(values: dict[str, Any] | None, chat_format: ChatFormat) -> dict[str, Any]:
+    tokenizer = chat_format.tokenizer
+    stop = [tokenizer.token_id(IM_END), tokenizer.token_id(END_OF_TEXT)]
+    defaults = {
+        "do_sample": False,
+        "eos_token_id": stop,
+        "pad_token_id": stop[1],
+        "max_new_tokens": 128,
+    }
+    return defaults | {key: value for key, value in (values or {}).items() if value is not None}
+
+
+def _preprocessor(model: Qwen2Audio) -> dict[str, Any]:
+    encoder = model.config.encoder
+    return {
+        "feature_extractor_type": "WhisperFeatureExtractor",
+        "processor_class": "Qwen2AudioProcessor",
+        "feature_size": encoder.num_mel_bins,
+        "sampling_rate": SAMPLE_RATE,
+        "n_fft": N_FFT,
+        "hop_length": HOP_LENGTH,
+        "chunk_length": encoder.max_samples // SAMPLE_RATE,
+        "n_samples": encoder.max_samples,
+        "nb_max_frames": encoder.max_mel_frames,
+        "padding_side": "right",
+        "padding_value": 0.0,
+        "return_attention_mask": True,
+    }
+
+
+def _tokenizer_config(chat_format: ChatFormat) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "processor_class": "Qwen2AudioProcessor",
+        "model_max_length": 8192,
+        "clean_up_tokenization_spaces": False,
+        "eos_token": IM_END,
+        "pad_token": END_OF_TEXT,
+        "audio_token": AUDIO_TOKEN,
+        "audio_bos_token": AUDIO_BOS,
+        "audio_eos_token": AUDIO_EOS,
+        "additional_special_tokens": [
+            token for token in SPECIAL_TOKENS if token not in (IM_END, END_OF_TEXT)
+        ],
+    }
+    if chat_format.template is not None:
+        values["chat_template"] = chat_format.template
+    return values

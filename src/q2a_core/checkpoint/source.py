@@ -1,0 +1,73 @@
+"""From what a user names to a local directory: a shipped name, a path, or a hub id."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from q2a_core import paths
+from q2a_core.errors import CheckpointError
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "merges.txt"]
+"""What is downloaded: never pickled weights."""
+WHOLE_FILE = 256 * 2**20
+"""Weight files up to this size are hashed whole; larger ones by size, head and tail."""
+
+
+def resolve_source(source: str | Path) -> Path:
+    """The directory of a shipped name, a local path or a hub id, downloading the last if needed.
+
+    Raises CheckpointError for anything else, with the names that ship.
+    """
+    path = Path(source).expanduser()
+    if isinstance(source, str) and source in paths.shipped_checkpoints():
+        return paths.shipped_checkpoint(source)
+    if path.is_dir():
+        return path
+    if path.is_file():
+        raise CheckpointError(
+            f"{path.name} is a file; expected a checkpoint directory with config.json beside it"
+        )
+    if isinstance(source, str) and HUB_ID.fullmatch(source) and not path.parent.is_dir():
+        return _download(source)
+    names = ", ".join(paths.shipped_checkpoints()) or "none"
+    raise CheckpointError(
+        f"no checkpoint {str(source)!r}: it is no shipped name ({names}), no directory, and no hub id "
+        "such as Qwen/Qwen2-Audio-7B-Instruct"
+    )
+
+
+def _download(repo_id: str) -> Path:
+    """Fetch a hub repository into the hub's cache, with progress bars; an interrupted download goes on."""
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(huggingface_hub.snapshot_download(repo_id, allow_patterns=HUB_FILES))
+    except LocalEntryNotFoundError as error:
+        raise CheckpointError(
+            f"{repo_id} is not in the hub's cache on this machine and the hub cannot be reached; "
+            "connect, or copy the checkpoint's directory here and give its path"
+        ) from error
+    except HfHubHTTPError as error:
+        raise CheckpointError(
+            f"the hub refused {repo_id}: {str(error).splitlines()[0]}; check the id and your access"
+        ) from error
+    except OSError as error:
+        raise CheckpointError(f"{repo_id} could not be downloaded: {error}") from error
+
+
+def checkpoint_hash(directory: Path) -> str:
+    """Twelve hex digits that name the weights and the config; what every shown number is keyed by."""
+    digest = hashlib.sha256((directory / "config.json").read_bytes())
+    for path in sorted(directory.glob("*.safetensors")):
+        size = path.stat().st_size
+        digest.update(f"{path.name}:{size}".encode())
+        with path.open("rb") as file:
+            if size <= WHOLE_FILE:
+                digest.update(file.read())
+            else:
+                digest.update(file.read(2**20))
+                file.seek(-(2**20), 2)
+                digest.update(file.read())
+    return digest.hexdigest()[:12]

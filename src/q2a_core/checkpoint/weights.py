@@ -1,0 +1,164 @@
+"""Weights between our module tree and the hub's key names, streamed shard by shard.
+
+ours                        hub (what is published and what is written)
+audio_encoder.*             audio_tower.*
+projector.*                 multi_modal_projector.*
+decoder.lm_head.*           language_model.lm_head.*
+decoder.*                   language_model.model.*
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from q2a_core.errors import CheckpointError
+from q2a_core.model import Qwen2Audio
+
+HUB_PREFIXES = (
+    ("audio_tower.", "audio_encoder."),
+    ("multi_modal_projector.", "projector."),
+    ("language_model.lm_head.", "decoder.lm_head."),
+    ("language_model.model.", "decoder."),
+)
+"""Published key prefix and ours; the first that fits is taken."""
+MEMORY_PREFIXES = (
+    ("model.audio_tower.", "audio_encoder."),
+    ("model.multi_modal_projector.", "projector."),
+    ("lm_head.", "decoder.lm_head."),
+    ("model.language_model.", "decoder."),
+)
+"""Key prefixes inside transformers 5, which a state dict saved by hand may carry."""
+IGNORED_KEY = re.compile(r".*rotary_emb\.inv_freq$")
+"""Tables that older versions stored and everybody recomputes."""
+
+
+def from_hub_key(key: str) -> str | None:
+    """Our name of a stored tensor, None if it is none of the model's."""
+    for theirs, ours in HUB_PREFIXES + MEMORY_PREFIXES:
+        if key.startswith(theirs):
+            return ours + key[len(theirs) :]
+    return None
+
+
+def to_hub_key(key: str) -> str:
+    """The hub's name of our parameter."""
+    for theirs, ours in HUB_PREFIXES:
+        if key.startswith(ours):
+            return theirs + key[len(ours) :]
+    raise KeyError(key)
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The safetensors files of a checkpoint: one, or the shards that its index names."""
+    single = directory / "model.safetensors"
+    if single.is_file():
+        return [single]
+    index = directory / "model.safetensors.index.json"
+    if index.is_file():
+        return _shards(index)
+    if (
+        list(directory.glob("*.bin"))
+        or list(directory.glob("*.pt"))
+        or list(directory.glob("*.pth"))
+    ):
+        raise CheckpointError(
+            f"{directory.name} has pickled weights only; pickles can run code, so they are never opened. "
+            "Convert them to safetensors where you trust them"
+        )
+    raise CheckpointError(
+        f"{directory.name} has no weights; expected model.safetensors or its index with shards"
+    )
+
+
+def _shards(index: Path) -> list[Path]:
+    try:
+        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise CheckpointError(f"{index.name} cannot be read as a shard index: {error}") from error
+    for name in names:
+        if (
+            not isinstance(name, str)
+            or Path(name).name != name
+            or not name.endswith(".safetensors")
+        ):
+            raise CheckpointError(
+                f"{index.name} names the shard {name!r}; expected a safetensors file beside it"
+            )
+        if not (index.parent / name).is_file():
+            raise CheckpointError(f"shard {name} is missing; copy or download the whole checkpoint")
+    return [index.parent / name for name in names]
+
+
+def stored_tensors(files: list[Path], *, device: str) -> Iterator[tuple[str, Tensor]]:
+    """Every stored tensor, one in memory at a time, on `device`."""
+    from safetensors import SafetensorError, safe_open
+
+    for path in files:
+        try:
+            with safe_open(path, framework="pt", device=device) as file:
+                for key in file.keys():  # noqa: SIM118 - safe_open is no mapping
+                    yield key, file.get_tensor(key)
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(
+                f"{path.name} is damaged or no safetensors file: {error}"
+            ) from error
+
+
+def load_weights(model: Qwen2Audio, files: list[Path], *, device: str, dtype: torch.dtype) -> None:
+    """Fill a model built on the meta device, tensor by tensor, so that host memory holds one shard at most.
+
+    Raises CheckpointError naming what is missing, unknown or of another shape.
+    """
+    expected = dict(model.named_parameters(remove_duplicate=False))
+    filled: set[str] = set()
+    unknown: list[str] = []
+    for key, tensor in stored_tensors(files, device=device):
+        name = from_hub_key(key)
+        if name is None or name not in expected:
+            if not IGNORED_KEY.match(key):
+                unknown.append(key)
+            continue
+        shape = tuple(expected[name].shape)
+        if tuple(tensor.shape) != shape:
+            raise CheckpointError(
+                f"{key} has shape {tuple(tensor.shape)}; config.json asks for {shape}"
+            )
+        if not tensor.is_floating_point():
+            raise CheckpointError(f"{key} holds {tensor.dtype}; expected floating-point weights")
+        _assign(model, name, tensor.to(dtype=dtype, copy=True))
+        filled.add(name)
+    if model.config.decoder.tie_word_embeddings and "decoder.embed_tokens.weight" in filled:
+        model.decoder.lm_head.weight = model.decoder.embed_tokens.weight
+        filled.add("decoder.lm_head.weight")
+    missing = sorted(set(expected) - filled)
+    if unknown or missing:
+        raise CheckpointError(
+            f"the weights do not fit config.json: {_some('missing', [to_hub_key(name) for name in missing])}"
+            f"{'; ' if missing and unknown else ''}{_some('unknown', unknown)}"
+        )
+
+
+def hub_state(model: Qwen2Audio, *, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The model's tensors under the hub's names, contiguous, on the CPU."""
+    return {
+        to_hub_key(name): parameter.detach().to(device="cpu", dtype=dtype).contiguous()
+        for name, parameter in model.named_parameters()
+    }
+
+
+def _assign(model: nn.Module, name: str, tensor: Tensor) -> None:
+    parent, _, leaf = name.rpartition(".")
+    module = model.get_submodule(parent)
+    trainable = getattr(module, leaf).requires_grad
+    setattr(module, leaf, nn.Parameter(tensor, requires_grad=trainable))
+
+
+def _some(what: str, keys: list[str]) -> str:
+    if not keys:
+        return ""
+    shown = ", ".join(keys[:3])
+    return f"{len(keys)} {what} ({shown}{', ...' if len(keys) > 3 else ''})"

@@ -1,0 +1,265 @@
+"""The model's dimensions as frozen records, and their translation from and to a Hugging Face `config.json`.
+
+A published config lists few fields; what it leaves out is the default of transformers' Qwen2AudioEncoderConfig or
+Qwen2Config, and those defaults are repeated here. A field that would change the computation in a way this code does not
+have (another activation, scaled rotary positions, a sliding window) is refused by name instead of ignored.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from q2a_core.errors import CheckpointError
+from q2a_core.lengths import CONV_STRIDE, HOP_LENGTH, SAMPLE_RATE, conv_mel_frames
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncoderConfig:
+    """Dimensions of the audio encoder."""
+
+    num_mel_bins: int = 128
+    """Mel channels (M)."""
+    d_model: int = 1280
+    """Width (C)."""
+    num_layers: int = 32
+    """Transformer blocks."""
+    num_heads: int = 20
+    """Attention heads."""
+    d_ff: int = 5120
+    """Hidden width of the feed-forward."""
+    max_source_positions: int = 1500
+    """Encoder frames in one window; 1500 is 30 s."""
+
+    def __post_init__(self) -> None:
+        _positive(self)
+        if self.d_model % self.num_heads:
+            raise CheckpointError(
+                f"encoder width {self.d_model} is not a multiple of its {self.num_heads} heads"
+            )
+        if self.d_model % 2:
+            raise CheckpointError(
+                f"encoder width {self.d_model} is odd; sinusoidal positions need an even width"
+            )
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head (Dh)."""
+        return self.d_model // self.num_heads
+
+    @property
+    def max_mel_frames(self) -> int:
+        """Mel frames in one window (F); 3000 is 30 s."""
+        return CONV_STRIDE * self.max_source_positions
+
+    @property
+    def max_samples(self) -> int:
+        """Samples in one window (S)."""
+        return self.max_mel_frames * HOP_LENGTH
+
+    @property
+    def max_seconds(self) -> float:
+        """Seconds in one window."""
+        return self.max_samples / SAMPLE_RATE
+
+    def conv_mel_frames(self, mel_frames: int) -> int:
+        """Mel frames that the convolutions read for a clip, never beyond the window."""
+        return min(conv_mel_frames(mel_frames), self.max_mel_frames)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecoderConfig:
+    """Dimensions of the text decoder, a Qwen2 language model."""
+
+    vocab_size: int = 151_936
+    """Entries of the embedding and of the logits (V); may exceed the tokenizer's."""
+    d_model: int = 4096
+    """Width (D)."""
+    num_layers: int = 32
+    """Transformer blocks."""
+    num_heads: int = 32
+    """Query heads (H)."""
+    num_kv_heads: int = 32
+    """Key and value heads (Hkv); fewer than `num_heads` is grouped-query attention."""
+    d_ff: int = 22_016
+    """Hidden width of the SwiGLU feed-forward."""
+    max_positions: int = 32_768
+    """Longest sequence (T) that the rotary table is meant for."""
+    rope_theta: float = 10_000.0
+    """Base of the rotary frequencies."""
+    rms_norm_eps: float = 1e-6
+    """Added to the mean square in RMSNorm."""
+    tie_word_embeddings: bool = False
+    """Logits use the embedding matrix; every published checkpoint is untied."""
+
+    def __post_init__(self) -> None:
+        _positive(self)
+        if self.d_model % self.num_heads:
+            raise CheckpointError(
+                f"decoder width {self.d_model} is not a multiple of its {self.num_heads} heads"
+            )
+        if self.num_heads % self.num_kv_heads:
+            raise CheckpointError(
+                f"{self.num_heads} query heads cannot share {self.num_kv_heads} key-value heads evenly"
+            )
+        if self.head_dim % 2:
+            raise CheckpointError(
+                f"head width {self.head_dim} is odd; rotary positions turn pairs of channels"
+            )
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head (Dh)."""
+        return self.d_model // self.num_heads
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """The whole model: encoder, decoder, and the token that stands for one audio token."""
+
+    encoder: EncoderConfig
+    """Audio encoder."""
+    decoder: DecoderConfig
+    """Text decoder; the projector maps the encoder's width to the decoder's."""
+    audio_token_id: int = 151_646
+    """Id of `<|AUDIO|>`, the placeholder."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.audio_token_id < self.decoder.vocab_size:
+            raise CheckpointError(
+                f"audio token id {self.audio_token_id} is outside the vocabulary of {self.decoder.vocab_size} entries"
+            )
+
+
+def config_from_hf(values: dict[str, Any]) -> ModelConfig:
+    """Read a Hugging Face `config.json` of model type `qwen2_audio`.
+
+    Raises CheckpointError for another model type and for settings that this implementation does not have.
+    """
+    model_type = values.get("model_type")
+    if model_type != "qwen2_audio":
+        raise CheckpointError(f"config.json says model_type {model_type!r}; expected 'qwen2_audio'")
+    audio = _section(values, "audio_config")
+    text = _section(values, "text_config")
+    _refuse(audio, "audio_config", activation_function="gelu")
+    _refuse(text, "text_config", hidden_act="silu", use_sliding_window=False, use_mrope=False)
+    _refuse_other_layers(text)
+    encoder = EncoderConfig(
+        num_mel_bins=_int(audio, "num_mel_bins", 128),
+        d_model=_int(audio, "d_model", 1280),
+        num_layers=_int(audio, "encoder_layers", 32),
+        num_heads=_int(audio, "encoder_attention_heads", 20),
+        d_ff=_int(audio, "encoder_ffn_dim", 5120),
+        max_source_positions=_int(audio, "max_source_positions", 1500),
+    )
+    num_heads = _int(text, "num_attention_heads", 32)
+    kv_heads = text.get("num_key_value_heads", 32)
+    decoder = DecoderConfig(
+        vocab_size=_int(text, "vocab_size", 151_936),
+        d_model=_int(text, "hidden_size", 4096),
+        num_layers=_int(text, "num_hidden_layers", 32),
+        num_heads=num_heads,
+        num_kv_heads=num_heads if kv_heads is None else _int(text, "num_key_value_heads", 32),
+        d_ff=_int(text, "intermediate_size", 22_016),
+        max_positions=_int(text, "max_position_embeddings", 32_768),
+        rope_theta=_rope_theta(text),
+        rms_norm_eps=float(text.get("rms_norm_eps", 1e-6)),
+        tie_word_embeddings=bool(text.get("tie_word_embeddings", False)),
+    )
+    if text.get("head_dim") not in (None, decoder.head_dim):
+        raise CheckpointError(
+            f"text_config.head_dim is {text['head_dim']}; expected {decoder.head_dim}, the width over the heads"
+        )
+    token = values.get("audio_token_index", values.get("audio_token_id", 151_646))
+    return ModelConfig(encoder=encoder, decoder=decoder, audio_token_id=int(token))
+
+
+def config_to_hf(config: ModelConfig, *, dtype: str = "float32") -> dict[str, Any]:
+    """The `config.json` that transformers 4 and 5 read as the same model; `dtype` is what it is computed in."""
+    encoder, decoder = config.encoder, config.decoder
+    return {
+        "architectures": ["Qwen2AudioForConditionalGeneration"],
+        "model_type": "qwen2_audio",
+        "audio_token_index": config.audio_token_id,
+        "ignore_index": -100,
+        "torch_dtype": dtype,
+        "tie_word_embeddings": decoder.tie_word_embeddings,
+        "audio_config": {
+            "model_type": "qwen2_audio_encoder",
+            "num_mel_bins": encoder.num_mel_bins,
+            "d_model": encoder.d_model,
+            "encoder_layers": encoder.num_layers,
+            "encoder_attention_heads": encoder.num_heads,
+            "encoder_ffn_dim": encoder.d_ff,
+            "max_source_positions": encoder.max_source_positions,
+            "activation_function": "gelu",
+            "scale_embedding": False,
+        },
+        "text_config": {
+            "model_type": "qwen2",
+            "vocab_size": decoder.vocab_size,
+            "hidden_size": decoder.d_model,
+            "num_hidden_layers": decoder.num_layers,
+            "num_attention_heads": decoder.num_heads,
+            "num_key_value_heads": decoder.num_kv_heads,
+            "intermediate_size": decoder.d_ff,
+            "max_position_embeddings": decoder.max_positions,
+            "rope_theta": decoder.rope_theta,
+            "rms_norm_eps": decoder.rms_norm_eps,
+            "tie_word_embeddings": decoder.tie_word_embeddings,
+            "hidden_act": "silu",
+            "use_sliding_window": False,
+        },
+    }
+
+
+def _positive(config: EncoderConfig | DecoderConfig) -> None:
+    for name in type(config).__slots__:
+        value = getattr(config, name)
+        if not isinstance(value, bool) and not value > 0:
+            raise CheckpointError(f"{name} is {value}; expected a positive number")
+
+
+def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
+    section = values.get(name) or {}
+    if not isinstance(section, dict):
+        raise CheckpointError(
+            f"config.json: {name} is {type(section).__name__}; expected an object"
+        )
+    return section
+
+
+def _int(section: dict[str, Any], name: str, default: int) -> int:
+    value = section.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise CheckpointError(f"config.json: {name} is {value!r}; expected a whole number")
+    return value
+
+
+def _refuse(section: dict[str, Any], where: str, **supported: Any) -> None:
+    for name, value in supported.items():
+        if section.get(name, value) != value:
+            raise CheckpointError(
+                f"{where}.{name} is {section[name]!r}; this implementation computes {value!r} only, as Qwen2-Audio does"
+            )
+
+
+def _refuse_other_layers(text: dict[str, Any]) -> None:
+    kinds = set(text.get("layer_types") or ()) - {"full_attention"}
+    if kinds:
+        raise CheckpointError(
+            f"text_config.layer_types has {sorted(kinds)}; expected 'full_attention' only"
+        )
+
+
+def _rope_theta(text: dict[str, Any]) -> float:
+    """Transformers 5 writes `rope_parameters`, the hub's file has `rope_theta` (and perhaps `rope_scaling`)."""
+    rope = text.get("rope_parameters") or text.get("rope_scaling") or {}
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind != "default":
+        raise CheckpointError(
+            f"rotary positions of type {kind!r} are not supported; expected 'default'"
+        )
+    if rope.get("partial_rotary_factor", 1.0) != 1.0:
+        raise CheckpointError(
+            "partial rotary positions are not supported; expected partial_rotary_factor 1.0"
+        )
+    return float(rope.get("rope_theta", text.get("rope_theta", 10_000.0)))

@@ -1,0 +1,307 @@
+"""AudioChat: a checkpoint, a dialogue, and answers. Notebooks, workbench, command line and evaluation all hold this."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from q2a_core import lengths as rates
+from q2a_core.audio import Waveform, load_waveform
+from q2a_core.audio.mel import log_mel, stack_mels
+from q2a_core.checkpoint import Checkpoint, open_checkpoint
+from q2a_core.errors import AudioError, ChatError
+from q2a_core.inference.generate import generate_steps
+from q2a_core.inference.sampling import GenerationSettings, unsupported_settings
+from q2a_core.model import Qwen2Audio
+from q2a_core.text import StreamDecoder, user_message
+from q2a_core.text.chat import Message
+
+Clip = Any
+"""A path, bytes, a file, a Waveform, or an array that comes with a sample rate."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timings:
+    """How long a reply took."""
+
+    time_to_first_token: float  # seconds from the call, reading the clip included
+    tokens_per_second: float  # of the tokens after the first; 0 if there was one only
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """One answer."""
+
+    text: str
+    token_ids: list[int]  # without the stop token
+    logps: list[float]  # the model's log-probability of each token
+    timings: Timings
+    notices: tuple[str, ...]  # what a user should know: resampled, silent, longer than trained on
+    prompt: str  # the rendered dialogue up to the answer, one placeholder per clip
+    settings: GenerationSettings
+    seed: int
+
+    @property
+    def confidence(self) -> float:
+        """Geometric mean of the tokens' probabilities, 0 to 1."""
+        return float(np.exp(np.mean(self.logps))) if self.logps else 0.0
+
+
+class AudioChat:
+    """A dialogue with one checkpoint; `ask` and `stream` add a turn, `reset` starts anew, `fork` shares the weights."""
+
+    def __init__(self, checkpoint: Checkpoint, model: Qwen2Audio, *, system: str | None = None):
+        self.checkpoint = checkpoint
+        self.model = model
+        self.system = system
+        self.last_reply: Reply | None = None
+        self.reset()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        device: str = "cpu",
+        dtype: str | None = None,
+        system: str | None = None,
+    ) -> "AudioChat":
+        """Open a shipped name, a directory or a hub id. Raises CheckpointError or BackendError."""
+        checkpoint = open_checkpoint(source)
+        checkpoint.chat_format  # noqa: B018 - a broken tokenizer should fail before the weights are read
+        return cls(checkpoint, checkpoint.load_model(device=device, dtype=dtype), system=system)
+
+    def reset(self) -> None:
+        """Forget the dialogue."""
+        self.messages: list[Message] = (
+            [] if self.system is None else [{"role": "system", "content": self.system}]
+        )
+        self._audio_embeds: list[Tensor] = []  # one (A, D) per clip of the dialogue, encoded once
+
+    def fork(self) -> "AudioChat":
+        """A new, empty dialogue on the same weights."""
+        return AudioChat(self.checkpoint, self.model, system=self.system)
+
+    def ask(
+        self, audio: Clip | list[Clip] | None = None, text: str | None = None, **options
+    ) -> Reply:
+        """Answer one turn; options as in `stream`."""
+        for _ in self.stream(audio, text, **options):
+            pass
+        assert self.last_reply is not None
+        return self.last_reply
+
+    def stream(
+        self,
+        audio: Clip | list[Clip] | None = None,
+        text: str | None = None,
+        *,
+        sample_rate: int | None = None,
+        split: str | None = None,
+        seed: int = 0,
+        max_new_tokens: int | None = None,
+        min_new_tokens: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        repetition_penalty: float | None = None,
+    ) -> Iterator[str]:
+        """Pieces of the answer as they are decoded; `last_reply` holds the whole afterwards.
+
+        A clip alone (`text` None or blank) is voice chat, text alone a text turn. `sample_rate` goes with arrays.
+        `split="window"` cuts clips longer than the model's window into several clips of this turn; otherwise they are
+        refused. What is not given comes from the checkpoint's generation_config. Raises AudioError and ChatError before
+        anything is decoded; the dialogue then stays as it was.
+        """
+        start = time.perf_counter()
+        waveforms = self._read_clips(audio, sample_rate=sample_rate, split=split)
+        text = text if text and text.strip() else None
+        if not waveforms and text is None:
+            raise ChatError("neither a clip nor text was given; pass audio=..., text=..., or both")
+        messages = [*self.messages, user_message(text, clips=len(waveforms))]
+        audio_embeds = [*self._audio_embeds, *self._encode(waveforms)]
+        prompt_ids = self.checkpoint.chat_format.prompt_ids(
+            messages, [len(clip) for clip in audio_embeds]
+        )
+        settings = GenerationSettings.from_generation_config(
+            self.checkpoint.generation_config,
+            prompt_length=len(prompt_ids),
+            max_new_tokens=max_new_tokens,
+            min_new_tokens=min_new_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            repetition_penalty=repetition_penalty,
+        )
+        settings = self._fit_context(settings, len(prompt_ids))
+        turn = _Turn(
+            self,
+            messages,
+            audio_embeds,
+            prompt_ids,
+            settings,
+            seed,
+            self._notices(waveforms),
+            start,
+        )
+        return turn.run()
+
+    def _read_clips(
+        self, audio: Clip | list[Clip] | None, *, sample_rate: int | None, split: str | None
+    ) -> list[Waveform]:
+        if split not in (None, "window"):
+            raise ChatError(f"split is {split!r}; expected None (refuse long clips) or 'window'")
+        clips = [] if audio is None else list(audio) if _is_list_of_clips(audio) else [audio]
+        return [
+            piece
+            for clip in clips
+            for piece in self._fit_window(_read_clip(clip, sample_rate), split=split is not None)
+        ]
+
+    def _fit_window(self, waveform: Waveform, *, split: bool) -> list[Waveform]:
+        window = self.model.config.encoder.max_samples
+        count = len(waveform.samples)
+        if count <= window:
+            return [waveform]
+        if not split:
+            raise AudioError(
+                f"{waveform.name} lasts {waveform.seconds:.1f} s; the model hears {window / rates.SAMPLE_RATE:g} s at "
+                "once. Cut the clip, or ask with split='window' to hear it as several clips of one turn"
+            )
+        starts = list(range(0, count, window))
+        if (
+            count - starts[-1] < rates.MIN_SAMPLES
+        ):  # too short a rest for one token: take it from the piece before
+            starts[-1] = count - rates.MIN_SAMPLES
+        notice = f"{waveform.name} was cut into {len(starts)} clips"
+        return [
+            replace(waveform, samples=waveform.samples[a:b], notices=(*waveform.notices, notice))
+            for a, b in zip(starts, [*starts[1:], count], strict=True)
+        ]
+
+    @torch.inference_mode()
+    def _encode(self, waveforms: list[Waveform]) -> list[Tensor]:
+        """Each clip's audio embeddings (A, D)."""
+        if not waveforms:
+            return []
+        encoder = self.model.config.encoder
+        mels = [
+            log_mel(clip.samples, num_mels=encoder.num_mel_bins, max_frames=encoder.max_mel_frames)
+            for clip in waveforms
+        ]
+        weight = self.model.projector.linear.weight
+        mel_lengths = torch.tensor([rates.mel_frames(len(clip.samples)) for clip in waveforms])
+        packed = self.model.encode_audio(
+            stack_mels(mels).to(weight.device, weight.dtype), mel_lengths
+        )
+        return list(packed.split(rates.audio_tokens(mel_lengths).tolist()))
+
+    def _fit_context(self, settings: GenerationSettings, prompt_length: int) -> GenerationSettings:
+        room = self.model.config.decoder.max_positions - prompt_length
+        if room < 1:
+            raise ChatError(
+                f"the dialogue is {prompt_length} tokens long; the model holds "
+                f"{self.model.config.decoder.max_positions}. Start anew with reset()"
+            )
+        return replace(settings, max_new_tokens=min(settings.max_new_tokens, room))
+
+    def _notices(self, waveforms: list[Waveform]) -> tuple[str, ...]:
+        notices = [notice for clip in waveforms for notice in clip.notices]
+        trained = self.checkpoint.about.get("trained_seconds")
+        longest = max((clip.seconds for clip in waveforms), default=0.0)
+        if trained and longest > trained:
+            notices.append(
+                f"this checkpoint was trained on clips up to {trained:g} s; beyond that it guesses"
+            )
+        ignored = unsupported_settings(self.checkpoint.generation_config)
+        if ignored:
+            notices.append(
+                f"generation_config.json asks for {', '.join(ignored)}, which is not implemented; ignored"
+            )
+        return tuple(dict.fromkeys(notices))
+
+
+@dataclass
+class _Turn:
+    """One turn while it is being answered."""
+
+    chat: AudioChat
+    messages: list[Message]
+    audio_embeds: list[Tensor]
+    prompt_ids: list[int]
+    settings: GenerationSettings
+    seed: int
+    notices: tuple[str, ...]
+    start: float
+
+    def run(self) -> Iterator[str]:
+        """Decode, yield text, and add the turn to the dialogue even if the caller stops listening."""
+        chat = self.chat
+        device = chat.model.decoder.embed_tokens.weight.device
+        generator = torch.Generator().manual_seed(self.seed)
+        decoder = StreamDecoder(chat.checkpoint.chat_format.tokenizer)
+        token_ids: list[int] = []
+        logps: list[float] = []
+        times: list[float] = []
+        steps = generate_steps(
+            chat.model,
+            torch.tensor([self.prompt_ids], device=device),
+            settings=self.settings,
+            audio_embeds=torch.cat(self.audio_embeds) if self.audio_embeds else None,
+            generator=generator,
+        )
+        try:
+            for (token,), (logp,) in steps:
+                times.append(time.perf_counter())
+                if token in self.settings.stop_ids:
+                    break
+                token_ids.append(token)
+                logps.append(logp)
+                piece = decoder.push(token)
+                if piece:
+                    yield piece
+            rest = decoder.finish()
+            if rest:
+                yield rest
+        finally:
+            self._finish(token_ids, logps, times)
+
+    def _finish(self, token_ids: list[int], logps: list[float], times: list[float]) -> None:
+        chat = self.chat
+        text = chat.checkpoint.chat_format.tokenizer.decode(token_ids)
+        first = times[0] - self.start if times else 0.0
+        rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
+        chat.last_reply = Reply(
+            text=text,
+            token_ids=token_ids,
+            logps=logps,
+            timings=Timings(time_to_first_token=first, tokens_per_second=rate),
+            notices=self.notices,
+            prompt=chat.checkpoint.chat_format.render(self.messages),
+            settings=self.settings,
+            seed=self.seed,
+        )
+        chat.messages = [*self.messages, {"role": "assistant", "content": text}]
+        chat._audio_embeds = self.audio_embeds
+
+
+def _read_clip(clip: Clip, sample_rate: int | None) -> Waveform:
+    if isinstance(clip, Waveform):
+        return clip
+    return load_waveform(clip, sample_rate=sample_rate if _is_array(clip) else None)
+
+
+def _is_array(clip: Clip) -> bool:
+    return isinstance(clip, (np.ndarray, torch.Tensor, list, tuple))
+
+
+def _is_list_of_clips(audio: Clip) -> bool:
+    """A list of numbers is one clip; a list of anything else is several."""
+    return isinstance(audio, (list, tuple)) and not (
+        len(audio) and isinstance(audio[0], (int, float, np.number))
+    )

@@ -1,0 +1,93 @@
+"""Prefill and decode: the prompt in one pass, then one token at a time over the KV cache."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from q2a_core.inference.sampling import GenerationSettings, next_tokens, penalise_repetition
+from q2a_core.model import Qwen2Audio
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Generated:
+    """Replies of a batch."""
+
+    token_ids: list[list[int]]  # one list per row, without the stop token
+    logps: list[list[float]]  # log-probability of each of those tokens under the model
+
+
+def generate(model: Qwen2Audio, input_ids: Tensor, **options) -> Generated:
+    """Decode whole replies; options as in `generate_steps`."""
+    settings: GenerationSettings = options["settings"]
+    token_ids: list[list[int]] = [[] for _ in range(input_ids.shape[0])]
+    logps: list[list[float]] = [[] for _ in range(input_ids.shape[0])]
+    finished = [False] * input_ids.shape[0]
+    for tokens, step_logps in generate_steps(model, input_ids, **options):
+        for row, (token, logp) in enumerate(zip(tokens, step_logps, strict=True)):
+            finished[row] = finished[row] or token in settings.stop_ids
+            if not finished[row]:
+                token_ids[row].append(token)
+                logps[row].append(logp)
+    return Generated(token_ids=token_ids, logps=logps)
+
+
+@torch.inference_mode()
+def generate_steps(
+    model: Qwen2Audio,
+    input_ids: Tensor,
+    *,
+    settings: GenerationSettings,
+    mel: Tensor | None = None,
+    mel_lengths: Tensor | None = None,
+    audio_embeds: Tensor | None = None,
+    attention_mask: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Iterator[tuple[list[int], list[float]]]:
+    """Yield, step by step, one token and its log-probability per row, until all rows have stopped.
+
+    input_ids (B, T) with placeholders expanded; rows of unequal length are left-padded and attention_mask says so. A
+    row that has stopped repeats its stop token. Log-probabilities are the model's own, before penalty and temperature.
+    `generator` makes sampling repeatable; greedy decoding needs none.
+    """
+    batch, length = input_ids.shape
+    cache = model.new_cache(batch, length + settings.max_new_tokens)
+    stop = torch.tensor(settings.stop_ids, device=input_ids.device, dtype=torch.long)
+    if attention_mask is not None and bool(attention_mask.bool().all()):
+        attention_mask = None
+    seen = _seen(input_ids, attention_mask, model.config.decoder.vocab_size)
+    tokens, finished = input_ids, torch.zeros(batch, dtype=torch.bool, device=input_ids.device)
+    if mel is not None:
+        audio_embeds = model.encode_audio(mel, mel_lengths)
+    for step in range(settings.max_new_tokens):
+        output = model(
+            tokens,
+            audio_embeds=audio_embeds if step == 0 else None,
+            attention_mask=attention_mask,
+            cache=cache,
+            last_only=True,
+        )
+        logits = output.logits[:, -1].float()
+        scores = penalise_repetition(logits, seen, settings.repetition_penalty)
+        if step < settings.min_new_tokens and len(stop):
+            scores = scores.index_fill(-1, stop, float("-inf"))
+        chosen = next_tokens(scores, settings, generator)
+        if len(stop):
+            chosen = torch.where(finished, tokens[:, -1], chosen)
+            finished = finished | torch.isin(chosen, stop)
+        logps = logits.log_softmax(-1).gather(-1, chosen[:, None]).squeeze(-1)
+        yield chosen.tolist(), logps.tolist()
+        if bool(finished.all()):
+            return
+        seen.scatter_(-1, chosen[:, None], True)
+        tokens = chosen[:, None]
+        if attention_mask is not None:
+            attention_mask = torch.cat([attention_mask, attention_mask.new_ones(batch, 1)], dim=-1)
+
+
+def _seen(input_ids: Tensor, attention_mask: Tensor | None, vocab_size: int) -> Tensor:
+    """Which tokens (B, V) occur in each prompt; padding does not count, so that a batch answers as its rows alone do."""
+    counts = torch.zeros(input_ids.shape[0], vocab_size, dtype=torch.long, device=input_ids.device)
+    valid = torch.ones_like(input_ids) if attention_mask is None else attention_mask.long()
+    return counts.scatter_add_(-1, input_ids, valid) > 0

@@ -1,0 +1,139 @@
+"""From logits to the next token: repetition penalty, temperature, top-k, top-p, greedy.
+
+Order and meaning are those of transformers' `generate`, and so are the defaults that a `generation_config.json` leaves
+open: greedy unless `do_sample`, top-k 50 when sampling. The repetition penalty also holds for greedy decoding.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from q2a_core.errors import ChatError
+
+DEFAULT_NEW_TOKENS = 256
+"""Longest reply where neither caller nor checkpoint says otherwise (transformers would stop at 20 tokens in all)."""
+INERT = {
+    "num_beams": 1,
+    "num_beam_groups": 1,
+    "no_repeat_ngram_size": 0,
+    "encoder_repetition_penalty": 1.0,
+    "typical_p": 1.0,
+    "epsilon_cutoff": 0.0,
+    "eta_cutoff": 0.0,
+    "min_length": 0,
+    "penalty_alpha": None,
+    "guidance_scale": None,
+    "suppress_tokens": None,
+    "begin_suppress_tokens": None,
+    "bad_words_ids": None,
+    "sequence_bias": None,
+    "forced_bos_token_id": None,
+    "forced_eos_token_id": None,
+    "exponential_decay_length_penalty": None,
+    "stop_strings": None,
+    "min_p": None,
+}
+"""Settings of transformers that are not implemented, with the value at which they do nothing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GenerationSettings:
+    """How a reply is decoded."""
+
+    stop_ids: tuple[int, ...] = ()
+    """Tokens that end a reply."""
+    max_new_tokens: int = DEFAULT_NEW_TOKENS
+    """Longest reply in tokens."""
+    min_new_tokens: int = 0
+    """Tokens before which no stop token is allowed."""
+    temperature: float = 0.0
+    """Divides the logits; 0 is greedy."""
+    top_k: int = 50
+    """Sample among this many best tokens; 0 is no limit."""
+    top_p: float = 1.0
+    """Sample among the best tokens that together hold this probability."""
+    repetition_penalty: float = 1.0
+    """Divides positive and multiplies negative logits of tokens seen in prompt or reply."""
+
+    def __post_init__(self) -> None:
+        _require("max_new_tokens", self.max_new_tokens, self.max_new_tokens >= 1, "at least 1")
+        _require("min_new_tokens", self.min_new_tokens, self.min_new_tokens >= 0, "0 or more")
+        _require("temperature", self.temperature, 0 <= self.temperature < 1e4, "0 (greedy) or more")
+        _require("top_k", self.top_k, self.top_k >= 0, "0 (no limit) or more")
+        _require("top_p", self.top_p, 0 < self.top_p <= 1, "above 0 and at most 1")
+        _require(
+            "repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0, "above 0"
+        )
+
+    @classmethod
+    def from_generation_config(
+        cls, values: dict[str, Any], *, prompt_length: int = 0, **overrides: Any
+    ) -> "GenerationSettings":
+        """What transformers' `generate` would use, with `overrides` that are not None in their place."""
+        stop = values.get("eos_token_id")
+        settings: dict[str, Any] = {
+            "stop_ids": tuple(
+                stop if isinstance(stop, list) else [stop] if stop is not None else ()
+            )
+        }
+        for name in ("max_new_tokens", "min_new_tokens", "top_k", "top_p", "repetition_penalty"):
+            if values.get(name) is not None:
+                settings[name] = values[name]
+        if "max_new_tokens" not in settings and values.get("max_length") is not None:
+            settings["max_new_tokens"] = max(int(values["max_length"]) - prompt_length, 1)
+        if values.get("do_sample"):
+            temperature = values.get("temperature")
+            settings["temperature"] = 1.0 if temperature is None else temperature
+        settings |= {name: value for name, value in overrides.items() if value is not None}
+        return cls(**settings)
+
+
+def unsupported_settings(values: dict[str, Any]) -> list[str]:
+    """Entries of a `generation_config.json` that would change the reply and are not implemented, as `name=value`."""
+    return [
+        f"{name}={values[name]}"
+        for name, inert in INERT.items()
+        if values.get(name, inert) not in (inert, None)
+    ]
+
+
+def next_tokens(
+    logits: Tensor, settings: GenerationSettings, generator: torch.Generator | None
+) -> Tensor:
+    """Choose one token per row of already penalised logits (B, V) -> (B,)."""
+    if settings.temperature == 0:
+        return logits.argmax(-1)
+    logits = keep_top_p(keep_top_k(logits / settings.temperature, settings.top_k), settings.top_p)
+    weights = logits.softmax(-1).to("cpu" if generator is None else generator.device)
+    return torch.multinomial(weights, 1, generator=generator).squeeze(-1).to(logits.device)
+
+
+def penalise_repetition(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
+    """Make tokens in `seen` (B, V), boolean, less likely (Keskar et al. 2019)."""
+    if penalty == 1.0:
+        return logits
+    return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
+
+
+def keep_top_k(logits: Tensor, k: int) -> Tensor:
+    """Logits below the k-th best of their row become -inf."""
+    if k == 0 or k >= logits.shape[-1]:
+        return logits
+    return logits.masked_fill(logits < logits.topk(k).values[..., -1:], float("-inf"))
+
+
+def keep_top_p(logits: Tensor, p: float) -> Tensor:
+    """Keep the smallest set of best tokens whose probabilities reach p (Holtzman et al. 2020); at least one."""
+    if p >= 1:
+        return logits
+    ordered, order = logits.sort(descending=False)
+    dropped = ordered.softmax(-1).cumsum(-1) <= 1 - p
+    dropped[..., -1] = False
+    return logits.masked_fill(dropped.scatter(-1, order, dropped), float("-inf"))
+
+
+def _require(name: str, value: float, holds: bool, expected: str) -> None:
+    if not holds:
+        raise ChatError(f"{name} is {value}; expected {expected}")

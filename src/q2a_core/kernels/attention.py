@@ -1,0 +1,86 @@
+"""The one entry point to attention: `attention(q, k, v, ...)` on a backend chosen by name.
+
+    reference   the formula in fp32 (attention_reference.py)
+    sdpa        torch.nn.functional.scaled_dot_product_attention
+    auto        sdpa; a Triton kernel will join here and be chosen where it can run
+
+All backends take the same layout, mask and alignment, said once in attention_reference.py.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from q2a_core.errors import BackendError
+from q2a_core.kernels.attention_reference import attention_mask, attention_reference, repeat_kv
+
+BACKENDS = ("auto", "reference", "sdpa")
+
+
+def resolve_backend(name: str) -> str:
+    """The backend that `name` runs on here; raises BackendError for an unknown name."""
+    if name not in BACKENDS:
+        raise BackendError(
+            f"no attention backend is called {name!r}; expected one of {', '.join(BACKENDS)}"
+        )
+    return "sdpa" if name == "auto" else name
+
+
+def attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    is_causal: bool = False,
+    lengths: Tensor | None = None,
+    scale: float | None = None,
+    backend: str = "auto",
+    *,
+    padding_side: str = "right",
+) -> Tensor:
+    """Multi-head attention, grouped-query if k and v have fewer heads.
+
+    Shapes: q (B, H, Tq, Dh), k and v (B, Hkv, Tk, Dh) -> (B, H, Tq, Dh). `lengths` (B,) counts each sequence's valid
+    keys, the last ones with `padding_side="left"`. Causal alignment is bottom-right. `scale` defaults to Dh ** -0.5.
+    Raises BackendError for an unknown backend and ValueError for shapes that do not fit.
+    """
+    _check(q, k, v, lengths, padding_side)
+    if resolve_backend(backend) == "reference":
+        return attention_reference(q, k, v, is_causal, lengths, scale, padding_side=padding_side)
+    return _attention_sdpa(q, k, v, is_causal, lengths, scale, padding_side)
+
+
+def _attention_sdpa(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    is_causal: bool,
+    lengths: Tensor | None,
+    scale: float | None,
+    padding_side: str,
+) -> Tensor:
+    k, v = repeat_kv(k, q.shape[1]), repeat_kv(v, q.shape[1])
+    if lengths is None and is_causal and q.shape[2] == k.shape[2]:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
+    mask = attention_mask(q, k, is_causal=is_causal, lengths=lengths, padding_side=padding_side)
+    if mask is None:
+        return F.scaled_dot_product_attention(q, k, v, scale=scale)
+    # SDPA's kernels differ on a query without any key (zero or NaN): let it attend to all, then write the zeros.
+    empty = ~mask.any(-1, keepdim=True)  # (B, 1, Tq, 1)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask | empty, scale=scale)
+    return out.masked_fill(empty, 0.0)
+
+
+def _check(q: Tensor, k: Tensor, v: Tensor, lengths: Tensor | None, padding_side: str) -> None:
+    if q.ndim != 4 or k.ndim != 4 or k.shape != v.shape:
+        raise ValueError(
+            f"expected q (B,H,Tq,Dh), k and v (B,Hkv,Tk,Dh); found {q.shape}, {k.shape}, {v.shape}"
+        )
+    if q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3] or q.shape[1] % k.shape[1]:
+        raise ValueError(
+            f"q {tuple(q.shape)} and k {tuple(k.shape)} differ in batch or head width, or heads do not divide"
+        )
+    if lengths is not None and lengths.shape != (q.shape[0],):
+        raise ValueError(
+            f"lengths has shape {tuple(lengths.shape)}; expected ({q.shape[0]},), one per sequence"
+        )
+    if padding_side not in ("left", "right"):
+        raise ValueError(f"padding_side is {padding_side!r}; expected 'left' or 'right'")

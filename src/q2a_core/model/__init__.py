@@ -1,0 +1,6 @@
+"""The model: tensors in, logits out. It knows neither files nor text nor sound."""
+
+from q2a_core.model.kv_cache import KVCache
+from q2a_core.model.qwen2_audio import IGNORE_INDEX, ModelOutput, Qwen2Audio, causal_lm_loss
+
+__all__ = ["IGNORE_INDEX", "KVCache", "ModelOutput", "Qwen2Audio", "causal_lm_loss"]

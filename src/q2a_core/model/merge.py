@@ -1,0 +1,30 @@
+"""The one multimodal line of the model: audio embeddings are written over the placeholder run in the text embeddings."""
+
+import torch
+from torch import Tensor
+
+from q2a_core.errors import ChatError
+
+
+def merge_audio(
+    text_embeds: Tensor, audio_embeds: Tensor, input_ids: Tensor, audio_token_id: int
+) -> Tensor:
+    """Write packed audio_embeds (sum of A, D) over the placeholders of text_embeds (B, T, D), in reading order.
+
+    Clips must be listed in the order in which their placeholders appear, row by row. Raises ChatError if the counts
+    disagree: writing anyway would silently shift every later clip.
+    """
+    placeholder = input_ids == audio_token_id  # (B, T)
+    expected = int(placeholder.sum())
+    if expected != audio_embeds.shape[0]:
+        raise ChatError(
+            f"the text has {expected} audio placeholders but the clips give {audio_embeds.shape[0]} audio tokens; "
+            "expand one placeholder per 40 ms token of each clip, in the order of the clips"
+        )
+    return text_embeds.masked_scatter(placeholder.unsqueeze(-1), audio_embeds.to(text_embeds.dtype))
+
+
+def pack_valid(padded: Tensor, lengths: Tensor) -> Tensor:
+    """Drop the padding of (N, A, D): the first `lengths[n]` rows of each clip, one after the other (sum of A, D)."""
+    valid = torch.arange(padded.shape[1], device=padded.device) < lengths.to(padded.device)[:, None]
+    return padded[valid]

@@ -1,0 +1,155 @@
+"""Qwen2-Audio: encoder, projector, merge, decoder. `forward` is the pipeline; everything else here serves it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from q2a_core import lengths as rates
+from q2a_core.config import ModelConfig
+from q2a_core.model.audio_encoder import AudioEncoder, sinusoids
+from q2a_core.model.decoder import Decoder
+from q2a_core.model.kv_cache import KVCache
+from q2a_core.model.merge import merge_audio, pack_valid
+from q2a_core.model.padding import read_padding
+from q2a_core.model.projector import Projector
+
+IGNORE_INDEX = -100
+"""Label of a position that takes no part in the loss."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelOutput:
+    """What one forward pass gives."""
+
+    logits: Tensor  # (B, T, V), or (B, 1, V) with last_only
+    loss: Tensor | None  # mean next-token cross-entropy over the labelled positions
+
+
+class Qwen2Audio(nn.Module):
+    """An audio language model: clips and token ids in, next-token logits out. Sees tensors only."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.audio_encoder = AudioEncoder(config.encoder)
+        self.projector = Projector(config.encoder.d_model, config.decoder.d_model)
+        self.decoder = Decoder(config.decoder)
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, **options) -> "Qwen2Audio":
+        """Open a shipped name, a directory or a hub id; options as in `checkpoint.load_model`, which does the work."""
+        from q2a_core.checkpoint import load_model
+
+        return load_model(source, **options)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        *,
+        mel: Tensor | None = None,
+        mel_lengths: Tensor | None = None,
+        audio_embeds: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        cache: KVCache | None = None,
+        last_only: bool = False,
+    ) -> ModelOutput:
+        """Logits, and the loss if labels are given.
+
+        input_ids (B, T) holds one placeholder per audio token; mel (N, M, F) with mel_lengths (N,) lists the clips in
+        reading order, or audio_embeds (sum of A, D) gives them already encoded. attention_mask (B, cached + T) may pad
+        on one side. labels (B, T) are shifted here; IGNORE_INDEX and padded positions do not count.
+        """
+        if mel is not None:
+            audio_embeds = self.encode_audio(mel, mel_lengths)
+        hidden_states = self.hidden_states(
+            input_ids, audio_embeds=audio_embeds, attention_mask=attention_mask, cache=cache
+        )
+        logits = self.decoder.lm_head(hidden_states[:, -1:] if last_only else hidden_states)
+        loss = None if labels is None else causal_lm_loss(logits, labels, attention_mask)
+        return ModelOutput(logits=logits, loss=loss)
+
+    def encode_audio(self, mel: Tensor, mel_lengths: Tensor | None) -> Tensor:
+        """Clips to packed embeddings (sum of A, D), one row per 40 ms token, clip after clip."""
+        if mel_lengths is None:
+            raise ValueError(
+                "mel was given without mel_lengths; pass each clip's number of valid mel frames"
+            )
+        audio_tokens = self.audio_encoder(mel, mel_lengths)
+        audio_embeds = self.projector(audio_tokens)
+        return pack_valid(audio_embeds, rates.audio_tokens(mel_lengths))
+
+    def hidden_states(
+        self,
+        input_ids: Tensor,
+        *,
+        audio_embeds: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        cache: KVCache | None = None,
+    ) -> Tensor:
+        """The decoder's final hidden states (B, T, D), before `lm_head`."""
+        inputs_embeds = self.decoder.embed_tokens(input_ids)
+        if audio_embeds is not None:
+            inputs_embeds = merge_audio(
+                inputs_embeds, audio_embeds, input_ids, self.config.audio_token_id
+            )
+        cached = 0 if cache is None else cache.length
+        padding = read_padding(
+            attention_mask, new=input_ids.shape[1], cached=cached, device=input_ids.device
+        )
+        return self.decoder(
+            inputs_embeds,
+            padding.positions,
+            lengths=padding.lengths,
+            padding_side=padding.side,
+            cache=cache,
+        )
+
+    def new_cache(self, batch_size: int, max_length: int) -> KVCache:
+        """An empty cache on this model's device and dtype."""
+        weight = self.decoder.embed_tokens.weight
+        return KVCache(
+            self.config.decoder,
+            batch_size=batch_size,
+            max_length=max_length,
+            device=weight.device,
+            dtype=weight.dtype,
+        )
+
+    def set_backend(self, backend: str) -> None:
+        """Choose the attention backend of encoder and decoder."""
+        self.audio_encoder.backend = self.decoder.backend = backend
+
+    @torch.no_grad()
+    def init_weights(self, generator: torch.Generator) -> None:
+        """Fresh weights for training from scratch: variance 1 / fan-in, quieter residual outputs, sinusoid positions."""
+        quiet = {"out_proj": self.config.encoder.num_layers, "fc2": self.config.encoder.num_layers}
+        quiet |= {
+            "o_proj": self.config.decoder.num_layers,
+            "down_proj": self.config.decoder.num_layers,
+        }
+        for name, module in self.named_modules():
+            if isinstance(module, (nn.Linear, nn.Conv1d)):
+                fan_in = module.weight[0].numel()
+                std = fan_in**-0.5 / (2 * quiet.get(name.rsplit(".", 1)[-1], 0.5)) ** 0.5
+                module.weight.normal_(0.0, std, generator=generator)
+                if module.bias is not None:
+                    module.bias.zero_()
+        self.decoder.embed_tokens.weight.normal_(0.0, 0.1, generator=generator)
+        encoder = self.config.encoder
+        self.audio_encoder.embed_positions.weight.copy_(
+            sinusoids(encoder.max_source_positions, encoder.d_model)
+        )
+
+
+def causal_lm_loss(logits: Tensor, labels: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+    """Mean cross-entropy of each labelled token given those before it: paper eq. 1, negated and averaged."""
+    targets = labels[:, 1:]
+    if attention_mask is not None:
+        targets = targets.masked_fill(attention_mask[:, 1:] == 0, IGNORE_INDEX)
+    return F.cross_entropy(
+        logits[:, :-1].flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORE_INDEX
+    )

@@ -1,0 +1,68 @@
+"""Where things lie: what ships with the package, and the user's own folders for caches and runs.
+
+Everything that a command writes goes to the platform's user folders, never into the checkout. `Q2A_HOME` moves them all
+to one place, which tests and shared machines use. Imports neither numpy nor torch.
+"""
+
+import os
+from pathlib import Path
+
+from q2a_core.errors import CheckpointError
+
+PACKAGE_DIR = Path(__file__).resolve().parent
+
+
+def _shipped(name: str) -> Path:
+    """A top-level folder of the project: of the checkout if there is one, else the copy inside the wheel."""
+    checkout = PACKAGE_DIR.parents[1]
+    if (checkout / "pyproject.toml").is_file() and (checkout / name).is_dir():
+        return checkout / name
+    return PACKAGE_DIR / "shipped" / name
+
+
+def data_samples() -> Path:
+    """The folder with the shipped clips, their manifest and the checkpoints."""
+    return _shipped("data_samples")
+
+
+def workbench() -> Path:
+    """The folder with the Streamlit app."""
+    return _shipped("workbench")
+
+
+def shipped_checkpoints() -> dict[str, Path]:
+    """Shipped checkpoints by name."""
+    root = data_samples() / "checkpoints"
+    if not root.is_dir():
+        return {}
+    return {path.name: path for path in sorted(root.iterdir()) if (path / "config.json").is_file()}
+
+
+def shipped_checkpoint(name: str) -> Path:
+    """The directory of a shipped checkpoint; raises CheckpointError with the known names."""
+    known = shipped_checkpoints()
+    if name not in known:
+        names = ", ".join(known) or "none"
+        raise CheckpointError(f"no shipped checkpoint is called {name!r}; shipped: {names}")
+    return known[name]
+
+
+def cache_dir() -> Path:
+    """Where what can be made again lies: synthesised speech, recordings, traces."""
+    return _user_dir("cache")
+
+
+def runs_dir() -> Path:
+    """Where training runs lie, one folder each."""
+    return _user_dir("runs")
+
+
+def _user_dir(kind: str) -> Path:
+    home = os.environ.get("Q2A_HOME")
+    if home:
+        return Path(home).expanduser() / kind
+    import platformdirs
+
+    if kind == "cache":
+        return Path(platformdirs.user_cache_dir("q2a", appauthor=False))
+    return Path(platformdirs.user_data_dir("q2a", appauthor=False)) / kind

@@ -1,0 +1,13 @@
+"""Text in and out: the tokenizer and the chat format with its audio placeholders."""
+
+from q2a_core.text.chat import ChatFormat, Dialogue, expand_placeholders, user_message
+from q2a_core.text.tokenizer import StreamDecoder, Tokenizer
+
+__all__ = [
+    "ChatFormat",
+    "Dialogue",
+    "StreamDecoder",
+    "Tokenizer",
+    "expand_placeholders",
+    "user_message",
+]

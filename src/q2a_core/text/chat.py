@@ -1,0 +1,176 @@
+"""From a dialogue to token ids: the checkpoint's own chat template, then one placeholder per 40 ms audio token.
+
+A message is what transformers takes: {"role": ..., "content": str or list of parts}, a part being {"type": "audio"} or
+{"type": "text", "text": ...}. Placeholders are expanded here, before the model runs, so that the length of the sequence,
+the labels and the cache are known in advance.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from q2a_core.errors import ChatError, CheckpointError
+from q2a_core.text.tokenizer import AUDIO_BOS, AUDIO_EOS, AUDIO_TOKEN, Tokenizer
+
+Message = dict[str, Any]
+
+MINI_TEMPLATE = """\
+{%- set clips = namespace(count=0) -%}
+{%- for message in messages -%}
+{%- if loop.first and message['role'] != 'system' -%}
+{{ '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' }}
+{%- endif -%}
+{{ '<|im_start|>' + message['role'] + '\\n' }}
+{%- if message['content'] is string -%}
+{{ message['content'] }}
+{%- else -%}
+{%- for part in message['content'] -%}
+{%- if 'audio' in part or 'audio_url' in part or part['type'] == 'audio' -%}
+{%- set clips.count = clips.count + 1 -%}
+{{ 'Audio ' ~ clips.count ~ ': <|audio_bos|><|AUDIO|><|audio_eos|>\\n' }}
+{%- elif 'text' in part -%}
+{{ part['text'] }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{{ '<|im_end|>\\n' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{ '<|im_start|>assistant\\n' }}
+{%- endif -%}
+"""
+"""The mini models' template; renders what transformers' Qwen2AudioProcessor renders."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dialogue:
+    """A dialogue as the model is trained on it."""
+
+    input_ids: list[int]  # (T,), placeholders expanded
+    loss_mask: list[
+        bool
+    ]  # (T,), True on the assistant's own tokens and the token that ends each turn
+
+
+def user_message(text: str | None, *, clips: int = 0) -> Message:
+    """A user's turn: its clips first, then its text."""
+    parts: list[dict[str, str]] = [{"type": "audio"} for _ in range(clips)]
+    if text is not None:
+        parts.append({"type": "text", "text": text})
+    return {"role": "user", "content": parts}
+
+
+def expand_placeholders(
+    ids: Sequence[int], audio_token_id: int, token_counts: Sequence[int]
+) -> list[int]:
+    """Repeat the k-th placeholder `token_counts[k]` times; raises ChatError if their numbers differ or a count is 0."""
+    found = sum(1 for token in ids if token == audio_token_id)
+    if found != len(token_counts):
+        raise ChatError(
+            f"the text has {found} {AUDIO_TOKEN} placeholders for {len(token_counts)} clips; "
+            "give one clip per placeholder, in order"
+        )
+    if min(token_counts, default=1) < 1:
+        raise ChatError(
+            "a clip is too short for one 40 ms audio token; give at least 321 samples at 16 kHz"
+        )
+    counts = iter(token_counts)
+    expanded: list[int] = []
+    for token in ids:
+        expanded.extend([token] * next(counts) if token == audio_token_id else [token])
+    return expanded
+
+
+class ChatFormat:
+    """A tokenizer with the template and the special ids of one checkpoint."""
+
+    def __init__(self, tokenizer: Tokenizer, template: str | None, *, audio_token_id: int):
+        self.tokenizer = tokenizer
+        self.template = template
+        self.audio_token_id = audio_token_id
+
+    def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> str:
+        """The dialogue as text, one placeholder per clip.
+
+        A base model has no template: its prompt is each part in order, clips between their own two tokens.
+        """
+        if self.template is None:
+            return "".join(_plain(message["content"]) for message in messages)
+        try:
+            return _compile(self.template).render(
+                messages=list(messages), add_generation_prompt=add_generation_prompt, tools=None
+            )
+        except ChatError:
+            raise
+        except Exception as error:  # a template is a program that came with the checkpoint
+            raise CheckpointError(
+                f"the checkpoint's chat template cannot render this dialogue: {error}"
+            ) from error
+
+    def prompt_ids(self, messages: Sequence[Message], token_counts: Sequence[int]) -> list[int]:
+        """Ids (T,) up to where the assistant speaks; `token_counts` lists the audio tokens of each clip."""
+        ids = self.tokenizer.encode(self.render(messages))
+        return expand_placeholders(ids, self.audio_token_id, token_counts)
+
+    def dialogue(self, messages: Sequence[Message], token_counts: Sequence[int]) -> Dialogue:
+        """Ids and loss mask of a whole dialogue.
+
+        Every assistant turn is encoded apart from what precedes it, because that is how it will be generated.
+        """
+        input_ids: list[int] = []
+        loss_mask: list[bool] = []
+        rendered = ""
+        for index, message in enumerate(messages):
+            if message["role"] != "assistant":
+                continue
+            before = self.render(messages[:index])
+            after = self.render(messages[: index + 1], add_generation_prompt=False)
+            if not (before.startswith(rendered) and after.startswith(before)):
+                raise CheckpointError(
+                    "the chat template rewrites earlier turns; labels cannot be placed"
+                )
+            reply, newline = after[len(before) :], ""
+            if reply.endswith("\n"):
+                reply, newline = reply[:-1], "\n"
+            for text, counts in ((before[len(rendered) :], False), (reply, True), (newline, False)):
+                ids = self.tokenizer.encode(text)
+                input_ids += ids
+                loss_mask += [counts] * len(ids)
+            rendered = after
+        return self._expand(input_ids, loss_mask, token_counts)
+
+    def _expand(
+        self, input_ids: list[int], loss_mask: list[bool], token_counts: Sequence[int]
+    ) -> Dialogue:
+        expanded = expand_placeholders(input_ids, self.audio_token_id, token_counts)
+        counts = iter(token_counts)
+        mask: list[bool] = []
+        for token, counted in zip(input_ids, loss_mask, strict=True):
+            mask.extend([False] * next(counts) if token == self.audio_token_id else [counted])
+        return Dialogue(input_ids=expanded, loss_mask=mask)
+
+
+def _plain(content: str | Sequence[dict[str, str]]) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text", AUDIO_BOS + AUDIO_TOKEN + AUDIO_EOS) for part in content)
+
+
+@lru_cache(maxsize=16)
+def _compile(template: str):
+    """Templates come with foreign checkpoints: compiled in Jinja's sandbox, with the settings transformers uses."""
+    from jinja2.exceptions import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    def refuse(message: str):
+        raise ChatError(f"the chat template refuses this dialogue: {message}")
+
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    environment.globals["raise_exception"] = refuse
+    try:
+        return environment.from_string(template)
+    except TemplateError as error:
+        raise CheckpointError(
+            f"the checkpoint's chat template is not valid Jinja: {error}"
+        ) from error

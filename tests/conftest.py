@@ -1,0 +1,47 @@
+"""Shared fixtures: a tokenizer trained on a few lines, and a tiny random checkpoint on disk."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from q2a_core import presets
+from q2a_core.checkpoint import save_checkpoint
+from q2a_core.model import Qwen2Audio
+from q2a_core.text import ChatFormat, Tokenizer
+from q2a_core.text.chat import MINI_TEMPLATE
+from q2a_core.text.tokenizer import train_tokenizer
+
+TEXTS = [
+    "What is this sound? This is the sound of a keyboard. A dog barks twice.",
+    "You are a helpful assistant. system user assistant Audio 1: Detect the language and recognize the speech:",
+    "Die Katze ist rot. 这是狗的声音。",
+]
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    return train_tokenizer(TEXTS, vocab_size=400)
+
+
+@pytest.fixture(scope="session")
+def chat_format(tokenizer: Tokenizer) -> ChatFormat:
+    return ChatFormat(tokenizer, MINI_TEMPLATE, audio_token_id=3)
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> Qwen2Audio:
+    """Random weights, rounded to fp16 as a shipped checkpoint's are."""
+    model = Qwen2Audio(presets.tiny(vocab_size=448))
+    model.init_weights(torch.Generator().manual_seed(0))
+    return model.half().float().eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(
+    tmp_path_factory: pytest.TempPathFactory, tiny_model: Qwen2Audio, chat_format: ChatFormat
+) -> Path:
+    directory = tmp_path_factory.mktemp("checkpoints") / "tiny"
+    return save_checkpoint(
+        tiny_model, directory, chat_format=chat_format, generation_config={"max_new_tokens": 16}
+    )
