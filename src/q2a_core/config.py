@@ -161,15 +161,17 @@ def config_from_hf(values: dict[str, Any]) -> ModelConfig:
         d_ff=_int(text, "intermediate_size", 22_016),
         max_positions=_int(text, "max_position_embeddings", 32_768),
         rope_theta=_rope_theta(text),
-        rms_norm_eps=float(text.get("rms_norm_eps", 1e-6)),
+        rms_norm_eps=_float(text, "rms_norm_eps", 1e-6),
         tie_word_embeddings=bool(text.get("tie_word_embeddings", False)),
     )
     if text.get("head_dim") not in (None, decoder.head_dim):
         raise CheckpointError(
             f"text_config.head_dim is {text['head_dim']}; expected {decoder.head_dim}, the width over the heads"
         )
-    token = values.get("audio_token_index", values.get("audio_token_id", 151_646))
-    return ModelConfig(encoder=encoder, decoder=decoder, audio_token_id=int(token))
+    token = "audio_token_index" if "audio_token_index" in values else "audio_token_id"
+    return ModelConfig(
+        encoder=encoder, decoder=decoder, audio_token_id=_int(values, token, 151_646)
+    )
 
 
 def config_to_hf(config: ModelConfig, *, dtype: str = "float32") -> dict[str, Any]:
@@ -214,8 +216,12 @@ def config_to_hf(config: ModelConfig, *, dtype: str = "float32") -> dict[str, An
 def _positive(config: EncoderConfig | DecoderConfig) -> None:
     for name in type(config).__slots__:
         value = getattr(config, name)
-        if not isinstance(value, bool) and not value > 0:
-            raise CheckpointError(f"{name} is {value}; expected a positive number")
+        if isinstance(value, bool):
+            continue
+        # far above any real model, and low enough that a damaged file asks for neither hours nor overflow
+        most = 1000 if name == "num_layers" else 10**12 if name == "rope_theta" else 10**7
+        if not 0 < value <= most:
+            raise CheckpointError(f"{name} is {value}; expected a positive number up to {most:,}")
 
 
 def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
@@ -234,6 +240,13 @@ def _int(section: dict[str, Any], name: str, default: int) -> int:
     return value
 
 
+def _float(section: dict[str, Any], name: str, default: float) -> float:
+    value = section.get(name, default)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise CheckpointError(f"config.json: {name} is {value!r}; expected a number")
+    return float(value)
+
+
 def _refuse(section: dict[str, Any], where: str, **supported: Any) -> None:
     for name, value in supported.items():
         if section.get(name, value) != value:
@@ -243,16 +256,17 @@ def _refuse(section: dict[str, Any], where: str, **supported: Any) -> None:
 
 
 def _refuse_other_layers(text: dict[str, Any]) -> None:
-    kinds = set(text.get("layer_types") or ()) - {"full_attention"}
-    if kinds:
+    kinds = text.get("layer_types") or []
+    if not isinstance(kinds, list) or any(kind != "full_attention" for kind in kinds):
         raise CheckpointError(
-            f"text_config.layer_types has {sorted(kinds)}; expected 'full_attention' only"
+            f"text_config.layer_types is {str(kinds)[:80]}; expected 'full_attention' only"
         )
 
 
 def _rope_theta(text: dict[str, Any]) -> float:
     """Transformers 5 writes `rope_parameters`, the hub's file has `rope_theta` (and perhaps `rope_scaling`)."""
-    rope = text.get("rope_parameters") or text.get("rope_scaling") or {}
+    name = "rope_parameters" if text.get("rope_parameters") else "rope_scaling"
+    rope = _section(text, name)
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind != "default":
         raise CheckpointError(
@@ -262,4 +276,4 @@ def _rope_theta(text: dict[str, Any]) -> float:
         raise CheckpointError(
             "partial rotary positions are not supported; expected partial_rotary_factor 1.0"
         )
-    return float(rope.get("rope_theta", text.get("rope_theta", 10_000.0)))
+    return _float(rope if "rope_theta" in rope else text, "rope_theta", 10_000.0)

@@ -2,7 +2,7 @@
 
 from q2a_core.config import DecoderConfig, EncoderConfig, ModelConfig
 
-MINI_VOCAB_SIZE = 1536
+MINI_VOCAB_SIZE = 1792
 """Entries of the mini tokenizer, padded to a multiple of 64."""
 
 

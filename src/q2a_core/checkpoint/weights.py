@@ -131,9 +131,10 @@ def load_weights(model: Qwen2Audio, files: list[Path], *, device: str, dtype: to
             raise CheckpointError(f"{key} holds {tensor.dtype}; expected floating-point weights")
         _assign(model, name, tensor.to(dtype=dtype, copy=True))
         filled.add(name)
-    if model.config.decoder.tie_word_embeddings and "decoder.embed_tokens.weight" in filled:
+    head, embedding = "decoder.lm_head.weight", "decoder.embed_tokens.weight"
+    if model.config.decoder.tie_word_embeddings and embedding in filled and head not in filled:
         model.decoder.lm_head.weight = model.decoder.embed_tokens.weight
-        filled.add("decoder.lm_head.weight")
+        filled.add(head)
     missing = sorted(set(expected) - filled)
     if unknown or missing:
         raise CheckpointError(
@@ -143,11 +144,18 @@ def load_weights(model: Qwen2Audio, files: list[Path], *, device: str, dtype: to
 
 
 def hub_state(model: Qwen2Audio, *, dtype: torch.dtype) -> dict[str, Tensor]:
-    """The model's tensors under the hub's names, contiguous, on the CPU."""
-    return {
+    """The model's tensors under the hub's names, contiguous, on the CPU; a tied head is stored again.
+
+    Transformers 5 keeps embedding and head apart whatever config.json says, and would start the head at random.
+    """
+    state = {
         to_hub_key(name): parameter.detach().to(device="cpu", dtype=dtype).contiguous()
-        for name, parameter in model.named_parameters()
+        for name, parameter in model.named_parameters(remove_duplicate=False)
     }
+    if model.decoder.lm_head.weight is model.decoder.embed_tokens.weight:
+        head = to_hub_key("decoder.lm_head.weight")
+        state[head] = state[head].clone()
+    return state
 
 
 def _assign(model: nn.Module, name: str, tensor: Tensor) -> None:

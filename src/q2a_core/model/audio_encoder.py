@@ -143,6 +143,9 @@ class AudioEncoder(nn.Module):
             frame_lengths = torch.tensor(
                 [rates.encoder_frames(n) for n in clip_lengths], device=mel.device
             )
+            # a masked key still takes part in sums, where NaN or infinity behind a clip would spread
+            beyond = torch.arange(frames, device=mel.device) >= frame_lengths[:, None]
+            x = x.masked_fill(beyond[..., None], 0.0)
         for block in self.layers:
             x = block(x, frame_lengths, self.backend)
         return x

@@ -78,7 +78,12 @@ class Qwen2Audio(nn.Module):
             raise ValueError(
                 "mel was given without mel_lengths; pass each clip's number of valid mel frames"
             )
-        audio_tokens = self.audio_encoder(mel, mel_lengths)
+        encoder_frames = self.audio_encoder.encode_frames(mel, mel_lengths)
+        return self.embed_frames(encoder_frames, mel_lengths)
+
+    def embed_frames(self, encoder_frames: Tensor, mel_lengths: Tensor) -> Tensor:
+        """The second half of `encode_audio`: pool, norm, project, drop the padding."""
+        audio_tokens = self.audio_encoder.pool(encoder_frames)
         audio_embeds = self.projector(audio_tokens)
         return pack_valid(audio_embeds, rates.audio_tokens(mel_lengths))
 

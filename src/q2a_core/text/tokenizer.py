@@ -20,10 +20,28 @@ IM_END = "<|im_end|>"
 
 TAG_TOKENS = tuple(
     f"<|{name}|>"
-    for name in (
-        "en de zh unknown startoftranscript startofanalysis transcribe translate caption keyword question answer "
-        "notimestamps wo_itn itn emotion_recognition vocal_classification audio_caption scene note_analysis"
-    ).split()
+    for name in [
+        "en",
+        "de",
+        "zh",
+        "unknown",
+        "startoftranscript",
+        "startofanalysis",
+        "transcribe",
+        "translate",
+        "caption",
+        "keyword",
+        "question",
+        "answer",
+        "notimestamps",
+        "wo_itn",
+        "itn",
+        "emotion_recognition",
+        "vocal_classification",
+        "audio_caption",
+        "scene",
+        "note_analysis",
+    ]
 )
 """Language tags, and Qwen-Audio's hierarchical tags for the comparison with natural-language prompts."""
 SPECIAL_TOKENS = (END_OF_TEXT, IM_START, IM_END, AUDIO_TOKEN, AUDIO_BOS, AUDIO_EOS, *TAG_TOKENS)

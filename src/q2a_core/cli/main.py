@@ -1,0 +1,61 @@
+"""`q2a`: the group of commands, and how errors leave it.
+
+A user's mistake is one line on standard error and exit code 2; Ctrl-C is exit code 130.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from q2a_core.cli import ask, manage, measure, train, world
+from q2a_core.errors import Q2AError
+
+app = typer.Typer(
+    name="q2a",
+    help="See, hear, change and train every step of Qwen2-Audio, on a laptop.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("workbench")(ask.workbench)
+app.command("ask")(ask.ask)
+app.command("synth")(world.synth)
+app.add_typer(train.app, name="train")
+app.command("eval")(measure.evaluate)
+app.command("bench")(measure.bench)
+app.command("trace")(world.trace)
+app.command("doctor")(manage.doctor)
+app.command("info")(manage.info)
+app.command("clean")(manage.clean)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from q2a_core import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except Q2AError as error:
+        typer.echo(f"q2a: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("q2a: stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

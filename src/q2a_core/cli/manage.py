@@ -1,0 +1,80 @@
+"""`q2a doctor`, `q2a info` and `q2a clean`: what is here, whether it works, and how to remove it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from q2a_core import paths
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False) -> None:
+    """Check this machine line by line; exit code 1 if something needed is missing.
+
+    Example: q2a doctor
+    """
+    from dataclasses import asdict
+
+    from q2a_core.teaching.doctor import format_checks, healthy, run_doctor
+
+    checks = run_doctor()
+    typer.echo(
+        json.dumps([asdict(check) for check in checks]) if as_json else format_checks(checks)
+    )
+    raise typer.Exit(0 if healthy(checks) else 1)
+
+
+def info(
+    checkpoint: Annotated[
+        str | None, typer.Argument(help="Shipped name, directory or hub id.")
+    ] = None,
+    show_paths: Annotated[bool, typer.Option("--paths", help="Where files are kept.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Describe a checkpoint: parts, shapes, parameter counts, rates. Or list folders.
+
+    Example: q2a info mini
+    """
+    if show_paths:
+        folders = {
+            "data_samples": paths.data_samples(),
+            "workbench": paths.workbench(),
+            "cache": paths.cache_dir(),
+            "runs": paths.runs_dir(),
+        }
+        if as_json:
+            typer.echo(json.dumps({name: str(path) for name, path in folders.items()}))
+        else:
+            typer.echo("\n".join(f"{name:<14}{path}" for name, path in folders.items()))
+        return
+    from q2a_core.checkpoint.describe import describe, format_description
+
+    record = describe(checkpoint or "mini")
+    typer.echo(json.dumps(record) if as_json else format_description(record))
+
+
+def clean(
+    runs: Annotated[bool, typer.Option("--runs", help="Remove training runs as well.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove what can be made again (cached speech); with --runs also your training runs.
+
+    Example: q2a clean --yes
+    """
+    folders = [paths.cache_dir()] + ([paths.runs_dir()] if runs else [])
+    present = [folder for folder in folders if folder.is_dir()]
+    if not present:
+        typer.echo("nothing to remove")
+        return
+    for folder in present:
+        typer.echo(f"{folder}  {_size(folder) / 2**20:.1f} MB")
+    if yes or typer.confirm("Remove?"):
+        for folder in present:
+            shutil.rmtree(folder)
+        typer.echo("removed")
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,81 @@
+"""`q2a synth` and `q2a trace`: clips of the mini world with their truth, and recordings of what a model made of them."""
+
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+
+from q2a_core.cli.progress import bar
+from q2a_core.errors import Q2AError
+
+
+def synth(
+    output: Annotated[
+        Path | None, typer.Argument(help="Folder for the clips and manifest.jsonl.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many clips.")] = 12,
+    split: Annotated[str, typer.Option(help="train or test.")] = "test",
+    kind: Annotated[str | None, typer.Option(help="Only scenes of one kind; see --list.")] = None,
+    seed: Annotated[int, typer.Option(help="Other seeds, other clips.")] = 0,
+    show: Annotated[
+        bool, typer.Option("--list", help="What the world holds; writes nothing.")
+    ] = False,
+    samples: Annotated[
+        bool, typer.Option("--samples", help="Rebuild the shipped clips instead.")
+    ] = False,
+) -> None:
+    """Make clips with their truth: speech by eSpeak NG, procedural sounds, mixtures.
+
+    Example: q2a synth my_clips --count 20 --kind question
+    """
+    from q2a_core.world.scene import SceneKind
+
+    if show:
+        typer.echo(_contents())
+        return
+    if output is None:
+        raise Q2AError("no folder was given; name one for the clips, or use --list")
+    if split not in ("train", "test"):
+        raise Q2AError(f"split is {split!r}; expected train or test")
+    if kind is not None and kind not in get_args(SceneKind):
+        raise Q2AError(f"kind is {kind!r}; expected one of {', '.join(get_args(SceneKind))}")
+    from q2a_core.world.manifest import write_clips, write_samples
+
+    with bar("synthesising", "clips") as update:
+        if samples:
+            written = write_samples(output, on_progress=update)
+        else:
+            written = write_clips(
+                output, split=split, count=count, seed=seed, kind=kind, on_progress=update
+            )
+    typer.echo(f"{written} clips and manifest.jsonl in {output}")
+
+
+def trace(
+    model: Annotated[str, typer.Option(help="Shipped name, directory or hub id.")] = "mini",
+) -> None:
+    """Record what the workbench shows before the model has loaded: one trace per shipped clip.
+
+    Example: q2a trace --model mini
+    """
+    from q2a_core.inspection.gallery import read_gallery, record_gallery
+
+    total = len(read_gallery())
+    with bar("recording", "clips") as update:
+        for done, path in enumerate(record_gallery(model), start=1):
+            update(done, total)
+            typer.echo(path.name)
+
+
+def _contents() -> str:
+    from q2a_core.world.lexicon import FIRST_WORLD_FAMILIES, english_words
+    from q2a_core.world.sounds import SOUND_CLASSES
+    from q2a_core.world.voices import voices
+
+    record: dict[str, Any] = {
+        family: list(english_words((family,))) for family in FIRST_WORLD_FAMILIES
+    }
+    lines = [f"{family}: {', '.join(words)}" for family, words in record.items()]
+    lines.append(f"sounds: {', '.join(sound.label for sound in SOUND_CLASSES)}")
+    lines.append(f"voices: {len(voices('train'))} to train, {len(voices('test'))} to test")
+    return "\n".join(lines)

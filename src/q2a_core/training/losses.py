@@ -1,0 +1,62 @@
+"""The losses, as pure functions of tensors."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from q2a_core import lengths as rates
+from q2a_core.model import IGNORE_INDEX, Qwen2Audio
+from q2a_core.training.batches import LETTERS, Batch
+
+
+def next_token_loss(
+    model: Qwen2Audio, hidden_states: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Summed cross-entropy over the labelled tokens, and their number: paper eq. 1.
+
+    Equals `causal_lm_loss` times the number, but turns only the hidden states (B, T, D) that predict a labelled token
+    into logits.
+    """
+    targets = labels[:, 1:]
+    counted = targets != IGNORE_INDEX
+    logits = model.decoder.lm_head(hidden_states[:, :-1][counted])
+    return F.cross_entropy(logits.float(), targets[counted], reduction="sum"), counted.sum()
+
+
+class SpellingHead(nn.Module):
+    """Letters from 50 Hz encoder frames, through the encoder's final norm: used in training only.
+
+    Without it the decoder gets to words very late; see Graves et al. 2006 for the loss.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.linear = nn.Linear(width, len(LETTERS) + 1)
+
+    def forward(self, model: Qwen2Audio, encoder_frames: Tensor) -> Tensor:
+        """encoder_frames (N, E, C) -> log-probabilities (N, E, 28); class 0 is the blank."""
+        return self.linear(model.audio_encoder.layer_norm(encoder_frames)).float().log_softmax(-1)
+
+
+def spelling_loss(log_probs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """CTC summed over the clips in which somebody speaks, each divided by its letters; and their number."""
+    spoken = batch.letter_lengths > 0
+    if not bool(spoken.any()):
+        return log_probs.sum() * 0.0, spoken.sum()
+    frames = rates.encoder_frames(batch.mel_lengths)[spoken]
+    letter_lengths = batch.letter_lengths[spoken]
+    losses = F.ctc_loss(
+        log_probs[spoken].transpose(0, 1),
+        batch.letters[spoken],
+        frames,
+        letter_lengths,
+        reduction="none",
+        zero_infinity=True,
+    )
+    return (losses / letter_lengths).sum(), spoken.sum()
+
+
+def greedy_spelling(log_probs: Tensor, frames: int) -> str:
+    """What the encoder alone would spell for one clip (E, 28): best class per frame, repeats and blanks dropped."""
+    best = torch.unique_consecutive(log_probs[:frames].argmax(-1)).tolist()
+    return "".join(LETTERS[c - 1] for c in best if c)

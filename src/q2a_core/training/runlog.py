@@ -1,0 +1,38 @@
+"""The run log: one JSON object a line, appended and never rewritten, read by figures and pages."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+class RunLog:
+    """Appends records to `log.jsonl`."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def write(self, kind: str, **values: Any) -> None:
+        """Append one record; `kind` is run, step, sample, state or end."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, **values}, ensure_ascii=False) + "\n")
+
+    def cut(self, step: int) -> None:
+        """Drop what a killed run logged after its last saved state, so that no step stands twice."""
+        if not self.path.is_file():
+            return
+        kept = [record for record in read_log(self.path) if record.get("step", 0) <= step]
+        staging = self.path.with_suffix(".tmp")
+        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in kept]
+        staging.write_text("".join(lines), encoding="utf-8")
+        staging.replace(self.path)
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """All whole records of a run log; a line cut off by a kill is left out."""
+    records = []
+    for line in path.read_text("utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            continue
+    return records

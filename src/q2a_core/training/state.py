@@ -1,0 +1,133 @@
+"""A training run's state on disk: whole or not there at all, and found again after a kill.
+
+    RUN/config.json            the stage's config
+    RUN/log.jsonl              the run log
+    RUN/states/step-0000250/   weights.safetensors, optimizer.pt, state.json with their SHA-256
+
+A state is written into a hidden folder, flushed, and renamed. Loading takes the newest whole one; a damaged one is moved
+aside, never deleted.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from q2a_core.checkpoint.save import flush, swap_in
+from q2a_core.errors import RunError
+
+KEPT_STATES = 2
+"""Newest states that stay on disk."""
+FILES = ("weights.safetensors", "optimizer.pt")
+
+
+def save_state(
+    run: Path,
+    step: int,
+    *,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    extra: dict[str, Any],
+) -> Path:
+    """Write the state after `step`; raises RunError if the disk refuses, with the earlier states untouched."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    target = run / "states" / f"step-{step:07d}"
+    staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        staging.mkdir(parents=True)
+        tensors = {
+            name: tensor.detach().contiguous() for name, tensor in module.state_dict().items()
+        }
+        save_file(tensors, staging / FILES[0])
+        torch.save(optimizer.state_dict(), staging / FILES[1])
+        record = {
+            "step": step,
+            "sha256": {name: _sha256(staging / name) for name in FILES},
+            **extra,
+        }
+        (staging / "state.json").write_text(json.dumps(record), encoding="utf-8")
+        for path in staging.iterdir():
+            flush(path)
+        swap_in(staging, target)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise RunError(
+            f"the state after step {step} could not be saved in {run.name}: {error}; earlier states are untouched, "
+            "make room and resume"
+        ) from error
+    for old in saved_states(run)[:-KEPT_STATES]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def saved_states(run: Path) -> list[Path]:
+    """Folders of saved states, oldest first, whole or not."""
+    return sorted((run / "states").glob("step-*")) if (run / "states").is_dir() else []
+
+
+def load_newest(run: Path) -> tuple[Path, dict[str, Any]] | None:
+    """The newest whole state and its record; None if there is none. Damaged ones are moved aside."""
+    for leftover in (run / "states").glob(".*.tmp") if (run / "states").is_dir() else ():
+        shutil.rmtree(leftover, ignore_errors=True)
+    for path in reversed(saved_states(run)):
+        try:
+            record = json.loads((path / "state.json").read_text("utf-8"))
+            if all(record["sha256"][name] == _sha256(path / name) for name in FILES):
+                return path, record
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        path.rename(path.with_name(f".corrupt-{path.name}-{uuid.uuid4().hex[:8]}"))
+    return None
+
+
+def restore(path: Path, *, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Put a saved state back."""
+    from safetensors.torch import load_file
+
+    module.load_state_dict(load_file(path / FILES[0]))
+    optimizer.load_state_dict(torch.load(path / FILES[1], weights_only=True))
+
+
+def restore_weights(path: Path, model: nn.Module) -> None:
+    """Put the model's weights of a saved state into `model`, without what only training needs."""
+    from safetensors.torch import load_file
+
+    prefix = "model."
+    state = load_file(path / FILES[0])
+    model.load_state_dict({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
+
+
+class RunLock:
+    """Holds a run's folder for one process; raises RunError if another has it. The system frees it at a kill."""
+
+    def __init__(self, run: Path):
+        from filelock import FileLock, Timeout
+
+        run.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(run / ".lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunError(
+                f"another process is training in {run.name}; wait for it, stop it, or choose another folder"
+            ) from error
+        (run / ".owner").write_text(str(os.getpid()), encoding="utf-8")
+
+    def __enter__(self) -> "RunLock":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

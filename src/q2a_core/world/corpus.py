@@ -1,0 +1,48 @@
+"""The corpus: example `index` of (split, seed), made when it is asked for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from q2a_core.world.dialogues import Task, greeting, sample_task
+from q2a_core.world.render import render
+from q2a_core.world.sampler import SceneSampler
+from q2a_core.world.scene import Scene, SceneKind
+from q2a_core.world.utterance_book import UtteranceBook
+from q2a_core.world.voices import Split
+
+GREETING_SHARE = 0.01
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """One clip with one dialogue about it."""
+
+    scene: Scene
+    task: Task
+    samples: np.ndarray | None  # float32 (S,), 16 kHz; None for a dialogue without a clip
+    transcript: str  # all that is said in the clip
+
+
+class Corpus:
+    """Examples of one split; nothing is stored but the utterances, and any index can be asked for again."""
+
+    def __init__(
+        self, book: UtteranceBook, split: Split, *, seed: int = 0, kinds: tuple[SceneKind, ...] = ()
+    ):
+        self.book = book
+        self.sampler = SceneSampler(book, split, seed=seed, kinds=kinds)
+
+    def example(self, index: int) -> Example:
+        """Example `index`: scene, clip and a dialogue drawn for it."""
+        scene = self.sampler.scene(index)
+        rng = scene.rng(2)
+        if rng.random() < GREETING_SHARE and scene.split == "train":
+            return Example(scene=scene, task=greeting(rng), samples=None, transcript="")
+        clip = render(scene, self.book)
+        return Example(
+            scene=scene,
+            task=sample_task(scene, rng),
+            samples=clip.samples,
+            transcript=scene.transcript,
+        )

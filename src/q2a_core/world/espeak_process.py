@@ -1,0 +1,158 @@
+"""The speech engine, alone in a process of its own: JSON lines in, int16 samples out.
+
+Run as `python -m q2a_core.world.espeak_process`. eSpeak NG is GPL-3.0-or-later, so nothing else in
+the package loads it or imports this module; `espeak.py` talks to it through pipes. One engine per
+process, not thread-safe, and reproducible only as a sequence from process start: the same requests
+in the same order give the same bytes, the same request twice in one process does not.
+
+    first line out  {"ready": true, "version": "1.52.0"}  or  {"error": "..."} and the end
+    a line in       {"text": "red dog", "voice": "en-us+f3", "rate": 160, "pitch": 50, "range": 50}
+    the answer      {"samples": n, "sample_rate": 22050, "words": [[char, length, ms], ...]}
+                    and then 2 n bytes, little-endian; or {"error": "..."} and nothing more
+
+Ends when its input is closed, so it never outlives its parent.
+"""
+
+import ctypes
+import json
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+# enumerations of espeak-ng/speak_lib.h, engine 1.52
+SYNCHRONOUS = 2
+DO_NOT_EXIT = 0x8000
+UTF8 = 1
+BY_CHARACTER = 1
+SEED = 1
+EVENT_END_OF_LIST = 0
+EVENT_WORD = 1
+PARAMETERS = {"rate": 1, "pitch": 3, "range": 4}
+RETURN_CODES = {-1: "internal error", 1: "buffer full", 2: "not found"}
+
+
+class _EventId(ctypes.Union):
+    _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8))
+
+
+class _Event(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", _EventId),
+    )
+
+
+_Callback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
+)
+
+
+class EngineError(RuntimeError):
+    """The engine refused something; the message says what."""
+
+
+class Engine:
+    """libespeak-ng through ctypes, in synchronous retrieval mode."""
+
+    def __init__(self) -> None:
+        try:
+            import espeakng_loader
+        except ImportError as error:
+            raise EngineError("espeakng-loader is not installed") from error
+        self.data = Path(espeakng_loader.get_data_path())
+        self.library = ctypes.CDLL(espeakng_loader.get_library_path())
+        self.library.espeak_Info.restype = ctypes.c_char_p
+        # the engine wants the folder that contains espeak-ng-data
+        folder = str(self.data.parent).encode()
+        self.sample_rate: int = self.library.espeak_Initialize(SYNCHRONOUS, 0, folder, DO_NOT_EXIT)
+        if self.sample_rate <= 0:
+            raise EngineError(f"espeak-ng could not start with the data in {self.data}")
+        # left alone, the engine seeds the noise of breathy voices by the clock
+        self.library.espeak_ng_SetRandSeed(ctypes.c_long(SEED))
+        self.version = self.library.espeak_Info(None).decode().split()[0]
+        self.variants = {path.name for path in (self.data / "voices" / "!v").iterdir()}
+        self.samples = bytearray()
+        self.words: list[tuple[int, int, int]] = []
+        # kept as an attribute: the engine holds a bare pointer to it
+        self.callback = _Callback(self._collect)
+        self.library.espeak_SetSynthCallback(self.callback)
+
+    def _collect(self, samples: Any, count: int, events: Any) -> int:
+        if samples and count > 0:
+            self.samples += ctypes.string_at(samples, 2 * count)
+        index = 0
+        while events[index].type != EVENT_END_OF_LIST:
+            event = events[index]
+            if event.type == EVENT_WORD:
+                self.words.append((event.text_position - 1, event.length, event.audio_position))
+            index += 1
+        return 0
+
+    def _check(self, code: int, what: str) -> None:
+        if code != 0:
+            meaning = RETURN_CODES.get(code, "unknown code")
+            raise EngineError(f"espeak-ng refused {what}: {meaning} ({code})")
+
+    def speak(
+        self, *, text: str, voice: str, **parameters: int
+    ) -> tuple[bytes, list[tuple[int, int, int]]]:
+        """int16 samples in the machine's byte order and (char offset, length, ms) of each word."""
+        # an unknown variant is accepted in silence and spoken by the plain voice
+        variant = voice.partition("+")[2]
+        if "+" in voice and variant not in self.variants:
+            raise EngineError(f"espeak-ng has no voice variant {variant!r}")
+        self._check(self.library.espeak_SetVoiceByName(voice.encode()), f"the voice {voice!r}")
+        for name, value in parameters.items():
+            code = self.library.espeak_SetParameter(PARAMETERS[name], int(value), 0)
+            self._check(code, f"{name} = {value}")
+        self.samples.clear()
+        self.words.clear()
+        data = text.encode() + b"\0"
+        code = self.library.espeak_Synth(data, len(data), 0, BY_CHARACTER, 0, UTF8, None, None)
+        self._check(code, f"the text {text!r}")
+        self._check(self.library.espeak_Synchronize(), "to finish")
+        return bytes(self.samples), list(self.words)
+
+
+def answer(engine: Engine, line: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header and the little-endian samples for one request line."""
+    try:
+        samples, words = engine.speak(**json.loads(line))
+    except (EngineError, KeyError, TypeError, ValueError) as error:
+        return {"error": str(error)}, b""
+    if sys.byteorder == "big":
+        swapped = bytearray(samples)
+        swapped[0::2], swapped[1::2] = samples[1::2], samples[0::2]
+        samples = bytes(swapped)
+    header = {"samples": len(samples) // 2, "sample_rate": engine.sample_rate, "words": words}
+    return header, samples
+
+
+def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
+    """Answer request lines until the input ends."""
+
+    def send(header: dict[str, Any], samples: bytes = b"") -> None:
+        answers.write(json.dumps(header).encode() + b"\n" + samples)
+        answers.flush()
+
+    try:
+        engine = Engine()
+    except (EngineError, OSError) as error:
+        send({"error": str(error)})
+        return
+    send({"ready": True, "version": engine.version})
+    for line in requests:
+        send(*answer(engine, line))
+
+
+if __name__ == "__main__":
+    try:
+        serve(sys.stdin.buffer, sys.stdout.buffer)
+    except (BrokenPipeError, KeyboardInterrupt):
+        sys.exit(1)

@@ -1,0 +1,77 @@
+"""Drawing scenes: which kind, which words by which voice, which sound, over which background."""
+
+import numpy as np
+
+from q2a_core.world.scene import BACKGROUNDS, SCENE_SHARES, Event, Scene, SceneKind
+from q2a_core.world.sentences import SPOKEN_QUESTIONS
+from q2a_core.world.sounds import SOUND_CLASSES
+from q2a_core.world.utterance_book import UtteranceBook
+from q2a_core.world.utterances import SPLIT_SEEDS
+from q2a_core.world.voices import Split
+
+TEST_STRENGTH = 0.5
+"""Test clips are recorded more kindly than training clips; what they hold is new."""
+
+
+class SceneSampler:
+    """Scenes of one split over one book of utterances; the same (seed, index) gives the same scene."""
+
+    def __init__(
+        self, book: UtteranceBook, split: Split, *, seed: int = 0, kinds: tuple[SceneKind, ...] = ()
+    ):
+        self.book = book
+        self.split: Split = split
+        self.seed = seed
+        questions = set(SPOKEN_QUESTIONS[split])
+        self.questions = [i for i, item in enumerate(book.utterances) if item.text in questions]
+        self.statements = [
+            i for i, item in enumerate(book.utterances) if item.text not in questions
+        ]
+        self.kinds = kinds or tuple(SCENE_SHARES)
+        shares = np.array([SCENE_SHARES[kind] for kind in self.kinds])
+        self.shares = shares / shares.sum()
+
+    def scene(self, index: int) -> Scene:
+        """The scene at `index`."""
+        rng = np.random.default_rng([SPLIT_SEEDS[self.split], self.seed, index, 0])
+        kind = self.kinds[int(rng.choice(len(self.kinds), p=self.shares))]
+        events, overlap = self._events(kind, rng)
+        noisy = kind == "noise" or (kind != "silence" and rng.random() < 0.7)
+        training = self.split == "train"
+        return Scene(
+            kind=kind,
+            split=self.split,
+            seed=self.seed,
+            index=index,
+            events=tuple(events),
+            overlap=overlap,
+            sound_gain_db=float(rng.uniform(-10, 6) if overlap else rng.uniform(-8, 8)),
+            background=str(rng.choice(BACKGROUNDS)) if noisy else None,
+            snr_db=float(rng.uniform(5, 45) if training else rng.uniform(15, 45)),
+            strength=float(rng.uniform(0, 1)) if training else TEST_STRENGTH,
+        )
+
+    def _events(self, kind: SceneKind, rng: np.random.Generator) -> tuple[list[Event], bool]:
+        if kind == "speech":
+            return [self._speech(self.statements, rng)], False
+        if kind == "sound":
+            return [_sound(rng)], False
+        if kind == "lone_question":
+            return [self._speech(self.questions, rng)], False
+        if kind in ("question", "both"):
+            speech = self._speech(self.questions if kind == "question" else self.statements, rng)
+            events = [_sound(rng), speech]
+            if rng.random() < 0.3:
+                events.reverse()
+            return events, kind == "both" and rng.random() < 0.3
+        return [], False
+
+    def _speech(self, places: list[int], rng: np.random.Generator) -> Event:
+        place = places[int(rng.integers(len(places)))]
+        return Event(kind="speech", label=self.book.utterances[place].text, utterance=place)
+
+
+def _sound(rng: np.random.Generator) -> Event:
+    chosen = SOUND_CLASSES[int(rng.integers(len(SOUND_CLASSES)))]
+    count = int(rng.integers(1, 5)) if chosen.countable else None
+    return Event(kind="sound", label=chosen.label, count=count, seed=int(rng.integers(2**31)))

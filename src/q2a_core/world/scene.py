@@ -1,0 +1,77 @@
+"""A scene: what can be heard in one clip, decided by (seed, split, index) before any sample exists.
+
+The scene is the truth. Waveform, question, answer and judgement all come from it, so they cannot
+contradict each other. Onsets and durations become known when the scene is rendered.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from q2a_core.world.utterances import SPLIT_SEEDS
+from q2a_core.world.voices import Split
+
+SceneKind = Literal["speech", "sound", "question", "both", "lone_question", "silence", "noise"]
+
+SCENE_SHARES: dict[SceneKind, float] = {
+    "speech": 0.46,
+    "sound": 0.15,
+    "question": 0.22,
+    "both": 0.11,
+    "lone_question": 0.02,
+    "silence": 0.02,
+    "noise": 0.02,
+}
+"""How often each kind is drawn: a person speaks, a sound, a sound with a spoken question about it, a sound with
+something else said, a question without a sound, nothing, noise."""
+BACKGROUNDS = ("white", "pink", "brown", "hum", "babble")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One thing that happens in a scene."""
+
+    kind: Literal["speech", "sound"]
+    label: str
+    """Class of the sound, or the words spoken in normal form."""
+    utterance: int | None = None
+    """Place in the book of utterances; None for a sound."""
+    count: int | None = None
+    """How often a countable sound happens; None where counting makes no sense."""
+    seed: int = 0
+    """What a sound's variation is drawn from."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """Everything that decides a clip."""
+
+    kind: SceneKind
+    split: Split
+    seed: int
+    index: int
+    events: tuple[Event, ...]
+    """In order of onset."""
+    overlap: bool = False
+    """The second event starts while the first goes on."""
+    sound_gain_db: float = 0.0
+    """Level of sounds relative to speech."""
+    background: str | None = None
+    snr_db: float = 60.0
+    """Level of the events over the background."""
+    strength: float = 1.0
+    """How hard room, microphone and speaker vary; 0 is a clean recording."""
+
+    def first(self, kind: Literal["speech", "sound"]) -> Event | None:
+        """The first event of a kind."""
+        return next((event for event in self.events if event.kind == kind), None)
+
+    @property
+    def transcript(self) -> str:
+        """All that is said, in order."""
+        return " ".join(event.label for event in self.events if event.kind == "speech")
+
+    def rng(self, purpose: int) -> np.random.Generator:
+        """The scene's own randomness; each purpose has its own stream."""
+        return np.random.default_rng([SPLIT_SEEDS[self.split], self.seed, self.index, purpose])

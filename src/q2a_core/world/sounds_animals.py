@@ -1,0 +1,181 @@
+"""Four-legged callers and the frog: a voice through a throat that opens and closes.
+
+Each public function makes `count` calls of one animal, whose size and temper are drawn once. Pitch, duration and
+formants follow what recordings of the species show; ranges are wide on purpose (puppy to mastiff, lamb to ram).
+"""
+
+import numpy as np
+
+from q2a_core.lengths import SAMPLE_RATE
+from q2a_core.world.acoustics import (
+    band_gain,
+    contour,
+    event_seconds,
+    filter_by,
+    in_sequence,
+    log_uniform,
+    noise,
+    ring,
+    swell,
+    to_samples,
+    tone,
+    wander,
+)
+from q2a_core.world.throat import draw_throat, utter
+
+
+def dog(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Barks: a short pitch arch with a hard attack, half tone and half hiss."""
+    pitch = log_uniform(rng, 220, 1_000)
+    throat = draw_throat(
+        rng, tilt_hz=1_800, breath=(0.1, 0.9), roughness=(0, 0.7), scale=(0.7, 1.4)
+    )
+    peak_at, depth = rng.uniform(0.15, 0.5), rng.uniform(0.4, 0.8)
+    attack = log_uniform(rng, 0.006, 0.03)
+    barks = []
+    for seconds in event_seconds(rng, count, 0.1, 0.3):
+        n = to_samples(seconds)
+        top = pitch * rng.uniform(0.92, 1.08)
+        f0 = contour(n, [(0, top * depth), (peak_at, top), (1, top * depth * rng.uniform(0.7, 1))])
+        closed, wide = (500.0, 1_300.0, 2_600.0), (950.0, 1_700.0, 3_000.0)
+        bark = utter(
+            rng,
+            throat,
+            f0,
+            [closed, wide, closed],
+            jitter=0.04 * throat.roughness,
+            jitter_rate=180,
+        )
+        bark *= contour(n, [(0, 1), (0.35, 0.9), (1, 0.1)])
+        barks.append(bark * swell(n, attack=attack, release=0.4 * seconds))
+    return in_sequence(rng, barks, gap=(0.13, 0.7))
+
+
+def cat(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Meows: a long pitch arch while the mouth opens from "mi" to "a" and closes to "ow"."""
+    pitch = log_uniform(rng, 380, 950)
+    throat = draw_throat(rng, tilt_hz=2_000, breath=(0.01, 0.2), roughness=(0, 0.15))
+    arch, peak_at = rng.uniform(1.03, 1.6), rng.uniform(0.2, 0.65)
+    shake = rng.uniform(0.0, 0.02)
+    loudest = rng.uniform(0.25, 0.55)
+    meows = []
+    for seconds in event_seconds(rng, count, 0.45, 1.4):
+        n = to_samples(seconds)
+        start = pitch * rng.uniform(0.92, 1.08)
+        f0 = contour(n, [(0, start), (peak_at, start * arch), (1, start * rng.uniform(0.7, 1.0))])
+        f0 *= 1 + shake * tone(np.full(n, rng.uniform(5, 9)))
+        mi, ma, ow = (
+            (600.0, 2_300.0, 3_600.0),
+            (1_300.0, 2_100.0, 3_900.0),
+            (700.0, 1_250.0, 3_000.0),
+        )
+        meow = utter(rng, throat, f0, [mi, ma, ow], jitter=0.008, jitter_rate=40)
+        meow *= contour(n, [(0, rng.uniform(0.2, 0.7)), (loudest, 1), (0.75, 0.7), (1, 0.25)])
+        meows.append(meow * swell(n, attack=0.04, release=0.25 * seconds))
+    return in_sequence(rng, meows, gap=(0.2, 0.7))
+
+
+def cow(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Moos: low and long, hummed through the nose first, then open; some break into a higher voice."""
+    pitch = log_uniform(rng, 70, 190)
+    throat = draw_throat(
+        rng, tilt_hz=700, breath=(0.02, 0.2), roughness=(0, 0.4), scale=(0.8, 1.25)
+    )
+    rise, breaks = rng.uniform(1.05, 1.7), rng.uniform() < 0.35
+    opens = rng.uniform(0.25, 0.55)
+    moos = []
+    for seconds in event_seconds(rng, count, 0.8, 2.4):
+        n = to_samples(seconds)
+        high = pitch * (rng.uniform(1.9, 2.6) if breaks else rise)
+        before = pitch if breaks else pitch * (1 + 0.6 * (rise - 1))
+        path = [(0, pitch), (opens, before), (opens + 0.06, high), (0.85, high * 0.95)]
+        f0 = contour(n, [*path, (1, high * rng.uniform(0.7, 0.95))])
+        hum, moo, maw = (240.0, 900.0, 2_000.0), (380.0, 750.0, 2_300.0), (620.0, 1_100.0, 2_500.0)
+        call = utter(rng, throat, f0, [hum, moo, maw, maw, moo], jitter=0.01, jitter_rate=50)
+        call *= contour(n, [(0, 0.3), (opens, 0.6), (min(0.8, opens + 0.2), 1), (1, 0.4)])
+        moos.append(call * swell(n, attack=0.08, release=0.15 * seconds))
+    return in_sequence(rng, moos, gap=(0.2, 0.7))
+
+
+def sheep(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Bleats: a steady "eh" that flutters in loudness and pitch six to twelve times a second."""
+    pitch = log_uniform(rng, 130, 520)
+    throat = draw_throat(rng, tilt_hz=2_200, breath=(0.1, 0.6), roughness=(0, 0.4))
+    rate, deep = rng.uniform(6.0, 12.0), rng.uniform(0.3, 0.65)
+    second = log_uniform(rng, 1_500, 2_200)
+    bleats = []
+    for seconds in event_seconds(rng, count, 0.5, 1.3):
+        n = to_samples(seconds)
+        shaking = tone(rate * (1 + 0.12 * wander(rng, n, 8)), start=rng.uniform())
+        shaking *= contour(n, [(0, 0.2), (0.3, 1), (1, 1)])
+        f0 = pitch * contour(n, [(0, 0.85), (0.2, 1.05), (0.7, 1), (1, 0.85)])
+        f0 *= 1 + 0.06 * deep * shaking
+        meh, baa = (450.0, 0.8 * second, 2_700.0), (780.0, second, 2_900.0)
+        bleat = utter(rng, throat, f0, [meh, baa, baa], jitter=0.015)
+        bleat *= (1 - deep * (0.5 + 0.5 * shaking)) * contour(n, [(0, 0.5), (0.2, 1), (1, 0.55)])
+        bleats.append(bleat * swell(n, attack=0.04, release=0.2 * seconds))
+    return in_sequence(rng, bleats, gap=(0.2, 0.8))
+
+
+def horse(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Neighs: a shrill call that climbs, then shakes its way down to a low nicker."""
+    high = log_uniform(rng, 450, 1_600)
+    throat = draw_throat(rng, tilt_hz=2_300, breath=(0.1, 0.5), roughness=(0.1, 0.5))
+    rate, deep = rng.uniform(8.0, 15.0), rng.uniform(0.03, 0.14)
+    top_at, low = rng.uniform(0.1, 0.45), rng.uniform(0.2, 0.45)
+    shaken = rng.uniform(0.25, 0.6)
+    neighs = []
+    for seconds in event_seconds(rng, count, 0.9, 2.1):
+        n = to_samples(seconds)
+        shaking = tone(rate * contour(n, [(0, 0.9), (1, rng.uniform(0.8, 1.3))]))
+        late = contour(n, [(0, 0.05), (top_at, 0.4), (top_at + 0.2, 1), (1, 1)])
+        f0 = high * contour(n, [(0, rng.uniform(0.5, 0.8)), (top_at, 1), (0.75, 0.5), (1, low)])
+        f0 *= 1 + deep * shaking * late
+        shrill, middle, nicker = (
+            (1_100.0, 2_200.0, 3_600.0),
+            (900.0, 1_800.0, 3_000.0),
+            (500.0, 1_300.0, 2_300.0),
+        )
+        neigh = utter(rng, throat, f0, [shrill, middle, nicker], jitter=0.015)
+        neigh *= 1 - shaken * late * (0.5 + 0.5 * shaking)
+        neigh *= contour(n, [(0, 0.3), (top_at + 0.05, 1), (0.75, 0.6), (1, 0.2)])
+        neighs.append(neigh * swell(n, attack=0.05, release=0.15 * seconds))
+    return in_sequence(rng, neighs, gap=(0.25, 0.6))
+
+
+def frog(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Croaks: a rattle of pulses that ring in the throat pouch, or a slower chatter of short rasps."""
+    chatters = rng.uniform() < 0.4
+    pouch = log_uniform(rng, 350, 2_200)
+    rate = log_uniform(rng, 90, 250) if chatters else log_uniform(rng, 18, 70)
+    rasps = rng.uniform(6.5, 13.0)
+    ringing = rng.uniform(6, 15) / pouch
+    modes = [(pouch * ratio, ringing * last, weight) for ratio, last, weight in _pouch(rng)]
+    two_parts = rng.uniform() < 0.5
+    croaks = []
+    for seconds in event_seconds(rng, count, 0.2, 0.8):
+        n = to_samples(seconds)
+        speed = contour(n, [(0, 0.8), (0.5, 1), (1, rng.uniform(0.9, 1.5))])
+        blows = np.diff(np.floor(np.cumsum(rate * speed) / SAMPLE_RATE), prepend=-1.0) > 0
+        croak = ring(blows * (1 + 0.25 * wander(rng, n, min(rate, 400))), modes)
+        croak += rng.uniform(0.02, 0.3) * np.abs(croak) * noise(rng, n)
+        if chatters:
+            croak *= 0.2 + 0.8 * (0.5 + 0.5 * tone(np.full(n, rasps), start=-0.25)) ** 1.5
+        one, two = (
+            [(0, 0.5), (0.5, 1), (1, 0.7)],
+            [(0, 0.4), (0.2, 0.7), (0.45, 0.5), (0.7, 1), (1, 0.7)],
+        )
+        croak *= contour(n, two if two_parts else one)
+        croaks.append(croak * swell(n, attack=0.02, release=0.04))
+    gap = (0.3, 0.8) if chatters else (0.18, 0.8)
+    return filter_by(in_sequence(rng, croaks, gap=gap), band_gain(150, 6_000, order=1))
+
+
+def _pouch(rng: np.random.Generator) -> list[tuple[float, float, float]]:
+    """Modes of a frog's throat pouch: (ratio to the main one, relative duration, weight)."""
+    return [
+        (1.0, 1.0, 1.0),
+        (rng.uniform(1.6, 2.6), 0.7, rng.uniform(0.2, 0.9)),
+        (rng.uniform(2.8, 4.0), 0.5, rng.uniform(0.0, 0.5)),
+        (0.5, 1.0, rng.uniform(0.1, 0.5)),
+    ]

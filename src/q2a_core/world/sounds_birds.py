@@ -1,0 +1,139 @@
+"""Birds: the rooster's, duck's and crow's rough voices, the owl's pure hoot, and a songbird.
+
+Each public function makes `count` calls of one bird; the songbird, whose chirps nobody counts, fills a length.
+"""
+
+import numpy as np
+
+from q2a_core.world.acoustics import (
+    contour,
+    event_seconds,
+    filter_by,
+    formant_gain,
+    in_sequence,
+    log_uniform,
+    noise,
+    place,
+    swell,
+    to_samples,
+    tone,
+    wander,
+)
+from q2a_core.world.throat import draw_throat, utter
+
+
+def rooster(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Crows of three or four syllables in one breath: short ones that climb, then a long one, held or sinking."""
+    pitch = log_uniform(rng, 420, 900)
+    throat = draw_throat(rng, tilt_hz=2_800, breath=(0.03, 0.35))
+    dip, sinking = rng.uniform(0.28, 0.5), rng.uniform(0.75, 1.0)
+    short = rng.uniform(0.12, 0.17)
+    four = rng.uniform() < 0.6
+    last = short * (3.0 if four else 2.0)
+    crows = []
+    for seconds in event_seconds(rng, count, 1.3, 2.4):
+        n = to_samples(seconds)
+        path, loud = [(0.0, 0.6)], [(0.0, 0.3)]
+        for index, top in enumerate((0.9, 1.1, 1.25) if four else (0.8, 1.15)):
+            start = index * short
+            path += [
+                (start + 0.7 * short, top * rng.uniform(0.93, 1.07)),
+                (start + short, 0.85 * top),
+            ]
+            loud += [(start + 0.6 * short, rng.uniform(0.7, 1.0)), (start + 0.97 * short, dip)]
+        held = rng.uniform(1.1, 1.35)
+        path += [
+            (last + 0.08, held),
+            (0.85, held * sinking),
+            (1.0, held * sinking * rng.uniform(0.55, 1)),
+        ]
+        loud += [(last + 0.08, 1.0), (0.8, 0.8), (1.0, 0.3)]
+        shut, wide, half = (
+            (900.0, 2_000.0, 3_600.0),
+            (1_150.0, 2_500.0, 3_900.0),
+            (950.0, 2_200.0, 3_600.0),
+        )
+        crow = utter(rng, throat, pitch * contour(n, path), [shut, wide, half], jitter_rate=70)
+        crows.append(crow * contour(n, loud) * swell(n, attack=0.03, release=0.1 * seconds))
+    return in_sequence(rng, crows, gap=(0.3, 0.8))
+
+
+def duck(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Quacks: short, nasal and buzzing, sinking and weakening along the row."""
+    pitch = log_uniform(rng, 140, 330)
+    throat = draw_throat(rng, tilt_hz=3_500, breath=(0.05, 0.6), roughness=(0.1, 0.6))
+    nose = log_uniform(rng, 1_000, 1_600)
+    fade = rng.uniform(0.8, 1.0)
+    quacks = []
+    for index, seconds in enumerate(event_seconds(rng, count, 0.12, 0.36)):
+        n = to_samples(seconds)
+        f0 = pitch * fade**index * contour(n, [(0, 0.9), (0.3, 1.1), (1, rng.uniform(0.7, 0.9))])
+        wide, shut = (nose, nose * 1.9, nose * 2.9), (nose * 0.8, nose * 1.6, nose * 2.6)
+        quack = utter(rng, throat, f0, [wide, wide, shut], jitter=0.01, jitter_rate=150)
+        quack *= fade**index * contour(n, [(0, 0.7), (0.3, 1), (1, 0.4)])
+        quacks.append(quack * swell(n, attack=0.015, release=0.35 * seconds))
+    return in_sequence(rng, quacks, gap=(0.12, 0.45))
+
+
+def crow(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Caws: hoarse, with more noise and broken pulses than tone, flat and then falling."""
+    pitch = log_uniform(rng, 330, 620)
+    throat = draw_throat(rng, tilt_hz=2_500, breath=(0.5, 1.6), roughness=(0.4, 1.0))
+    mouth = log_uniform(rng, 1_200, 1_900)
+    caws = []
+    for seconds in event_seconds(rng, count, 0.22, 0.6):
+        n = to_samples(seconds)
+        f0 = pitch * contour(n, [(0, 0.8), (0.15, 1), (0.6, 0.97), (1, rng.uniform(0.65, 0.85))])
+        wide, shut = (mouth, mouth * 1.75, mouth * 2.6), (mouth * 0.8, mouth * 1.5, mouth * 2.3)
+        caw = utter(rng, throat, f0, [wide, wide, shut], jitter=0.05, jitter_rate=260)
+        # the pulses of a caw break: its loudness crackles.
+        caw *= (1 + 0.3 * wander(rng, n, 120)) * contour(
+            n, [(0, 0.6), (0.2, 1), (0.8, 0.8), (1, 0.5)]
+        )
+        caws.append(caw * swell(n, attack=0.02, release=0.08))
+    return in_sequence(rng, caws, gap=(0.18, 0.7))
+
+
+def owl(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Hoots: an almost pure, soft tone, low in large owls, falling at the end; some with a quaver."""
+    pitch = log_uniform(rng, 260, 1_000)
+    quaver = rng.uniform(0.1, 0.35) if rng.uniform() < 0.35 else 0.0
+    overtones = [(n, log_uniform(rng, 0.02, 0.3) / (n - 1)) for n in range(2, 5)]
+    breath, falls = rng.uniform(0.005, 0.04), rng.uniform(0.8, 1.0)
+    hoots = []
+    for seconds in event_seconds(rng, count, 0.2, 0.9):
+        n = to_samples(seconds)
+        shaking = tone(np.full(n, rng.uniform(8, 13)))
+        f0 = pitch * contour(n, [(0, rng.uniform(0.88, 1)), (0.25, 1.02), (0.7, 1), (1, falls)])
+        f0 *= 1 + 0.05 * quaver * shaking
+        hoot = tone(f0)
+        for harmonic, weight in overtones:
+            hoot += weight * tone(harmonic * f0)
+        whisper = formant_gain([pitch, 3 * pitch], sharpness=2, tilt_hz=1_500)
+        hoot += 3 * filter_by(breath * noise(rng, n), whisper)
+        hoot *= 1 - quaver * (0.5 + 0.5 * shaking)
+        hoot *= contour(n, [(0, 0.3), (rng.uniform(0.2, 0.7), 1), (0.8, 0.8), (1, 0.4)])
+        hoots.append(hoot * swell(n, attack=min(0.12, 0.3 * seconds), release=0.35 * seconds))
+    return in_sequence(rng, hoots, gap=(0.17, 0.7))
+
+
+def bird(rng: np.random.Generator, samples: int) -> np.ndarray:
+    """Song: high whistled syllables, each repeated a few times before the next; now and then a trill."""
+    centre = log_uniform(rng, 2_200, 5_000)
+    pieces, at = [], 0
+    while at < samples:
+        seconds = log_uniform(rng, 0.04, 0.22)
+        n = to_samples(seconds)
+        low, high = centre * rng.uniform(0.65, 1.0), min(7_000.0, centre * rng.uniform(1.0, 1.45))
+        path = rng.permutation([low, high, rng.uniform(low, high)])
+        f0 = contour(n, [(0, path[0]), (rng.uniform(0.2, 0.8), path[1]), (1, path[2])])
+        if rng.uniform() < 0.25:
+            f0 = f0 * (1 + rng.uniform(0.03, 0.12) * tone(np.full(n, rng.uniform(25, 60))))
+        chirp = tone(f0) + rng.uniform(0, 0.12) * tone(np.minimum(2 * f0, 7_800))
+        chirp *= swell(n, attack=0.3 * seconds, release=0.4 * seconds) * rng.uniform(0.4, 1.0)
+        rest = log_uniform(rng, 0.02, 0.12)
+        for _ in range(rng.integers(1, 6)):
+            pieces.append((at, chirp))
+            at += n + to_samples(rest)
+        at += to_samples(log_uniform(rng, 0.04, 0.5))
+    return place(samples, pieces)
