@@ -1,0 +1,161 @@
+"""An open audio file to blocks of float32 through libsndfile; `media` has the containers that need PyAV.
+
+The decoder is given a file and never a name, so extensions play no part. A file that breaks off gives what was
+decoded up to there, and a notice; one that gives nothing is refused.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
+from typing import BinaryIO
+
+import numpy as np
+
+from q2a_core.audio.intake import BLOCK_VALUES, STOPPED, Intake
+from q2a_core.audio.media import DEMUXERS, decode_media
+from q2a_core.audio.mp3 import quiet_libmpg123, read_frames
+from q2a_core.audio.sniff import HEAD_BYTES, READABLE, looks_like, sniff
+from q2a_core.audio.source import MAX_FILE_BYTES
+
+_MAX_MP3_BYTES = 1 << 28
+"""Largest mp3 read into memory; an hour at 320 kbit/s is 144 MB."""
+_MAX_OGG_PAGE = 65_307
+_UNKNOWN_FRAMES = 1 << 60
+_SIZE_MISMATCH = re.compile(r"^\s*(?:data|SSND|riff|Data Size)\s*: (\d+) \(should be (\d+)\)", re.M)
+_DS64_MISMATCH = re.compile(r"does not match value from 'ds64' chunk of (\d+)")
+
+
+def decode(file: BinaryIO, intake: Intake) -> None:
+    """Feed a seekable binary file to `intake`; raises AudioError if it is no readable audio."""
+    size = file.seek(0, io.SEEK_END)
+    if size == 0:
+        raise intake.error("the file is empty (0 bytes); expected an audio file")
+    if size > MAX_FILE_BYTES:
+        raise intake.error(
+            f"a file of {size / 1e9:.1f} GB; at most {MAX_FILE_BYTES / 1e9:.1f} GB are opened. "
+            "Cut it shorter"
+        )
+    container = sniff(file)
+    if container is None:
+        raise intake.error(
+            f"no audio file that can be read: it looks like {looks_like(file)}; expected {READABLE}"
+        )
+    file.seek(0)
+    if container in DEMUXERS:
+        decode_media(file, container, intake)
+    elif container == "ogg":
+        _decode_ogg(file, intake)
+    elif container == "mp3":
+        _decode_mp3(file, intake)
+    else:
+        _decode_soundfile(file, container, intake)
+
+
+def _decode_mp3(file: BinaryIO, intake: Intake) -> None:
+    stream = read_frames(file.read(_MAX_MP3_BYTES))
+    if stream is None:
+        raise intake.damaged("mp3", "no whole frame in it")
+    with quiet_libmpg123() as complaints:
+        _decode_soundfile(io.BytesIO(stream.data), "mp3", intake)
+    if stream.has_gaps or any("error" in complaint for complaint in complaints):
+        intake.notices.append("the mp3 file is damaged in places; it may click or skip there")
+    elif stream.is_cut and intake.frames == intake.promised_frames:
+        intake.notices.append("the file is truncated: it ends inside an mp3 frame")
+
+
+def _decode_ogg(file: BinaryIO, intake: Intake) -> None:
+    # no header has the length: only the mark on the last page tells that the file is whole
+    file.seek(-min(_MAX_OGG_PAGE, file.seek(0, io.SEEK_END)), io.SEEK_END)
+    tail = file.read()
+    page = tail[max(0, tail.rfind(b"OggS")) :].ljust(28, b"\0")
+    is_whole = page[5] & 4 and 27 + page[26] + sum(page[27 : 27 + page[26]]) <= len(page)
+    file.seek(0)
+    _decode_soundfile(file, "ogg", intake)
+    if not is_whole and intake.frames:
+        seconds = intake.frames / intake.source_rate
+        intake.notices.append(
+            f"the file is truncated or damaged: its end is missing, {seconds:.2f} s could be read"
+        )
+
+
+def _decode_soundfile(file: BinaryIO, container: str, intake: Intake) -> None:
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:
+        raise intake.error("reading it needs soundfile: pip install soundfile") from error
+    try:
+        # mp3 inside wav has its decoder, which complains on stderr
+        is_noisy = container == "wav" and _holds_mp3(file)
+        with quiet_libmpg123() if is_noisy else nullcontext():
+            sound = soundfile.SoundFile(_CalmFile(file))  # pyright: ignore[reportArgumentType]
+    except (soundfile.SoundFileError, OSError, ValueError) as error:
+        reason = getattr(error, "error_string", "the header makes no sense").strip(" .")
+        raise intake.damaged(container, reason) from error
+    with sound, quiet_libmpg123() if is_noisy else nullcontext():
+        known = sound.frames if sound.frames < _UNKNOWN_FRAMES else None
+        intake.begin(sound.samplerate, sound.channels, known)
+        intake.promised_frames = _promised_frames(sound.extra_info, known)
+        for block in _soundfile_blocks(sound, soundfile.SoundFileError, intake):
+            intake.feed(block)
+        if known and not intake.frames:
+            raise intake.damaged(container, "none of its samples can be decoded")
+
+
+class _CalmFile:
+    """A file as libsndfile calls it back: a damaged header seeks to nowhere, and an exception would be printed."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.tell = file.tell
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> None:
+        with suppress(ValueError, OSError):
+            self._file.seek(offset, whence)
+
+    def read(self, size: int) -> bytes:
+        with suppress(ValueError, OSError):
+            return self._file.read(size)
+        return b""
+
+
+def _soundfile_blocks(
+    sound, library_error: type[Exception], intake: Intake
+) -> Iterator[np.ndarray]:
+    """Blocks (S, channels) that share one buffer, up to the end or to where decoding fails."""
+    # soundfile seeks to where it already is after every read, which costs mp3 its bit reservoir
+    sound.seekable = lambda: False
+    buffer = np.empty((max(1, BLOCK_VALUES // sound.channels), sound.channels), np.float32)
+    while True:
+        buffer.fill(np.nan)
+        try:
+            block = sound.read(out=buffer)
+        except library_error:
+            # what was decoded before the fault lies in the buffer, NaN marks the rest
+            untouched = np.isnan(buffer).any(axis=1)
+            yield buffer[: int(untouched.argmax()) if untouched.any() else len(buffer)]
+            if intake.promised_frames is None:  # else the two lengths tell
+                intake.notices.append(STOPPED)
+            return
+        if not len(block):
+            return
+        yield block
+
+
+def _holds_mp3(file: BinaryIO) -> bool:
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    fmt = head.find(b"fmt ")
+    return head[fmt + 8 : fmt + 10] == b"\x55\x00"
+
+
+def _promised_frames(log: str, frames: int | None) -> int | None:
+    """Frames that the header promises: libsndfile corrects them silently, but its log tells."""
+    if ds64 := _DS64_MISMATCH.search(log):
+        return int(ds64[1])
+    if frames and (mismatch := _SIZE_MISMATCH.search(log)):
+        promised, found = int(mismatch[1]), int(mismatch[2])
+        # a size near 2 or 4 GiB is how a program that writes into a pipe says "unknown"
+        if 0 < found < promised < 0x7FFF_0000:
+            return frames * promised // found
+    return frames
