@@ -45,3 +45,23 @@ def tiny_checkpoint(
     return save_checkpoint(
         tiny_model, directory, chat_format=chat_format, generation_config={"max_new_tokens": 16}
     )
+
+
+@pytest.fixture(scope="session")
+def small_book(tmp_path_factory: pytest.TempPathFactory):
+    """Eighty spoken training phrases; skips where the speech engine is missing."""
+    pytest.importorskip("espeakng_loader")
+    from q2a_core.world.speech import build_book, plan_utterances
+
+    directory = tmp_path_factory.mktemp("speech") / "train"
+    return build_book(plan_utterances("train", count=80, seed=0), directory, workers=1)
+
+
+@pytest.fixture(scope="session")
+def small_test_book(tmp_path_factory: pytest.TempPathFactory):
+    """Forty spoken test phrases."""
+    pytest.importorskip("espeakng_loader")
+    from q2a_core.world.speech import build_book, plan_utterances
+
+    directory = tmp_path_factory.mktemp("speech") / "test"
+    return build_book(plan_utterances("test", count=40, seed=0), directory, workers=1)

@@ -18,6 +18,7 @@ from q2a_core.config import ModelConfig, config_from_hf
 from q2a_core.errors import BackendError, CheckpointError
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat, Tokenizer
+from q2a_core.text.tokenizer import AUDIO_TOKEN
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -62,6 +63,12 @@ class Checkpoint:
                 f"the tokenizer has {len(tokenizer)} entries, the model {self.config.decoder.vocab_size}; "
                 "these files are of two checkpoints"
             )
+        placeholder = tokenizer.token_id(AUDIO_TOKEN)
+        if placeholder != self.config.audio_token_id:
+            raise CheckpointError(
+                f"{AUDIO_TOKEN} has id {placeholder} in the tokenizer and {self.config.audio_token_id} in config.json; "
+                "these files are of two checkpoints"
+            )
         return ChatFormat(
             tokenizer, self._chat_template(), audio_token_id=self.config.audio_token_id
         )
@@ -82,13 +89,19 @@ class Checkpoint:
     def _chat_template(self) -> str | None:
         jinja = self.directory / "chat_template.jinja"
         if jinja.is_file():
-            return jinja.read_text("utf-8")
+            return _read_text(jinja)
         for name in ("chat_template.json", "processor_config.json", "tokenizer_config.json"):
             template = read_json(self.directory / name, optional=True).get("chat_template")
+            if template is None:
+                continue
             if isinstance(template, list):  # several named templates
-                template = {entry["name"]: entry["template"] for entry in template}.get("default")
-            if isinstance(template, str):
-                return template
+                named = [entry for entry in template if isinstance(entry, dict)]
+                template = next(
+                    (e.get("template") for e in named if e.get("name") == "default"), None
+                )
+            if not isinstance(template, str):
+                raise CheckpointError(f"{name}: chat_template is no text; expected a template")
+            return template
         return None
 
 
@@ -140,16 +153,24 @@ def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
     """A JSON object from a checkpoint file; {} if optional and absent. Raises CheckpointError."""
     if optional and not path.is_file():
         return {}
+    content = _read_text(path)
     try:
-        values = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{path.parent.name or path.parent} has no {path.name}; expected a checkpoint directory"
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path.name} cannot be read as JSON: {error}") from error
     if not isinstance(values, dict):
         raise CheckpointError(
             f"{path.name} holds a {type(values).__name__}; expected a JSON object"
         )
     return values
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{path.parent.name or path.parent} has no {path.name}; expected a checkpoint directory"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path.name} cannot be read as text: {error}") from error

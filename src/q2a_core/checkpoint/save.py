@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from q2a_core.checkpoint.source import set_aside
 from q2a_core.checkpoint.weights import hub_state
 from q2a_core.config import config_to_hf
 from q2a_core.errors import CheckpointError
@@ -67,10 +68,11 @@ def save_checkpoint(
             flush(path)
         swap_in(staging, target)
     except (OSError, RuntimeError) as error:
-        shutil.rmtree(staging, ignore_errors=True)
         raise CheckpointError(
             f"{target.name} could not be saved: {error}; the earlier one is untouched"
         ) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)  # gone already if it was swapped in
     return target
 
 
@@ -85,14 +87,22 @@ def _write_weights(model: Qwen2Audio, path: Path, dtype: torch.dtype) -> None:
 
 
 def swap_in(staging: Path, target: Path) -> None:
-    """Put a finished directory in the place of `target`, which may exist."""
+    """Put a finished directory in the place of `target`, which may exist.
+
+    A kill between the two renames leaves the old one under its hidden name, where `source.set_aside` finds it.
+    """
     if target.exists():
         old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
         target.rename(old)
-        staging.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
+        try:
+            staging.rename(target)
+        except OSError:
+            old.rename(target)
+            raise
     else:
         staging.rename(target)
+    for old in set_aside(target):
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def flush(path: Path) -> None:

@@ -1,5 +1,6 @@
 """From what a user names to a local directory: a shipped name, a path, or a hub id."""
 
+import glob
 import hashlib
 import re
 from pathlib import Path
@@ -19,28 +20,43 @@ def resolve_source(source: str | Path) -> Path:
 
     Raises CheckpointError for anything else, with the names that ship.
     """
-    path = Path(source).expanduser()
     if isinstance(source, str) and source in paths.shipped_checkpoints():
         return paths.shipped_checkpoint(source)
-    if path.is_dir():
-        return path
-    if path.is_file():
-        raise CheckpointError(
-            f"{path.name} is a file; expected a checkpoint directory with config.json beside it"
-        )
-    if isinstance(source, str) and HUB_ID.fullmatch(source) and not path.parent.is_dir():
-        return _download(source)
+    try:
+        path = Path(source).expanduser()
+        if path.is_dir():
+            return path
+        if path.is_file():
+            raise CheckpointError(
+                f"{path.name} is a file; expected a checkpoint directory with config.json beside it"
+            )
+        for old in set_aside(path):
+            if (old / "config.json").is_file():
+                return old
+        if isinstance(source, str) and HUB_ID.fullmatch(source) and not path.parent.is_dir():
+            return _download(source)
+    except (OSError, RuntimeError):  # a name too long for a file, or a home directory of nobody
+        pass
     names = ", ".join(paths.shipped_checkpoints()) or "none"
     raise CheckpointError(
-        f"no checkpoint {str(source)!r}: it is no shipped name ({names}), no directory, and no hub id "
+        f"no checkpoint {str(source)[:80]!r}: it is no shipped name ({names}), no directory, and no hub id "
         "such as Qwen/Qwen2-Audio-7B-Instruct"
     )
+
+
+def set_aside(path: Path) -> list[Path]:
+    """Whole old directories that saves, killed between taking `path` away and putting the new one there, left behind."""
+    return sorted(path.parent.glob(f".{glob.escape(path.name)}.????????.old"))
 
 
 def _download(repo_id: str) -> Path:
     """Fetch a hub repository into the hub's cache, with progress bars; an interrupted download goes on."""
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
 
     try:
         return Path(huggingface_hub.snapshot_download(repo_id, allow_patterns=HUB_FILES))
@@ -53,7 +69,7 @@ def _download(repo_id: str) -> Path:
         raise CheckpointError(
             f"the hub refused {repo_id}: {str(error).splitlines()[0]}; check the id and your access"
         ) from error
-    except OSError as error:
+    except (OSError, HFValidationError) as error:
         raise CheckpointError(f"{repo_id} could not be downloaded: {error}") from error
 
 

@@ -25,12 +25,12 @@ def pretrain(
     run: Annotated[
         Path | None, typer.Option(help="Folder of the run; by default one among your runs.")
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of 32 clips.")] = 3000,
-    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of 16 clips.")] = 4800,
+    batch_size: Annotated[int, typer.Option(min=1)] = 16,
     learning_rate: Annotated[float, typer.Option(min=0.0)] = 1e-3,
     utterances: Annotated[
         int, typer.Option(min=100, help="Spoken phrases to synthesise once.")
-    ] = 16_000,
+    ] = 12_000,
     seed: Annotated[int, typer.Option(help="Decides weights, scenes and wording.")] = 0,
     start: Annotated[
         str | None, typer.Option(help="Checkpoint to go on from; fresh weights by default.")

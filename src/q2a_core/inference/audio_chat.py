@@ -214,7 +214,7 @@ class AudioChat:
         notices = [notice for clip in waveforms for notice in clip.notices]
         trained = self.checkpoint.about.get("trained_seconds")
         longest = max((clip.seconds for clip in waveforms), default=0.0)
-        if trained and longest > trained:
+        if isinstance(trained, (int, float)) and longest > trained:
             notices.append(
                 f"this checkpoint was trained on clips up to {trained:g} s; beyond that it guesses"
             )
@@ -240,7 +240,10 @@ class _Turn:
     start: float
 
     def run(self) -> Iterator[str]:
-        """Decode, yield text, and add the turn to the dialogue even if the caller stops listening."""
+        """Decode, yield text, and add the turn to the dialogue, as far as it came if the caller stops listening.
+
+        An error while decoding leaves the dialogue as it was.
+        """
         chat = self.chat
         device = chat.model.decoder.embed_tokens.weight.device
         generator = torch.Generator().manual_seed(self.seed)
@@ -268,8 +271,10 @@ class _Turn:
             rest = decoder.finish()
             if rest:
                 yield rest
-        finally:
+        except (GeneratorExit, KeyboardInterrupt):
             self._finish(token_ids, logps, times)
+            raise
+        self._finish(token_ids, logps, times)
 
     def _finish(self, token_ids: list[int], logps: list[float], times: list[float]) -> None:
         chat = self.chat

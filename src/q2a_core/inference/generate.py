@@ -53,10 +53,12 @@ def generate_steps(
     """
     batch, length = input_ids.shape
     cache = model.new_cache(batch, length + settings.max_new_tokens)
-    stop = torch.tensor(settings.stop_ids, device=input_ids.device, dtype=torch.long)
+    vocab_size = model.config.decoder.vocab_size
+    known = [token for token in settings.stop_ids if 0 <= token < vocab_size]
+    stop = torch.tensor(known, device=input_ids.device, dtype=torch.long)
     if attention_mask is not None and bool(attention_mask.bool().all()):
         attention_mask = None
-    seen = _seen(input_ids, attention_mask, model.config.decoder.vocab_size)
+    seen = _seen(input_ids, attention_mask, vocab_size)
     tokens, finished = input_ids, torch.zeros(batch, dtype=torch.bool, device=input_ids.device)
     if mel is not None:
         audio_embeds = model.encode_audio(mel, mel_lengths)

@@ -5,6 +5,7 @@ open: greedy unless `do_sample`, top-k 50 when sampling. The repetition penalty 
 """
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -58,6 +59,12 @@ class GenerationSettings:
     """Divides positive and multiplies negative logits of tokens seen in prompt or reply."""
 
     def __post_init__(self) -> None:
+        for name in ("max_new_tokens", "min_new_tokens", "top_k"):
+            _require_type(name, getattr(self, name), Integral, "a whole number")
+        for name in ("temperature", "top_p", "repetition_penalty"):
+            _require_type(name, getattr(self, name), Real, "a number")
+        for token in self.stop_ids:
+            _require_type("eos_token_id", token, Integral, "one token id or a list of them")
         _require("max_new_tokens", self.max_new_tokens, self.max_new_tokens >= 1, "at least 1")
         _require("min_new_tokens", self.min_new_tokens, self.min_new_tokens >= 0, "0 or more")
         _require("temperature", self.temperature, 0 <= self.temperature < 1e4, "0 (greedy) or more")
@@ -82,7 +89,8 @@ class GenerationSettings:
             if values.get(name) is not None:
                 settings[name] = values[name]
         if "max_new_tokens" not in settings and values.get("max_length") is not None:
-            settings["max_new_tokens"] = max(int(values["max_length"]) - prompt_length, 1)
+            _require_type("max_length", values["max_length"], Integral, "a whole number")
+            settings["max_new_tokens"] = max(values["max_length"] - prompt_length, 1)
         if values.get("do_sample"):
             temperature = values.get("temperature")
             settings["temperature"] = 1.0 if temperature is None else temperature
@@ -137,3 +145,8 @@ def keep_top_p(logits: Tensor, p: float) -> Tensor:
 def _require(name: str, value: float, holds: bool, expected: str) -> None:
     if not holds:
         raise ChatError(f"{name} is {value}; expected {expected}")
+
+
+def _require_type(name: str, value: Any, kind: type, expected: str) -> None:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ChatError(f"{name} is {value!r}; expected {expected}")

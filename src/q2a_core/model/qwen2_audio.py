@@ -18,6 +18,10 @@ from q2a_core.model.projector import Projector
 
 IGNORE_INDEX = -100
 """Label of a position that takes no part in the loss."""
+CONV_GAIN = 2.5
+"""Initial loudness of the convolutions, over variance 1 / fan-in."""
+POSITION_GAIN = 0.2
+"""Initial size of the sinusoid positions; published checkpoints hold them at 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,7 +134,12 @@ class Qwen2Audio(nn.Module):
 
     @torch.no_grad()
     def init_weights(self, generator: torch.Generator) -> None:
-        """Fresh weights for training from scratch: variance 1 / fan-in, quieter residual outputs, sinusoid positions."""
+        """Fresh weights for training from scratch: variance 1 / fan-in, quieter residual outputs.
+
+        Log-mel varies by 0.4 only and GELU halves it twice, while Whisper's sinusoids vary by 0.7: at the start a small
+        encoder would see the clock and not the sound, and stay there. So the convolutions begin louder and the positions
+        quieter.
+        """
         quiet = {"out_proj": self.config.encoder.num_layers, "fc2": self.config.encoder.num_layers}
         quiet |= {
             "o_proj": self.config.decoder.num_layers,
@@ -140,13 +149,14 @@ class Qwen2Audio(nn.Module):
             if isinstance(module, (nn.Linear, nn.Conv1d)):
                 fan_in = module.weight[0].numel()
                 std = fan_in**-0.5 / (2 * quiet.get(name.rsplit(".", 1)[-1], 0.5)) ** 0.5
+                std *= CONV_GAIN if isinstance(module, nn.Conv1d) else 1.0
                 module.weight.normal_(0.0, std, generator=generator)
                 if module.bias is not None:
                     module.bias.zero_()
         self.decoder.embed_tokens.weight.normal_(0.0, 0.1, generator=generator)
         encoder = self.config.encoder
         self.audio_encoder.embed_positions.weight.copy_(
-            sinusoids(encoder.max_source_positions, encoder.d_model)
+            POSITION_GAIN * sinusoids(encoder.max_source_positions, encoder.d_model)
         )
 
 

@@ -67,7 +67,13 @@ class Tokenizer:
         if (directory / "vocab.json").is_file() and (directory / "merges.txt").is_file():
             from transformers import AutoTokenizer
 
-            return cls(AutoTokenizer.from_pretrained(directory, use_fast=True).backend_tokenizer)
+            try:
+                tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
+                return cls(tokenizer.backend_tokenizer)
+            except Exception as error:  # the libraries raise bare Exception
+                raise CheckpointError(
+                    f"vocab.json and merges.txt cannot be read as a tokenizer: {error}"
+                ) from error
         raise CheckpointError(
             f"{directory.name} has no tokenizer.json; expected one, or vocab.json with merges.txt"
         )
@@ -123,10 +129,10 @@ class StreamDecoder:
         """The text that `token_id` completes, perhaps empty."""
         self.ids.append(token_id)
         text = self.tokenizer.decode(self.ids[self.start :])
-        if text.endswith("\ufffd") and len(self.ids) - self.start < 8:
-            return ""
-        piece, self.done = text[self.done :], len(text)
-        if len(self.ids) - self.start > 16:  # keep the cost of a step constant
+        # a tail of bytes that may become a character reads as one U+FFFD; everything before it is settled
+        settled = len(text) - text.endswith("\ufffd")
+        piece, self.done = text[self.done : settled], max(settled, self.done)
+        if settled == len(text) and len(self.ids) - self.start > 16:  # keep the cost of a step constant
             self.start, self.done = len(self.ids), 0
         return piece
 

@@ -20,6 +20,8 @@ from q2a_core.world.room import mask_mel
 
 BLOCK = 8
 """Batches drawn and sorted together."""
+MASKED_SHARE = 0.3
+"""Training clips in which a band and a span are hidden."""
 LETTERS = " abcdefghijklmnopqrstuvwxyz"
 """What the spelling loss spells; class 0 is CTC's blank, LETTERS[i] is class i + 1."""
 
@@ -68,7 +70,7 @@ def encode_example(
         mel_length = rates.mel_frames(len(example.samples))
         counts = [rates.audio_tokens(mel_length)]
         mel = log_mel(example.samples)
-        if rng is not None:
+        if rng is not None and rng.random() < MASKED_SHARE:
             mel = torch.from_numpy(mask_mel(mel.numpy(), rng))
     dialogue = chat_format.dialogue(list(example.task.messages), counts)
     return EncodedExample(

@@ -49,10 +49,11 @@ class Hooks:
 class Trainee(nn.Module):
     """The model with its spelling head: what is optimised, and what a saved state holds."""
 
-    def __init__(self, model: Qwen2Audio):
+    def __init__(self, model: Qwen2Audio, *, seed: int):
         super().__init__()
         self.model = model
-        self.spelling_head = SpellingHead(model.config.encoder.d_model)
+        generator = torch.Generator().manual_seed(seed)
+        self.spelling_head = SpellingHead(model.config.encoder.d_model, generator)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Summed losses and their counts: next token, and spelling."""
@@ -95,7 +96,7 @@ def train(
     with RunLock(run):
         accelerator = Accelerator(mixed_precision=precision)
         _check_folder(run, stage, resume)
-        trainee = Trainee(model).train()
+        trainee = Trainee(model, seed=stage.seed).train()
         _freeze(trainee, stage)
         optimizer = _optimizer(trainee, stage)
         done = _resume(run, trainee, optimizer) if resume else 0

@@ -29,9 +29,12 @@ class SpellingHead(nn.Module):
     Without it the decoder gets to words very late; see Graves et al. 2006 for the loss.
     """
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, generator: torch.Generator):
         super().__init__()
         self.linear = nn.Linear(width, len(LETTERS) + 1)
+        with torch.no_grad():
+            self.linear.weight.normal_(0.0, width**-0.5, generator=generator)
+            self.linear.bias.zero_()
 
     def forward(self, model: Qwen2Audio, encoder_frames: Tensor) -> Tensor:
         """encoder_frames (N, E, C) -> log-probabilities (N, E, 28); class 0 is the blank."""

@@ -20,11 +20,11 @@ class StageConfig:
     """pretrain; sft and dpo follow."""
     steps: int
     """Optimizer steps."""
-    batch_size: int = 32
+    batch_size: int = 16
     """Dialogues in a step."""
     learning_rate: float = 1e-3
     """Peak of the schedule."""
-    warmup_steps: int = 100
+    warmup_steps: int = 200
     """Steps of linear rise before the cosine falls."""
     final_rate: float = 0.02
     """Learning rate at the end, as a share of the peak."""
@@ -34,19 +34,19 @@ class StageConfig:
     """AdamW's decay of first and second moment."""
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm."""
-    ctc_weight: float = 0.5
+    ctc_weight: float = 1.0
     """Weight of the spelling loss on the encoder's frames; 0 leaves it out."""
     trains: tuple[Part, ...] = PARTS
     """Parts whose weights move."""
-    utterances: int = 16_000
+    utterances: int = 12_000
     """Spoken phrases in the training book."""
     seed: int = 0
     """Decides weights, scenes and wording."""
-    save_every: int = 250
+    save_every: int = 500
     """Steps between saved states."""
     log_every: int = 10
     """Steps between lines in the run log."""
-    sample_every: int = 250
+    sample_every: int = 500
     """Steps between decoded samples."""
 
     def __post_init__(self) -> None:
@@ -72,6 +72,6 @@ class StageConfig:
         return cls(**(values | tuples))
 
 
-def pretrain(*, steps: int = 4000, **changes: Any) -> StageConfig:
+def pretrain(*, steps: int = 4800, **changes: Any) -> StageConfig:
     """The first stage: every part learns, from spelling to answering, on the mini world."""
     return StageConfig(name="pretrain", steps=steps, **changes)

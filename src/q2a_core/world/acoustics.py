@@ -156,17 +156,21 @@ def formant_gain(
     sharpness: float = 6.0,
     tilt_hz: float = 1_500.0,
     order: float = 1.0,
+    fall_db: float = 0.0,
 ) -> Gain:
-    """Gain of parallel resonances with Q `sharpness`, falling above `tilt_hz` with 6 dB per octave and `order`."""
+    """Gain of parallel resonances (Hz) with Q `sharpness`, each `fall_db` weaker than the one before.
+
+    Above `tilt_hz` all fall by 6 dB per octave and `order`.
+    """
 
     def gain(frequencies: np.ndarray) -> np.ndarray:
         f = np.maximum(frequencies, 20.0)
-        total = np.zeros(len(f), dtype=np.complex64)
+        total = np.full(len(f), 0.02, dtype=np.complex64)
         for index, formant in enumerate(formants):
             # neighbours of opposite sign add up between their peaks instead of cancelling.
-            sign = 1.0 if index % 2 == 0 else -1.0
-            total += sign / (1.0 + 1j * sharpness * (f / formant - formant / f))
-        return (total + 0.03) * np.exp(np.log1p(np.square(f / tilt_hz)) * (-order / 2))
+            weight = (-1.0) ** index * 10.0 ** (-fall_db * index / 20)
+            total += weight / (1.0 + 1j * sharpness * (f / formant - formant / f))
+        return total * np.exp(np.log1p(np.square(f / tilt_hz)) * (-order / 2))
 
     return gain
 

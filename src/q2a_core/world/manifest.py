@@ -69,7 +69,7 @@ SAMPLE_SCENES = (
     SampleScene(
         name="cat_and_digits",
         kind="both",
-        events=(("cat", 1), ("seven three five", "en-029+m6")),
+        events=(("cat", 1), ("seven three five", "en-us-nyc+m6")),
         ask=ASK_WORDS,
     ),
     SampleScene(
@@ -86,7 +86,7 @@ SAMPLE_SCENES = (
     SampleScene(
         name="clock_question",
         kind="question",
-        events=(("clock", None), ("what do you hear", "en-gb-scotland+Annie")),
+        events=(("clock", None), ("what do you hear", "gmw/en+Annie")),
         background="hum",
     ),
     SampleScene(name="silence", kind="silence", events=(), ask=ASK_SOUND),
@@ -151,7 +151,9 @@ def _sample_scene(sample: SampleScene, number: int, book: UtteranceBook) -> Scen
     events = tuple(
         Event(kind="speech", label=what, utterance=spoken[what + how])
         if isinstance(how, str)
-        else Event(kind="sound", label=what, count=how, seed=1000 + number)
+        else Event(
+            kind="sound", label=what, count=how, seconds=None if how else 2.0, seed=1000 + number
+        )
         for what, how in sample.events
     )
     return Scene(

@@ -59,7 +59,12 @@ def _event_samples(
         assert event.utterance is not None
         _, stored = book[event.utterance]
         return _at_level(stored.astype(np.float32) / 32768, -22.0)
-    sound = synthesise_sound(event.label, np.random.default_rng([event.seed, 7]), count=event.count)
+    sound = synthesise_sound(
+        event.label,
+        np.random.default_rng([event.seed, 7]),
+        count=event.count,
+        seconds=event.seconds,
+    )
     return _at_level(sound.samples, -22.0 + scene.sound_gain_db)
 
 

@@ -9,8 +9,18 @@ from q2a_core.world.utterance_book import UtteranceBook
 from q2a_core.world.utterances import SPLIT_SEEDS
 from q2a_core.world.voices import Split
 
-TEST_STRENGTH = 0.5
-"""Test clips are recorded more kindly than training clips; what they hold is new."""
+CLEAN_SHARE = 0.5
+"""Training clips recorded without any room or microphone."""
+HARDEST = 0.5
+"""Strength of the roughest training recording; 1 would be a telephone in a stairwell."""
+TEST_STRENGTH = 0.25
+"""Test clips are rough recordings of a middling kind; what they hold is new."""
+NOISY_SHARE = 0.5
+"""Clips with something in the background."""
+SNR_DB = {"train": (12.0, 45.0), "test": (15.0, 45.0)}
+"""Level of the events over the background, drawn evenly."""
+SOUND_SECONDS = (0.8, 2.2)
+"""Length of a sound that goes on, drawn evenly."""
 
 
 class SceneSampler:
@@ -36,8 +46,10 @@ class SceneSampler:
         rng = np.random.default_rng([SPLIT_SEEDS[self.split], self.seed, index, 0])
         kind = self.kinds[int(rng.choice(len(self.kinds), p=self.shares))]
         events, overlap = self._events(kind, rng)
-        noisy = kind == "noise" or (kind != "silence" and rng.random() < 0.7)
-        training = self.split == "train"
+        noisy = kind == "noise" or (kind != "silence" and rng.random() < NOISY_SHARE)
+        strength = TEST_STRENGTH
+        if self.split == "train":
+            strength = 0.0 if rng.random() < CLEAN_SHARE else float(rng.uniform(0, HARDEST))
         return Scene(
             kind=kind,
             split=self.split,
@@ -47,8 +59,8 @@ class SceneSampler:
             overlap=overlap,
             sound_gain_db=float(rng.uniform(-10, 6) if overlap else rng.uniform(-8, 8)),
             background=str(rng.choice(BACKGROUNDS)) if noisy else None,
-            snr_db=float(rng.uniform(5, 45) if training else rng.uniform(15, 45)),
-            strength=float(rng.uniform(0, 1)) if training else TEST_STRENGTH,
+            snr_db=float(rng.uniform(*SNR_DB[self.split])),
+            strength=strength,
         )
 
     def _events(self, kind: SceneKind, rng: np.random.Generator) -> tuple[list[Event], bool]:
@@ -73,5 +85,8 @@ class SceneSampler:
 
 def _sound(rng: np.random.Generator) -> Event:
     chosen = SOUND_CLASSES[int(rng.integers(len(SOUND_CLASSES)))]
-    count = int(rng.integers(1, 5)) if chosen.countable else None
-    return Event(kind="sound", label=chosen.label, count=count, seed=int(rng.integers(2**31)))
+    seed = int(rng.integers(2**31))
+    if chosen.countable:
+        return Event(kind="sound", label=chosen.label, count=int(rng.integers(1, 4)), seed=seed)
+    seconds = float(rng.uniform(*SOUND_SECONDS))
+    return Event(kind="sound", label=chosen.label, seconds=seconds, seed=seed)

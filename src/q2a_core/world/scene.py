@@ -15,10 +15,10 @@ from q2a_core.world.voices import Split
 SceneKind = Literal["speech", "sound", "question", "both", "lone_question", "silence", "noise"]
 
 SCENE_SHARES: dict[SceneKind, float] = {
-    "speech": 0.46,
-    "sound": 0.15,
-    "question": 0.22,
-    "both": 0.11,
+    "speech": 0.5,
+    "sound": 0.16,
+    "question": 0.2,
+    "both": 0.08,
     "lone_question": 0.02,
     "silence": 0.02,
     "noise": 0.02,
@@ -39,6 +39,8 @@ class Event:
     """Place in the book of utterances; None for a sound."""
     count: int | None = None
     """How often a countable sound happens; None where counting makes no sense."""
+    seconds: float | None = None
+    """Length of a sound that goes on; None where it lasts as its events do."""
     seed: int = 0
     """What a sound's variation is drawn from."""
 

@@ -146,7 +146,7 @@ def horse(rng: np.random.Generator, count: int) -> np.ndarray:
 def frog(rng: np.random.Generator, count: int) -> np.ndarray:
     """Croaks: a rattle of pulses that ring in the throat pouch, or a slower chatter of short rasps."""
     chatters = rng.uniform() < 0.4
-    pouch = log_uniform(rng, 350, 2_200)
+    pouch = log_uniform(rng, 450, 2_400)
     rate = log_uniform(rng, 90, 250) if chatters else log_uniform(rng, 18, 70)
     rasps = rng.uniform(6.5, 13.0)
     ringing = rng.uniform(6, 15) / pouch
@@ -167,8 +167,9 @@ def frog(rng: np.random.Generator, count: int) -> np.ndarray:
         )
         croak *= contour(n, two if two_parts else one)
         croaks.append(croak * swell(n, attack=0.02, release=0.04))
-    gap = (0.3, 0.8) if chatters else (0.18, 0.8)
-    return filter_by(in_sequence(rng, croaks, gap=gap), band_gain(150, 6_000, order=1))
+    return filter_by(
+        in_sequence(rng, croaks, gap=(0.3, 0.8)), band_gain(0.6 * pouch, 6_000, order=2)
+    )
 
 
 def _pouch(rng: np.random.Generator) -> list[tuple[float, float, float]]:
@@ -177,5 +178,5 @@ def _pouch(rng: np.random.Generator) -> list[tuple[float, float, float]]:
         (1.0, 1.0, 1.0),
         (rng.uniform(1.6, 2.6), 0.7, rng.uniform(0.2, 0.9)),
         (rng.uniform(2.8, 4.0), 0.5, rng.uniform(0.0, 0.5)),
-        (0.5, 1.0, rng.uniform(0.1, 0.5)),
+        (0.5, 1.0, rng.uniform(0.0, 0.6)),
     ]

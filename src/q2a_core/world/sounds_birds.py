@@ -26,7 +26,7 @@ def rooster(rng: np.random.Generator, count: int) -> np.ndarray:
     """Crows of three or four syllables in one breath: short ones that climb, then a long one, held or sinking."""
     pitch = log_uniform(rng, 420, 900)
     throat = draw_throat(rng, tilt_hz=2_800, breath=(0.03, 0.35))
-    dip, sinking = rng.uniform(0.28, 0.5), rng.uniform(0.75, 1.0)
+    dip, sinking = rng.uniform(0.4, 0.65), rng.uniform(0.75, 1.0)
     short = rng.uniform(0.12, 0.17)
     four = rng.uniform() < 0.6
     last = short * (3.0 if four else 2.0)

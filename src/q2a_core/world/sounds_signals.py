@@ -157,7 +157,8 @@ def horn(rng: np.random.Generator, count: int) -> np.ndarray:
             log_uniform(rng, 2_500, 3_800),
         ],
         sharpness=2.0,
-        tilt_hz=3_000,
+        tilt_hz=log_uniform(rng, 1_000, 3_500),
+        order=rng.uniform(1.0, 2.5),
     )
     honks = []
     for seconds in event_seconds(rng, count, 0.15, 1.2):

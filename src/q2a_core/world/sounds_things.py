@@ -202,7 +202,7 @@ def drill(rng: np.random.Generator, samples: int) -> np.ndarray:
             log_uniform(rng, 2_800, 5_500),
         ],
         sharpness=2.5,
-        tilt_hz=4_500,
+        tilt_hz=log_uniform(rng, 2_000, 5_500),
     )
     whine = filter_by(pulses(rate, subharmonic=rng.uniform(0.1, 0.6)), gears)
     gear = tone(np.minimum(rate * int(rng.integers(5, 12)), 7_000)) * rng.uniform(0.1, 0.5)

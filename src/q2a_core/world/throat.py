@@ -34,6 +34,8 @@ class Throat:
     """Frequency above which the voice weakens."""
     order: float
     """How steeply it weakens there, in units of 6 dB per octave."""
+    fall_db: float
+    """How much weaker each formant is than the one below it."""
     breath: float
     """Noise added to the pulses, relative to them."""
     roughness: float
@@ -54,11 +56,12 @@ def draw_throat(
     return Throat(
         scale=log_uniform(rng, *scale),
         sharpness=log_uniform(rng, 2.5, 6.5),
-        tilt_hz=tilt_hz * log_uniform(rng, 0.65, 1.5),
-        order=rng.uniform(0.8, 2.6),
+        tilt_hz=tilt_hz * log_uniform(rng, 0.6, 1.4),
+        order=rng.uniform(1.0, 3.2),
+        fall_db=rng.uniform(0.0, 10.0),
         breath=log_uniform(rng, *breath),
         roughness=rng.uniform(*roughness),
-        unsteadiness=rng.uniform(0.05, 0.3),
+        unsteadiness=rng.uniform(0.03, 0.22),
     )
 
 
@@ -86,6 +89,7 @@ def utter(
             sharpness=throat.sharpness,
             tilt_hz=throat.tilt_hz,
             order=throat.order,
+            fall_db=throat.fall_db,
         )
         for vowel in distinct
     ]

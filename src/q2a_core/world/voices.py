@@ -1,5 +1,7 @@
 """The voices of the mini world: English accents of espeak-ng times its variants, split by timbre.
 
+The first world keeps to three accents; the engine has more, and real people have more still.
+
 Names are the engine's: `en-us+f3` is the accent `en-us` spoken by the variant `f3`, and the accent
 alone is its plain voice. Every combination was tried with the engine of espeakng-loader 0.2.4: all
 are accepted, and no two give the same samples. Test voices have a variant that training never
@@ -11,21 +13,17 @@ from typing import Literal
 Split = Literal["train", "test"]
 
 # "en-gb" is refused by the engine, its file name is not
-TRAIN_ACCENTS: tuple[str, ...] = (
-    *("en-us", "gmw/en", "en-us-nyc", "en-029", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbcwmd"),
-)
-TEST_ACCENTS: tuple[str, ...] = (*TRAIN_ACCENTS, "en-gb-x-gbclan")
+TRAIN_ACCENTS: tuple[str, ...] = ("en-us", "gmw/en", "en-gb-x-rp")
+TEST_ACCENTS: tuple[str, ...] = (*TRAIN_ACCENTS, "en-us-nyc")
 
-# "" is the plain voice; left out: "fast" (same samples as plain), the robots and the echoes
+# "" is the plain voice; left out: "fast" (same samples as plain), the robots, the echoes, the whisperers
 TRAIN_VARIANTS: tuple[str, ...] = (
-    *("", "Alex", "Alicia", "Andrea", "Andy", "AnxiousAndy", "Diogo", "Gene", "Gene2", "Henrique"),
-    *("Hugo", "Jacky", "Lee", "Marco", "Mario", "Michael", "Mike", "Mr serious", "Nguyen", "Reed"),
-    *("Storm", "Tweaky", "adam", "anika", "announcer", "antonio", "aunty", "belinda", "benjamin"),
-    *("caleb", "croak", "ed", "edward", "edward2", "f1", "f3", "f5", "grandpa", "ian", "iven"),
-    *("iven2", "iven3", "iven4", "john", "kaukovalta", "klatt", "klatt2", "klatt3", "klatt4"),
-    *("klatt5", "klatt6", "linda", "m1", "m3", "m4", "m5", "m7", "m8", "marcelo", "max"),
-    *("michel", "miguel", "mike2", "norbert", "pablo", "paul", "pedro", "rob", "robert", "sandro"),
-    *("shelby", "steph", "steph2", "steph3", "travis", "whisper", "whisperf", "zac"),
+    *("", "Alex", "Alicia", "Andrea", "Andy", "Diogo", "Gene", "Gene2", "Henrique", "Hugo"),
+    *("Jacky", "Lee", "Marco", "Mario", "Michael", "Mike", "Mr serious", "Nguyen", "Reed", "adam"),
+    *("anika", "announcer", "antonio", "aunty", "belinda", "benjamin", "caleb", "ed", "edward"),
+    *("f1", "f3", "f5", "grandpa", "ian", "iven", "john", "linda", "m1", "m3", "m4", "m5", "m7"),
+    *("m8", "marcelo", "max", "michel", "miguel", "norbert", "pablo", "paul", "pedro", "rob"),
+    *("robert", "sandro", "shelby", "steph", "travis", "zac"),
 )
 TEST_VARIANTS: tuple[str, ...] = (
     *("Annie", "Denis", "boris", "david", "f2", "f4", "grandma", "gustave", "m2", "m6"),

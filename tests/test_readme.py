@@ -1,0 +1,94 @@
+"""The README: its commands exist, and the tree it shows is the tree on disk."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from q2a_core import paths
+from q2a_core.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.S)
+COMMANDS = [
+    part.strip()
+    for block in BLOCKS
+    for line in block.splitlines()
+    for part in line.split("&&")
+    if part.strip()
+]
+COMMANDS += [
+    cell for cell in re.findall(r"\| `([^`]+)` \|", README) if cell.startswith(("q2a", "python"))
+]
+
+
+def test_there_are_commands_to_check():
+    assert len(COMMANDS) >= 12
+    assert "q2a workbench" in COMMANDS
+    assert "pytest" in COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_exists(command):
+    words = shlex.split(command)
+    if words[0] == "q2a":
+        known = get_command(app)
+        name = words[1]
+        assert name in known.commands
+        found = known.commands[name]
+        rest = words[2:]
+        while rest and hasattr(found, "commands"):
+            found, rest = found.commands[rest[0]], rest[1:]
+        options = {option for parameter in found.params for option in parameter.opts}
+        assert not {word for word in rest if word.startswith("--")} - options
+        assert all((ROOT / word).exists() for word in rest if word.startswith("data_samples"))
+    elif words[0] == "jupyter":
+        assert (ROOT / words[-1]).is_file()
+    elif words[0] == "pip":
+        extras = re.findall(r"\[(\w+)\]", command)
+        pyproject = (ROOT / "pyproject.toml").read_text("utf-8")
+        assert all(f"\n{extra} = [" in pyproject for extra in extras)
+    elif words[0] == "python":
+        assert (
+            paths.PACKAGE_DIR / (words[2].removeprefix("q2a_core.").replace(".", "/") + ".py")
+        ).is_file()
+    else:
+        assert words[0] == "pytest"
+
+
+def test_every_command_of_the_tool_has_help_with_an_example():
+    for name, command in get_command(app).commands.items():
+        leaves = command.commands.values() if hasattr(command, "commands") else [command]
+        for leaf in leaves:
+            assert "Example: q2a " in (leaf.help or ""), name
+
+
+def test_the_tree_shown_is_the_tree_on_disk():
+    block = README.split("## The files")[1].split("```")[1]
+    shown, inside = {"": set(), "src/q2a_core/": set()}, ""
+    for line in block.strip("\n").splitlines():
+        name = line.split()[0]
+        if line.startswith("  "):
+            shown["src/q2a_core/"].add(name.rstrip("/"))
+        else:
+            inside = name
+            shown[""].add(inside.rstrip("/").split("/")[0])
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
+    if tracked:
+        top = {name.split("/")[0] for name in tracked} - {".gitignore"}
+        rooms = {name.split("/")[2] for name in tracked if name.startswith("src/q2a_core/")}
+        assert shown[""] == top
+        assert shown["src/q2a_core/"] == rooms - {"__init__.py", "py.typed"}
+
+
+def test_help_does_not_import_torch():
+    code = "import sys; from q2a_core.cli import app; import typer.main as t; t.get_command(app); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,65 @@
+"""From examples to tensors."""
+
+import itertools
+
+import pytest
+import torch
+
+from q2a_core import lengths
+from q2a_core.training.batches import BLOCK, LETTERS, Blocks, batches_from
+from q2a_core.world.corpus import Corpus
+
+
+@pytest.fixture
+def blocks(small_book, chat_format) -> Blocks:
+    return Blocks(Corpus(small_book, "train", seed=0), chat_format, batch_size=3, seed=0)
+
+
+def test_the_same_block_is_the_same_and_another_seed_another(blocks, small_book, chat_format):
+    again = Blocks(Corpus(small_book, "train", seed=0), chat_format, batch_size=3, seed=0)
+    other = Blocks(Corpus(small_book, "train", seed=1), chat_format, batch_size=3, seed=1)
+    for mine, same in zip(blocks[2], again[2], strict=True):
+        assert torch.equal(mine.input_ids, same.input_ids)
+        assert torch.equal(mine.mel, same.mel)
+    assert not all(
+        mine.input_ids.shape == same.input_ids.shape and torch.equal(mine.input_ids, same.input_ids)
+        for mine, same in zip(blocks[2], other[2], strict=True)
+    )
+
+
+def test_placeholders_labels_and_letters_fit_the_clips(blocks, chat_format):
+    tokenizer = chat_format.tokenizer
+    end = tokenizer.token_id("<|im_end|>")
+    for batch in blocks[0]:
+        placeholders = (batch.input_ids == chat_format.audio_token_id).sum()
+        assert int(placeholders) == int(lengths.audio_tokens(batch.mel_lengths).sum())
+        assert batch.mel.shape[2] >= lengths.conv_mel_frames(int(batch.mel_lengths.max()))
+        for row, labels in zip(batch.input_ids, batch.labels, strict=True):
+            learned = labels[labels != -100].tolist()
+            assert learned[-1] == end
+            assert chat_format.audio_token_id not in learned
+            text = tokenizer.decode(learned)
+            assert text
+            assert (
+                text in tokenizer.decode(row.tolist()).replace("\n", "") or learned.count(end) > 1
+            )
+        for spelled, count in zip(batch.letters, batch.letter_lengths.tolist(), strict=True):
+            word = "".join(LETTERS[letter - 1] for letter in spelled[:count].tolist())
+            assert word == word.strip()
+
+
+def test_a_run_can_start_at_any_batch(blocks):
+    first = list(itertools.islice(batches_from(blocks, start=0, workers=0), BLOCK + 2))
+    later = next(batches_from(blocks, start=BLOCK + 1, workers=0))
+    assert torch.equal(first[BLOCK + 1].input_ids, later.input_ids)
+
+
+def test_sorting_keeps_padding_small(small_book, chat_format):
+    blocks = Blocks(Corpus(small_book, "train", seed=0), chat_format, batch_size=8, seed=0)
+    padded = sum(len(batch.mel_lengths) * int(batch.mel_lengths.max()) for batch in blocks[0])
+    heard = sum(int(batch.mel_lengths.sum()) for batch in blocks[0])
+    drawn = [blocks.corpus.example(index) for index in range(BLOCK * 8)]
+    frames = [lengths.mel_frames(len(e.samples)) for e in drawn if e.samples is not None]
+    unsorted = sum(8 * max(frames[i : i + 8]) for i in range(0, len(frames), 8))
+    assert padded / heard < 1.25
+    assert padded < unsorted

@@ -1,0 +1,178 @@
+"""The loop: it learns, it stops, and it goes on bit for bit."""
+
+import json
+
+import pytest
+import torch
+
+from q2a_core import presets
+from q2a_core.errors import RunError
+from q2a_core.model import Qwen2Audio
+from q2a_core.training.loop import Hooks, learning_rate, train
+from q2a_core.training.runlog import read_log
+from q2a_core.training.stages import StageConfig
+from q2a_core.training.state import RunLock, load_newest, saved_states
+from q2a_core.world.corpus import Corpus
+
+STAGE = StageConfig(
+    name="pretrain",
+    steps=6,
+    batch_size=2,
+    warmup_steps=2,
+    save_every=3,
+    log_every=1,
+    sample_every=100,
+)
+
+
+def _model(seed: int = 0) -> Qwen2Audio:
+    model = Qwen2Audio(presets.tiny(vocab_size=448, max_source_positions=500))
+    model.init_weights(torch.Generator().manual_seed(seed))
+    return model
+
+
+def _train(run, book, chat_format, *, stage=STAGE, stop_at=None, resume=False):
+    seen = []
+    hooks = Hooks(
+        on_progress=lambda progress: seen.append(progress.step),
+        should_stop=lambda: stop_at is not None and len(seen) >= stop_at,
+        workers=0,
+    )
+    return train(
+        stage,
+        run,
+        model=_model(),
+        chat_format=chat_format,
+        corpus=Corpus(book, "train", seed=0),
+        resume=resume,
+        hooks=hooks,
+    )
+
+
+def _same(one: Qwen2Audio, two: Qwen2Audio) -> bool:
+    pairs = zip(one.parameters(), two.parameters(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, small_book, chat_format):
+    run = tmp_path_factory.mktemp("runs") / "unbroken"
+    return run, _train(run, small_book, chat_format)
+
+
+def _losses(run) -> list[tuple[int, float, float]]:
+    return [
+        (r["step"], r["loss"], r["spelling"])
+        for r in read_log(run / "log.jsonl")
+        if r["kind"] == "step"
+    ]
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 4, 5])
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, small_book, chat_format, unbroken, stop_at):
+    run = tmp_path / "run"
+    _train(run, small_book, chat_format, stop_at=stop_at)
+    assert len(_losses(run)) == stop_at
+    resumed = _train(run, small_book, chat_format, resume=True)
+    assert _same(resumed, unbroken[1])
+    assert _losses(run) == _losses(unbroken[0])
+
+
+def test_a_damaged_state_is_moved_aside_and_the_one_before_continues(
+    tmp_path, small_book, chat_format, unbroken
+):
+    run = tmp_path / "run"
+    _train(run, small_book, chat_format, stop_at=5)
+    newest = saved_states(run)[-1]
+    content = bytearray((newest / "weights.safetensors").read_bytes())
+    content[-1] ^= 1
+    (newest / "weights.safetensors").write_bytes(content)
+    resumed = _train(run, small_book, chat_format, resume=True)
+    assert _same(resumed, unbroken[1])
+    assert _losses(run) == _losses(unbroken[0])
+    assert list((run / "states").glob(".corrupt-*"))
+
+
+def test_the_loss_falls(tmp_path, small_book, chat_format):
+    from dataclasses import replace
+
+    stage = replace(STAGE, steps=40, batch_size=8, learning_rate=3e-3)
+    _train(tmp_path / "run", small_book, chat_format, stage=stage)
+    losses = [loss for _, loss, _ in _losses(tmp_path / "run")]
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+def test_a_folder_is_held_by_one_run(tmp_path, small_book, chat_format):
+    run = tmp_path / "run"
+    with RunLock(run), pytest.raises(RunError, match="another process is training in run"):
+        _train(run, small_book, chat_format)
+
+
+def test_a_folder_with_a_run_is_not_overwritten(small_book, chat_format, unbroken):
+    with pytest.raises(RunError, match="--resume"):
+        _train(unbroken[0], small_book, chat_format)
+
+
+def test_a_run_is_not_resumed_with_other_settings(tmp_path, small_book, chat_format):
+    from dataclasses import replace
+
+    _train(tmp_path / "run", small_book, chat_format, stop_at=1)
+    with pytest.raises(RunError, match="other settings"):
+        _train(
+            tmp_path / "run",
+            small_book,
+            chat_format,
+            stage=replace(STAGE, learning_rate=1.0),
+            resume=True,
+        )
+
+
+def test_frozen_parts_keep_their_weights(tmp_path, small_book, chat_format):
+    from dataclasses import replace
+
+    trained = _train(
+        tmp_path / "run",
+        small_book,
+        chat_format,
+        stage=replace(STAGE, steps=2, trains=("decoder",)),
+    )
+    fresh = _model()
+    assert _same_part(trained.audio_encoder, fresh.audio_encoder)
+    assert not _same_part(trained.decoder, fresh.decoder)
+
+
+def _same_part(one: torch.nn.Module, two: torch.nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+
+
+def test_a_full_disk_leaves_the_earlier_state(tmp_path, small_book, chat_format, monkeypatch):
+    run = tmp_path / "run"
+    _train(run, small_book, chat_format, stop_at=3)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("q2a_core.training.state.torch.save", full)
+    with pytest.raises(RunError, match=r"No space left.*earlier states are untouched"):
+        _train(run, small_book, chat_format, resume=True)
+    found = load_newest(run)
+    assert found is not None
+    assert found[1]["step"] == 3
+    assert not list((run / "states").glob(".*.tmp"))
+
+
+def test_a_line_cut_by_a_kill_is_left_out(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps({"kind": "step", "step": 1}) + '\n{"kind": "st', encoding="utf-8")
+    assert read_log(path) == [{"kind": "step", "step": 1}]
+
+
+def test_the_learning_rate_rises_then_falls():
+    stage = StageConfig(
+        name="pretrain", steps=100, warmup_steps=10, learning_rate=1.0, final_rate=0.1
+    )
+    rates = [learning_rate(stage, step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == pytest.approx(1.0)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[100] == pytest.approx(0.1)
