@@ -28,7 +28,8 @@ AUDIO_TOKEN_RATE = ENCODER_FRAME_RATE // POOL_STRIDE
 MIN_SAMPLES = 2 * HOP_LENGTH + 1
 """Fewest samples that yield one audio token (321, just over 20 ms)."""
 RECEPTIVE_FIELD_SAMPLES = N_FFT + 6 * HOP_LENGTH
-"""Samples that one audio token sees before attention mixes frames (1360, 85 ms): 7 mel frames through two convolutions and the pool."""
+"""Samples that one audio token sees before attention mixes frames (1360, 85 ms): 7 mel frames through two
+convolutions and the pool."""
 
 
 def mel_frames(samples):
@@ -66,6 +67,7 @@ def token_span(token: int) -> tuple[int, int]:
 
 
 def token_receptive_field(token: int) -> tuple[int, int]:
-    """Samples [start, stop) that audio token `token` sees without attention; may begin before 0 or end past the clip."""
+    """Samples [start, stop) that audio token `token` sees without attention; may begin before 0 or end past the
+    clip."""
     centre_first, centre_last = 4 * token - 2, 4 * token + 4
     return centre_first * HOP_LENGTH - N_FFT // 2, centre_last * HOP_LENGTH + N_FFT // 2

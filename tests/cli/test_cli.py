@@ -64,6 +64,8 @@ def test_a_clip_that_is_none_is_one_line_and_exit_code_2(
     q2a, tmp_path, tiny_checkpoint, name, build, fragment
 ):
     path = build(tmp_path)
+    if "\0" in str(path):
+        pytest.skip("a command line cannot carry a zero byte")
     code, out, err = q2a("ask", path, "--model", tiny_checkpoint)
     assert code == 2
     assert out == ""

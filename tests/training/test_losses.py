@@ -66,7 +66,7 @@ def test_spelling_loss_of_clips_without_speech_is_zero_with_a_gradient():
     )
     total.backward()
     assert int(count) == 0
-    assert float(total) == 0.0
+    assert total.item() == 0.0
     assert log_probs.grad is not None
 
 

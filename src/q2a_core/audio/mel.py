@@ -1,9 +1,9 @@
 """The log-mel front end of Whisper: 128 mel bins every 10 ms from 25 ms windows.
 
-Matches transformers' WhisperFeatureExtractor on the frames that exist, without computing the 30 s that do not. Two things
-must be minded. The extractor takes its maximum over the padded clip, whose first frames after the end still see the
-clip's tail, so they are computed too. And it works in fp32: 80 dB below a pure tone its rounding reaches 5e-5, so the
-same transform in the same precision is used here instead of a more exact one.
+Matches transformers' WhisperFeatureExtractor on the frames that exist, without computing the 30 s that do not. Two
+things must be minded. The extractor takes its maximum over the padded clip, whose first frames after the end still
+see the clip's tail, so they are computed too. And it works in fp32: 80 dB below a pure tone its rounding reaches
+5e-5, so the same transform in the same precision is used here instead of a more exact one.
 """
 
 from functools import lru_cache

@@ -1,7 +1,7 @@
 """Writing a checkpoint in the hub's layout, whole or not at all.
 
-Everything is written into a hidden directory beside the target, flushed to disk, and only then renamed. A kill or a full
-disk at any moment leaves the old checkpoint as it was.
+Everything is written into a hidden directory beside the target, flushed to disk, and only then renamed. A kill or a
+full disk at any moment leaves the old checkpoint as it was.
 """
 
 import json

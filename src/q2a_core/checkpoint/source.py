@@ -45,7 +45,8 @@ def resolve_source(source: str | Path) -> Path:
 
 
 def set_aside(path: Path) -> list[Path]:
-    """Whole old directories that saves, killed between taking `path` away and putting the new one there, left behind."""
+    """Whole old directories that saves, killed between taking `path` away and putting the new one there, left
+    behind."""
     return sorted(path.parent.glob(f".{glob.escape(path.name)}.????????.old"))
 
 

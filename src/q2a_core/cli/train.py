@@ -57,6 +57,20 @@ def pretrain(
     _run(config, run or paths.runs_dir() / "pretrain", start, resume, workers, precision)
 
 
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")],
+    output: Annotated[Path, typer.Argument(help="Where the checkpoint goes.")],
+) -> None:
+    """Write the newest saved state of a run as a checkpoint that transformers opens too.
+
+    Example: q2a train export my_run my_checkpoint
+    """
+    from q2a_core.training.run import export_newest
+
+    typer.echo(f"checkpoint: {export_newest(run, output)}")
+
+
 def _run(
     config: Any, run: Path, start: str | None, resume: bool, workers: int, precision: str
 ) -> None:

@@ -1,4 +1,5 @@
-"""`q2a synth` and `q2a trace`: clips of the mini world with their truth, and recordings of what a model made of them."""
+"""`q2a synth` and `q2a trace`: clips of the mini world with their truth, and recordings of what a model made of
+them."""
 
 from pathlib import Path
 from typing import Annotated, Any, get_args

@@ -89,7 +89,8 @@ def generate_steps(
 
 
 def _seen(input_ids: Tensor, attention_mask: Tensor | None, vocab_size: int) -> Tensor:
-    """Which tokens (B, V) occur in each prompt; padding does not count, so that a batch answers as its rows alone do."""
+    """Which tokens (B, V) occur in each prompt; padding does not count, so that a batch answers as its rows alone
+    do."""
     counts = torch.zeros(input_ids.shape[0], vocab_size, dtype=torch.long, device=input_ids.device)
     valid = torch.ones_like(input_ids) if attention_mask is None else attention_mask.long()
     return counts.scatter_add_(-1, input_ids, valid) > 0

@@ -2,9 +2,9 @@
 
     attention(q, k, v) = softmax(scale * q k^T + mask) v        (Vaswani et al. 2017, eq. 1)
 
-Layout, here and everywhere: q (B, H, Tq, Dh), k and v (B, Hkv, Tk, Dh); H is a multiple of Hkv, and query head h reads
-key head h // (H / Hkv). Masks are boolean, True = attend. Causal alignment is bottom-right: the last query sees the last
-key, so that Tq < Tk means "the newest Tq positions". A query that may attend to nothing gives zeros.
+Layout, here and everywhere: q (B, H, Tq, Dh), k and v (B, Hkv, Tk, Dh); H is a multiple of Hkv, and query head h
+reads key head h // (H / Hkv). Masks are boolean, True = attend. Causal alignment is bottom-right: the last query sees
+the last key, so that Tq < Tk means "the newest Tq positions". A query that may attend to nothing gives zeros.
 """
 
 import torch
@@ -51,8 +51,8 @@ def attention_weights(
     padding_side: str = "right",
 ) -> Tensor:
     """The softmax itself, fp32 (B, H, Tq, Tk); rows sum to one, or to zero where nothing may be attended to."""
-    scale = q.shape[-1] ** -0.5 if scale is None else scale
-    scores = scale * (q.float() @ repeat_kv(k, q.shape[1]).float().transpose(-1, -2))
+    factor = q.shape[-1] ** -0.5 if scale is None else scale
+    scores = factor * (q.float() @ repeat_kv(k, q.shape[1]).float().transpose(-1, -2))
     mask = attention_mask(q, k, is_causal=is_causal, lengths=lengths, padding_side=padding_side)
     if mask is None:
         return scores.softmax(-1)

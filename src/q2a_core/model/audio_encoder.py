@@ -2,8 +2,8 @@
 
     mel (N,M,F) -> conv, conv stride 2 -> encoder_frames (N,E,C) -> blocks -> pool 2 -> norm -> audio_tokens (N,A,C)
 
-Key names and values are those of transformers' Qwen2AudioEncoder, with one difference: nothing is padded to 30 s. A batch
-is cut into groups of similar length, so that a short clip beside a long one costs what it costs alone.
+Key names and values are those of transformers' Qwen2AudioEncoder, with one difference: nothing is padded to 30 s. A
+batch is cut into groups of similar length, so that a short clip beside a long one costs what it costs alone.
 """
 
 import math
@@ -102,7 +102,8 @@ class AudioEncoder(nn.Module):
         self.layer_norm = nn.LayerNorm(config.d_model)
 
     def forward(self, mel: Tensor, mel_lengths: Tensor) -> Tensor:
-        """mel (N, M, F), valid frames mel_lengths (N,) -> audio_tokens (N, A, C); rows past a clip's tokens are junk."""
+        """mel (N, M, F), valid frames mel_lengths (N,) -> audio_tokens (N, A, C); rows past a clip's tokens are
+        junk."""
         encoder_frames = self.encode_frames(mel, mel_lengths)
         return self.pool(encoder_frames)
 
@@ -168,5 +169,6 @@ class AudioEncoder(nn.Module):
         needed = self.config.conv_mel_frames(max(clip_lengths))
         if mel.shape[2] < needed:
             raise ValueError(
-                f"mel holds {mel.shape[2]} frames; the convolutions read {needed} for a clip of {max(clip_lengths)} frames"
+                f"mel holds {mel.shape[2]} frames; the convolutions read {needed} "
+                f"for a clip of {max(clip_lengths)} frames"
             )

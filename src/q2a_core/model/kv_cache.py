@@ -9,8 +9,8 @@ from q2a_core.config import DecoderConfig
 class KVCache:
     """Preallocated keys and values; `length` is a plain int, so that no step waits for the device.
 
-    `append` writes one layer's new positions and returns all valid ones as views; `advance` moves on once all layers have
-    written. It is passed into the model, never stored on it.
+    `append` writes one layer's new positions and returns all valid ones as views; `advance` moves on once all layers
+    have written. It is passed into the model, never stored on it.
     """
 
     def __init__(

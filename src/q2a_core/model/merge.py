@@ -1,4 +1,5 @@
-"""The one multimodal line of the model: audio embeddings are written over the placeholder run in the text embeddings."""
+"""The one multimodal line of the model: audio embeddings are written over the placeholder run in the text
+embeddings."""
 
 import torch
 from torch import Tensor

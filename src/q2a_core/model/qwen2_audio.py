@@ -137,8 +137,8 @@ class Qwen2Audio(nn.Module):
         """Fresh weights for training from scratch: variance 1 / fan-in, quieter residual outputs.
 
         Log-mel varies by 0.4 only and GELU halves it twice, while Whisper's sinusoids vary by 0.7: at the start a small
-        encoder would see the clock and not the sound, and stay there. So the convolutions begin louder and the positions
-        quieter.
+        encoder would see the clock and not the sound, and stay there. So the convolutions begin louder and the
+        positions quieter.
         """
         quiet = {"out_proj": self.config.encoder.num_layers, "fc2": self.config.encoder.num_layers}
         quiet |= {

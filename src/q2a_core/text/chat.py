@@ -1,8 +1,8 @@
 """From a dialogue to token ids: the checkpoint's own chat template, then one placeholder per 40 ms audio token.
 
 A message is what transformers takes: {"role": ..., "content": str or list of parts}, a part being {"type": "audio"} or
-{"type": "text", "text": ...}. Placeholders are expanded here, before the model runs, so that the length of the sequence,
-the labels and the cache are known in advance.
+{"type": "text", "text": ...}. Placeholders are expanded here, before the model runs, so that the length of the
+sequence, the labels and the cache are known in advance.
 """
 
 from collections.abc import Sequence

@@ -47,7 +47,14 @@ TAG_TOKENS = tuple(
 SPECIAL_TOKENS = (END_OF_TEXT, IM_START, IM_END, AUDIO_TOKEN, AUDIO_BOS, AUDIO_EOS, *TAG_TOKENS)
 """Special tokens of the mini tokenizer; their index is their id."""
 
-QWEN2_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+QWEN2_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+    r"|[^\r\n\p{L}\p{N}]?\p{L}+"
+    r"|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+"
+    r"|\s+(?!\S)|\s+"
+)
 """Where Qwen2 cuts text before byte pairs are merged: words with their space, single digits, runs of punctuation."""
 
 
@@ -132,7 +139,9 @@ class StreamDecoder:
         # a tail of bytes that may become a character reads as one U+FFFD; everything before it is settled
         settled = len(text) - text.endswith("\ufffd")
         piece, self.done = text[self.done : settled], max(settled, self.done)
-        if settled == len(text) and len(self.ids) - self.start > 16:  # keep the cost of a step constant
+        if (
+            settled == len(text) and len(self.ids) - self.start > 16
+        ):  # keep the cost of a step constant
             self.start, self.done = len(self.ids), 0
         return piece
 

@@ -5,7 +5,7 @@ then the batches are shuffled. Block k depends on (seed, k) alone: a run resumes
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -39,9 +39,13 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on another device."""
-        moved = {field.name: getattr(self, field.name) for field in fields(self)}
         return Batch(
-            **{name: None if value is None else value.to(device) for name, value in moved.items()}
+            input_ids=self.input_ids.to(device),
+            labels=self.labels.to(device),
+            mel=None if self.mel is None else self.mel.to(device),
+            mel_lengths=self.mel_lengths.to(device),
+            letters=self.letters.to(device),
+            letter_lengths=self.letter_lengths.to(device),
         )
 
 

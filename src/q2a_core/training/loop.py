@@ -18,7 +18,7 @@ from q2a_core.training.batches import Batch, Blocks, batches_from
 from q2a_core.training.losses import SpellingHead, next_token_loss, spelling_loss
 from q2a_core.training.runlog import RunLog
 from q2a_core.training.stages import PARTS, StageConfig
-from q2a_core.training.state import RunLock, load_newest, restore, save_state
+from q2a_core.training.state import RunLock, load_newest, restore, save_state, tidy
 from q2a_core.world.corpus import Corpus
 
 
@@ -213,6 +213,7 @@ def _check_folder(run: Path, stage: StageConfig, resume: bool) -> None:
 
 
 def _resume(run: Path, trainee: Trainee, optimizer: torch.optim.Optimizer) -> int:
+    tidy(run)
     found = load_newest(run)
     if found is None:
         return 0

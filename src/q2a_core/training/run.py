@@ -1,5 +1,7 @@
 """A whole run: speech book, corpus, model, loop, and at the end a checkpoint in the hub's layout."""
 
+import json
+import textwrap
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -66,12 +68,16 @@ def run_stage(
     return export(run, stage, model=model, chat_format=chat_format)
 
 
-def export_newest(run: Path, stage: StageConfig, target: Path | None = None) -> Path:
-    """Write the newest saved state of a run, finished or not, as a checkpoint."""
+def export_newest(run: Path, target: Path) -> Path:
+    """Write the newest saved state of a run, finished or not, as a checkpoint. Raises RunError."""
+    config = run / "config.json"
+    if not config.is_file():
+        raise RunError(f"{run.name} holds no run; expected a folder that q2a train has written")
+    stage = StageConfig.from_dict(json.loads(config.read_text("utf-8")))
     found = load_newest(run)
     if found is None:
         raise RunError(
-            f"{run.name} has no whole state to export; train at least {stage.save_every} steps"
+            f"{run.name} has no whole state yet; train at least {stage.save_every} steps"
         )
     model = Qwen2Audio(presets.mini())
     restore_weights(found[0], model)
@@ -97,7 +103,11 @@ def export(
     """Write a trained model as a checkpoint, with what faces need to know about it in about.json."""
     about = about_run(stage, step=stage.steps if step is None else step)
     return save_checkpoint(
-        model, target or run / "checkpoint", chat_format=chat_format, about=about
+        model,
+        target or run / "checkpoint",
+        chat_format=chat_format,
+        about=about,
+        model_card=model_card(about),
     )
 
 
@@ -120,6 +130,30 @@ def about_run(stage: StageConfig, *, step: int) -> dict[str, Any]:
         ],
         "config": asdict(stage),
     }
+
+
+def model_card(about: dict[str, Any]) -> str:
+    """README.md of a checkpoint: what it is, how it was made, what it cannot do."""
+    config = about["config"]
+    command = (
+        f"q2a train pretrain --run RUN --steps {config['steps']} --batch-size {config['batch_size']} "
+        f"--learning-rate {config['learning_rate']:g} --utterances {config['utterances']} --seed {config['seed']}"
+    )
+    paragraphs = (
+        "The architecture of Qwen2-Audio (arXiv 2407.10759) at under 3 million parameters, trained from scratch by "
+        f"q2a on {about['trained_on']}: {about['clips']:,} clips of up to {about['trained_seconds']:g} s in "
+        f"{about['step']:,} steps. Stored in fp16, computed in fp32. License Apache-2.0.",
+        f"Made by `{command}`, then `q2a train export RUN DIRECTORY`.",
+        f"It answers in English about {len(about['sounds'])} kinds of sounds and {len(about['words'])} words (about.json "
+        "lists them), in voice chat (a clip alone) and in audio analysis (a clip with a text question). Real voices and "
+        "recordings, other words, noise and longer clips are beyond it, and it answers them all the same. It is for "
+        "teaching, and it is not Qwen2-Audio.",
+    )
+    filled = [
+        textwrap.fill(text, 118, break_long_words=False, break_on_hyphens=False)
+        for text in paragraphs
+    ]
+    return "\n\n".join(["# A mini Qwen2-Audio", *filled]) + "\n"
 
 
 def _model(stage: StageConfig, start: str | None) -> Qwen2Audio:

@@ -68,8 +68,11 @@ class StageConfig:
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
             raise RunError(f"the run's config has unknown entries {sorted(unknown)}")
-        tuples = {name: tuple(values[name]) for name in ("betas", "trains") if name in values}
-        return cls(**(values | tuples))
+        known: dict[str, Any] = dict(values)
+        for name in ("betas", "trains"):
+            if name in known:
+                known[name] = tuple(known[name])
+        return cls(**known)
 
 
 def pretrain(*, steps: int = 4800, **changes: Any) -> StageConfig:

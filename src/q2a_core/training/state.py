@@ -4,8 +4,8 @@
     RUN/log.jsonl              the run log
     RUN/states/step-0000250/   weights.safetensors, optimizer.pt, state.json with their SHA-256
 
-A state is written into a hidden folder, flushed, and renamed. Loading takes the newest whole one; a damaged one is moved
-aside, never deleted.
+A state is written into a hidden folder, flushed, and renamed. Loading takes the newest whole one; a damaged one is
+moved aside, never deleted.
 """
 
 import hashlib
@@ -74,17 +74,31 @@ def saved_states(run: Path) -> list[Path]:
 
 
 def load_newest(run: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The newest whole state and its record; None if there is none. Damaged ones are moved aside."""
-    for leftover in (run / "states").glob(".*.tmp") if (run / "states").is_dir() else ():
-        shutil.rmtree(leftover, ignore_errors=True)
+    """The newest whole state and its record; None if there is none. Changes nothing on disk."""
     for path in reversed(saved_states(run)):
-        try:
-            record = json.loads((path / "state.json").read_text("utf-8"))
-            if all(record["sha256"][name] == _sha256(path / name) for name in FILES):
-                return path, record
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
-        path.rename(path.with_name(f".corrupt-{path.name}-{uuid.uuid4().hex[:8]}"))
+        record = _whole(path)
+        if record is not None:
+            return path, record
+    return None
+
+
+def tidy(run: Path) -> None:
+    """Remove half-written states and move damaged ones aside; only for the process that holds the run."""
+    for leftover in (run / "states").glob(".*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for path in saved_states(run):
+        if _whole(path) is None:
+            path.rename(path.with_name(f".corrupt-{path.name}-{uuid.uuid4().hex[:8]}"))
+
+
+def _whole(path: Path) -> dict[str, Any] | None:
+    """The record of a state whose files are what they were; None for a damaged one."""
+    try:
+        record = json.loads((path / "state.json").read_text("utf-8"))
+        if all(record["sha256"][name] == _sha256(path / name) for name in FILES):
+            return record
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
     return None
 
 

@@ -61,7 +61,7 @@ def rooster(rng: np.random.Generator, count: int) -> np.ndarray:
 def duck(rng: np.random.Generator, count: int) -> np.ndarray:
     """Quacks: short, nasal and buzzing, sinking and weakening along the row."""
     pitch = log_uniform(rng, 140, 330)
-    throat = draw_throat(rng, tilt_hz=3_500, breath=(0.05, 0.6), roughness=(0.1, 0.6))
+    throat = draw_throat(rng, tilt_hz=3_500, breath=(0.03, 0.35), roughness=(0.1, 0.5))
     nose = log_uniform(rng, 1_000, 1_600)
     fade = rng.uniform(0.8, 1.0)
     quacks = []
@@ -98,7 +98,7 @@ def owl(rng: np.random.Generator, count: int) -> np.ndarray:
     """Hoots: an almost pure, soft tone, low in large owls, falling at the end; some with a quaver."""
     pitch = log_uniform(rng, 260, 1_000)
     quaver = rng.uniform(0.1, 0.35) if rng.uniform() < 0.35 else 0.0
-    overtones = [(n, log_uniform(rng, 0.02, 0.3) / (n - 1)) for n in range(2, 5)]
+    overtones = [(n, log_uniform(rng, 0.01, 0.15) / (n - 1)) for n in range(2, 5)]
     breath, falls = rng.uniform(0.005, 0.04), rng.uniform(0.8, 1.0)
     hoots = []
     for seconds in event_seconds(rng, count, 0.2, 0.9):

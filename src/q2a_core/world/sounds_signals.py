@@ -88,14 +88,17 @@ def alarm(rng: np.random.Generator, samples: int) -> np.ndarray:
     pause = rng.uniform(0.25, 0.6) if group > 1 else rng.uniform(0.08, 0.5)
     if group == 1:
         beep = rng.uniform(0.08, 0.4)
-    second = rng.choice([1.0, 1.0, 1.0, 0.8, 1.25])
+    second = float(rng.choice([1.0, 1.0, 1.0, 0.8, 1.25]))
     cycle = group * (beep + rest) + pause
-    time = np.arange(samples) / SAMPLE_RATE
-    within = time % cycle
-    slot = within // (beep + rest)
-    sounding = (within - slot * (beep + rest) < beep) & (slot < group)
-    gate = np.convolve(sounding, np.hanning(66)[1:-1] / 32.5, mode="same").astype(np.float32)
-    frequency = np.where((slot + time // cycle) % 2 == 0, pitch, pitch * second).astype(np.float32)
+    time = np.arange(samples, dtype=np.float32) / SAMPLE_RATE
+    turn = np.floor(time / cycle)
+    within = time - turn * np.float32(cycle)
+    slot = np.floor(within / (beep + rest))
+    inside = within - slot * np.float32(beep + rest)
+    # each beep fades in and out within 3 ms, or it would click.
+    gate = np.clip(np.minimum(inside, beep - inside) / 0.003, 0.0, 1.0) * (slot < group)
+    odd = (slot + turn) % 2
+    frequency = pitch * (1.0 + (second - 1.0) * odd)
     wave = tone(frequency) * rng.uniform(0.5, 1)
     for harmonic in (2, 3, 5):
         if harmonic * frequency.max() < BAND_EDGE:

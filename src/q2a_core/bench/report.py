@@ -1,0 +1,140 @@
+"""What a bench run says: its rows, the machine, and both as a table. Imports neither torch nor transformers."""
+
+import importlib.metadata
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+ROWS = ("first_token", "decode", "train", "mel", "ragged")
+"""What can be measured, in the order of the table."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One thing measured on two sides, turn about."""
+
+    name: str
+    what: str
+    """What was done, in words."""
+    unit: Literal["s", "tokens/s", "clips/s"]
+    ours: list[float]
+    """One figure a run, in run order."""
+    other: list[float]
+    """The other side's, run beside ours."""
+    against: str = "transformers"
+    """Who the other side is."""
+    at_least: float | None = None
+    """The bar: how many times better than the other side."""
+    at_most: float | None = None
+    """The bar of a row whose ratio is a cost: our figure over the other's."""
+
+    @property
+    def ratios(self) -> list[float]:
+        """One ratio a pair of neighbouring runs; above 1 is better, except for a cost."""
+        cost = self.at_most is not None
+        ours_over_other = cost or self.unit != "s"
+        pairs = zip(self.ours, self.other, strict=True)
+        return [a / b if ours_over_other else b / a for a, b in pairs]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it: medians, the ratio of the medians, the spread, and every run."""
+        ours, other = median(self.ours), median(self.other)
+        cost = self.at_most is not None
+        ratio = ours / other if cost or self.unit != "s" else other / ours
+        met = None
+        if self.at_least is not None:
+            met = ratio >= self.at_least
+        elif self.at_most is not None:
+            met = ratio <= self.at_most
+        return {
+            "name": self.name,
+            "what": self.what,
+            "unit": self.unit,
+            "ours": ours,
+            "other": other,
+            "against": self.against,
+            "ratio": ratio,
+            "ratio_lowest": min(self.ratios),
+            "ratio_highest": max(self.ratios),
+            "at_least": self.at_least,
+            "at_most": self.at_most,
+            "met": met,
+            "runs": {"ours": self.ours, "other": self.other},
+        }
+
+
+def machine(*, threads: int) -> dict[str, Any]:
+    """Processor, system and versions; `threads` is what torch computes with."""
+    return {
+        "processor": _processor(),
+        "architecture": platform.machine(),
+        "system": platform.system(),
+        "cores": available_cores(),
+        "threads": threads,
+        "device": "cpu",
+        "python": platform.python_version(),
+        "torch": importlib.metadata.version("torch"),
+        "transformers": importlib.metadata.version("transformers"),
+    }
+
+
+def available_cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def to_markdown(report: dict[str, Any]) -> str:
+    """The report as a Markdown table with its conditions above and the correctness gate below."""
+    host, checkpoint = report["machine"], report["checkpoint"]
+    conditions, gate = report["conditions"], report["gate"]
+    lines = [
+        f"{checkpoint['name']} ({checkpoint['hash']}), {conditions['dtype']}, "
+        f"clip of {conditions['clip_seconds']:g} s; "
+        f"{host['processor']}, {host['cores']} cores, torch on {host['threads']}; "
+        f"torch {host['torch']}, transformers {host['transformers']}; "
+        f"medians, {conditions['repeats']} or more runs of each side, turn about",
+        "",
+        "| what | q2a | beside it | ratio (range) | bar |",
+        "| --- | ---: | ---: | ---: | --- |",
+        *(_line(row) for row in report["rows"]),
+        "",
+        f"Checked before timing: {gate['greedy_tokens']} greedy tokens the same, logits within "
+        f"{gate['logits']:.1e}, loss within {gate['loss']:.1e} (relative), log-mel within {gate['mel']:.1e}.",
+    ]
+    return "\n".join([*lines, *report["notices"]])
+
+
+def _line(row: dict[str, Any]) -> str:
+    bar = "-"
+    if row["met"] is not None:
+        wanted = (
+            f"at least {row['at_least']:g}"
+            if row["at_least"] is not None
+            else f"at most {row['at_most']:g}"
+        )
+        bar = f"{wanted}: {'met' if row['met'] else 'missed'}"
+    spread = f"{row['ratio']:.2f} ({row['ratio_lowest']:.2f}-{row['ratio_highest']:.2f})"
+    ours, other = _figure(row["ours"], row["unit"]), _figure(row["other"], row["unit"])
+    return f"| {row['what']} | {ours} | {row['against']}: {other} | {spread} | {bar} |"
+
+
+def _figure(value: float, unit: str) -> str:
+    if unit == "s":
+        return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
+    return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,95 @@
+"""Pictures for notebooks and export, with matplotlib; every function returns a Figure and touches no global state."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from q2a_core import lengths
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOUR_MAP = "magma"
+"""Rises in brightness from end to end, so it reads in grey and for the colour-blind."""
+
+
+def figure_clip(
+    waveform: Any, mel: Any, audio_tokens: Any, *, title: str | None = None
+) -> "Figure":
+    """Waveform, log-mel and token strip on one time axis in seconds.
+
+    waveform (S,) at 16 kHz or a `Waveform`; mel (M, F) or (1, M, F), of which the clip's own frames are drawn;
+    audio_tokens either a count, or the tokens themselves (A, C) or (1, A, C), drawn as one column of C values each.
+    """
+    from matplotlib.figure import Figure
+
+    samples = _numbers(getattr(waveform, "samples", waveform)).reshape(-1)
+    frames = lengths.mel_frames(len(samples))
+    mel = _numbers(mel)
+    mel = mel.reshape(mel.shape[-2:])[:, :frames]
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    wave_axes, mel_axes, token_axes = figure.subplots(3, 1, sharex=True, height_ratios=[2, 4, 1.2])
+    seconds = np.arange(len(samples)) / lengths.SAMPLE_RATE
+    wave_axes.plot(seconds, samples, linewidth=0.5, color="#0f766e")
+    wave_axes.set(
+        ylabel="waveform", xlim=(0, max(len(samples) / lengths.SAMPLE_RATE, frames / 100))
+    )
+    _draw_mel(mel_axes, mel)
+    _draw_tokens(token_axes, audio_tokens)
+    if title:
+        wave_axes.set_title(title)
+    return figure
+
+
+def _draw_mel(axes: "Axes", mel: np.ndarray) -> None:
+    from q2a_core.inspection.trace import TICK_HERTZ, mel_position
+
+    bins, frames = mel.shape
+    image = axes.imshow(
+        mel,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        cmap=COLOUR_MAP,
+        extent=(0, frames / lengths.MEL_FRAME_RATE, -0.5, bins - 0.5),
+    )
+    axes.set_yticks(
+        [mel_position(hertz, bins) for hertz in TICK_HERTZ],
+        [f"{hertz / 1000:g}" for hertz in TICK_HERTZ],
+    )
+    axes.set_ylabel(f"log-mel, {bins} bins\n(kHz)")
+    axes.figure.colorbar(image, ax=axes, pad=0.01)
+
+
+def _draw_tokens(axes: "Axes", audio_tokens: Any) -> None:
+    width = lengths.SAMPLES_PER_TOKEN / lengths.SAMPLE_RATE
+    values: np.ndarray
+    if isinstance(audio_tokens, (int, np.integer)):
+        values = np.arange(audio_tokens)[None, :] % 2
+        limits = (-1.5, 2.5)  # pale stripes
+    else:
+        tokens = _numbers(audio_tokens)
+        values = tokens.reshape(tokens.shape[-2:]).T
+        spread = float(np.abs(values).max(initial=1e-6))
+        limits = (-spread, spread)
+    count = values.shape[1]
+    axes.imshow(
+        values,
+        aspect="auto",
+        interpolation="nearest",
+        cmap=COLOUR_MAP,
+        vmin=limits[0],
+        vmax=limits[1],
+        extent=(0, count * width, 0, 1),
+    )
+    axes.set_yticks([])
+    axes.set_ylabel(f"{count} audio\ntokens", rotation=0, ha="right", va="center")
+    axes.set_xlabel("seconds (one audio token is 40 ms)")
+
+
+def _numbers(values: Any) -> np.ndarray:
+    """Any array or tensor as NumPy floats."""
+    if hasattr(values, "detach"):
+        values = values.detach().float().cpu().numpy()
+    return np.asarray(values, dtype=np.float32)

@@ -1,0 +1,86 @@
+"""The clips that ship, and their recorded traces: `data_samples/manifest.jsonl`, `clips/*.wav`, `traces/*.npz`.
+
+Reading needs no torch. `record_gallery` makes the traces anew with a checkpoint.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from q2a_core import paths
+from q2a_core.errors import Q2AError
+from q2a_core.inspection.trace import Trace, clip_hash, read_trace, record_trace, write_trace
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One shipped clip with its truth."""
+
+    path: Path
+    seconds: float
+    label: str
+    """What it is, in a few words."""
+    kind: str
+    """speech, sound, mixed, music, silence, noise."""
+    text: str | None
+    """The words spoken in it."""
+    ask: str | None
+    """A question to try; None if the clip speaks for itself."""
+    answer: str
+    """What a right answer says."""
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+
+def read_gallery() -> list[Sample]:
+    """The shipped clips in the manifest's order; [] where none ship. Raises Q2AError for a line that cannot be read."""
+    root = paths.data_samples()
+    manifest = root / "manifest.jsonl"
+    if not manifest.is_file():
+        return []
+    samples = []
+    for number, line in enumerate(manifest.read_text("utf-8").splitlines(), start=1):
+        try:
+            values = json.loads(line)
+            samples.append(
+                Sample(
+                    path=root / "clips" / Path(values["file"]).name,
+                    seconds=float(values["seconds"]),
+                    label=str(values["label"]),
+                    kind=str(values["kind"]),
+                    text=values.get("text"),
+                    ask=values.get("ask"),
+                    answer=str(values.get("answer") or ""),
+                )
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise Q2AError(f"manifest.jsonl line {number} cannot be read: {error!r}") from error
+    return samples
+
+
+def trace_path(sample: Sample) -> Path:
+    """Where a sample's recorded trace lies."""
+    return paths.data_samples() / "traces" / f"{sample.name}.npz"
+
+
+def recorded_trace(sample: Sample) -> Trace | None:
+    """A sample's recorded trace; None if there is none, or if it was recorded of another sound."""
+    path = trace_path(sample)
+    if not path.is_file():
+        return None
+    trace = read_trace(path)
+    return trace if trace.clip_hash == clip_hash(sample.path.read_bytes()) else None
+
+
+def record_gallery(source: str | Path = "mini") -> Iterator[Path]:
+    """Record every sample's trace, a checkpoint answering its question; yields the files as they are written."""
+    from q2a_core.inference import AudioChat
+
+    chat = AudioChat.from_pretrained(source)
+    for sample in read_gallery():
+        path = trace_path(sample)
+        write_trace(path, record_trace(chat, sample.path, question=sample.ask))
+        yield path

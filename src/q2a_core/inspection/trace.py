@@ -1,0 +1,192 @@
+"""What a clip becomes on its way into the model, kept for drawing: computed live, or recorded beside the shipped clips.
+
+A recorded trace is one npz of plain arrays (never pickled) with a JSON head, so the first picture needs no torch.
+Computing one does: `view_clip` and `record_trace` import it when called. The time axis is the model's own, 16 kHz mono.
+"""
+
+import hashlib
+import io
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from q2a_core import lengths
+from q2a_core.errors import Q2AError
+
+if TYPE_CHECKING:
+    from q2a_core.audio import Waveform
+    from q2a_core.inference import AudioChat
+
+TRACE_VERSION = 1
+"""Raised when a reader of the old format would misread a new file."""
+ENVELOPE_SLICES = 1200
+"""Columns of the waveform picture; about the pixels it is drawn on."""
+TICK_HERTZ = (500, 1000, 2000, 4000)
+"""Frequencies marked on the mel axis."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ClipView:
+    """One clip as its pictures need it."""
+
+    samples: int
+    """Length at 16 kHz."""
+    envelope: np.ndarray
+    """(2, P) int16: the lowest and the highest sample of each of P equal slices."""
+    mel: np.ndarray
+    """(M, F) uint8 log-mel, `mel_range` spread over 0 to 255; F is `lengths.mel_frames(samples)`."""
+    mel_range: tuple[float, float]
+    """The log-mel values that 0 and 255 stand for."""
+    mel_ticks: tuple[tuple[float, float], ...]
+    """(kHz, position in mel bins) of the marks on the mel axis."""
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / lengths.SAMPLE_RATE
+
+    @property
+    def audio_tokens(self) -> int:
+        """Audio tokens of the clip; windows hold a whole number of them, so this counts a split clip too."""
+        return lengths.tokens_of_samples(self.samples)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedReply:
+    """What a checkpoint answered when the trace was recorded."""
+
+    question: str | None
+    text: str
+    confidence: float
+    decoding: str
+    checkpoint: str
+    checkpoint_hash: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Trace:
+    """A clip's pictures and one recorded answer."""
+
+    clip_hash: str
+    """`clip_hash` of the sound file; a trace of another file is not used."""
+    view: ClipView
+    reply: RecordedReply | None = None
+
+
+def clip_hash(data: bytes) -> str:
+    """Sixteen hex digits that name the bytes of a sound file."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def describe_decoding(settings: Any, seed: int) -> str:
+    """Decoding settings in words, for the line under a reply; takes `inference.GenerationSettings`."""
+    if settings.temperature == 0:
+        words = ["greedy"]
+    else:
+        words = [f"temperature {settings.temperature:g}"]
+        words += [f"top-k {settings.top_k}"] if settings.top_k else []
+        words += [f"top-p {settings.top_p:g}"] if settings.top_p < 1 else []
+        words += [f"seed {seed}"]
+    if settings.repetition_penalty != 1:
+        words += [f"repetition penalty {settings.repetition_penalty:g}"]
+    return ", ".join([*words, f"at most {settings.max_new_tokens} tokens"])
+
+
+def envelope(samples: np.ndarray, slices: int = ENVELOPE_SLICES) -> np.ndarray:
+    """(2, P) int16: lowest and highest of each slice of a float clip (S,); P is `slices`, or S if that is less."""
+    starts = np.linspace(0, len(samples), min(slices, len(samples)), endpoint=False).astype(int)
+    edges = np.stack([np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)])
+    return np.clip(np.rint(edges * 32768.0), -32768, 32767).astype(np.int16)
+
+
+def view_clip(waveform: "Waveform") -> ClipView:
+    """The pictures of a clip of any length; each 30 s have a log-mel of their own, as a split clip is heard."""
+    from q2a_core.audio.mel import NUM_MELS, WINDOW_FRAMES, log_mel
+
+    window = WINDOW_FRAMES * lengths.HOP_LENGTH
+    mels = []
+    for start in range(0, len(waveform.samples), window):
+        piece = waveform.samples[start : start + window]
+        mels.append(log_mel(piece).numpy()[:, : lengths.mel_frames(len(piece))])
+    mel = np.concatenate(mels, axis=1)
+    low, high = float(mel.min()), float(mel.max())
+    scaled = (mel - low) * (255 / (high - low)) if high > low else np.zeros_like(mel)
+    return ClipView(
+        samples=len(waveform.samples),
+        envelope=envelope(waveform.samples),
+        mel=np.rint(scaled).astype(np.uint8),
+        mel_range=(low, high),
+        mel_ticks=tuple((hertz / 1000, mel_position(hertz, NUM_MELS)) for hertz in TICK_HERTZ),
+    )
+
+
+def mel_position(hertz: float, num_mels: int) -> float:
+    """Where a frequency lies on the mel axis, in bins: the balance point of the filters that hear it."""
+    from q2a_core.audio.mel import mel_filters
+
+    filters = mel_filters(num_mels).numpy()[1:-1]  # no filter hears 0 Hz or 8 kHz
+    bins = filters @ np.arange(num_mels) / filters.sum(axis=1)
+    spacing = lengths.SAMPLE_RATE / lengths.N_FFT
+    return float(np.interp(hertz, spacing * np.arange(1, len(bins) + 1), bins))
+
+
+def record_trace(chat: "AudioChat", clip: Path, *, question: str | None = None) -> Trace:
+    """Compute a clip's pictures and let `chat`'s checkpoint answer `question`, or the clip alone. Raises Q2AError."""
+    from q2a_core.audio import load_waveform
+
+    waveform = load_waveform(clip)
+    reply = chat.fork().ask(audio=waveform, text=question)
+    return Trace(
+        clip_hash=clip_hash(clip.read_bytes()),
+        view=view_clip(waveform),
+        reply=RecordedReply(
+            question=question,
+            text=reply.text,
+            confidence=reply.confidence,
+            decoding=describe_decoding(reply.settings, reply.seed),
+            checkpoint=chat.checkpoint.name,
+            checkpoint_hash=chat.checkpoint.hash,
+        ),
+    )
+
+
+def write_trace(path: Path, trace: Trace) -> None:
+    """Write a trace; the same trace gives the same bytes."""
+    view = trace.view
+    head = {
+        "version": TRACE_VERSION,
+        "clip_hash": trace.clip_hash,
+        "samples": view.samples,
+        "mel_range": view.mel_range,
+        "mel_ticks": view.mel_ticks,
+        "reply": asdict(trace.reply) if trace.reply else None,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = np.frombuffer(json.dumps(head, sort_keys=True).encode(), dtype=np.uint8)
+    np.savez_compressed(path, head=text, envelope=view.envelope, mel=view.mel)
+
+
+def read_trace(path: Path) -> Trace:
+    """Read a recorded trace. Raises Q2AError if it is damaged or of another version."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            head = json.loads(file["head"].tobytes())
+            if head["version"] != TRACE_VERSION:
+                raise Q2AError(
+                    f"{path.name} is a trace of version {head['version']}; expected {TRACE_VERSION}: record it again"
+                )
+            view = ClipView(
+                samples=int(head["samples"]),
+                envelope=file["envelope"],
+                mel=file["mel"],
+                mel_range=tuple(head["mel_range"]),
+                mel_ticks=tuple((kilohertz, bin) for kilohertz, bin in head["mel_ticks"]),
+            )
+            reply = RecordedReply(**head["reply"]) if head["reply"] else None
+            return Trace(clip_hash=head["clip_hash"], view=view, reply=reply)
+    except Q2AError:
+        raise
+    except Exception as error:  # a damaged zip fails in a dozen ways
+        raise Q2AError(f"{path.name} is no readable trace ({error}); record it again") from error

@@ -1,0 +1,1 @@
+"""For those who learn and teach here: the doctor and the workbench's launcher."""

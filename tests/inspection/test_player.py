@@ -1,0 +1,96 @@
+"""The player's data and its self-contained document; `tests/workbench/test_browser.py` runs its script."""
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from q2a_core.audio import load_waveform
+from q2a_core.inspection import NotebookPlayer, player_data, player_html, view_clip
+from q2a_core.inspection.player import describe_view, player_css, player_js
+
+HOSTILE_NAME = "</script><img src=x onerror=alert(1)>\"'.wav"
+
+
+@pytest.fixture(scope="module")
+def shown():
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 20_000).astype(np.float32)
+    waveform = load_waveform(samples, sample_rate=16_000)
+    return view_clip(waveform), waveform.samples
+
+
+def test_data_is_json_and_decodes_to_the_clip(shown):
+    view, samples = shown
+    data = json.loads(json.dumps(player_data(view, samples, name="a.wav")))
+    pcm = np.frombuffer(base64.b64decode(data["pcm"]), "<i2")
+    assert np.abs(pcm / 32768 - samples).max() <= 0.5 / 32768
+    mel = np.frombuffer(base64.b64decode(data["mel"]["values"]), np.uint8)
+    assert (mel.reshape(data["mel"]["bins"], data["mel"]["frames"]) == view.mel).all()
+    assert data["tokens"] == {"count": view.audio_tokens, "seconds": 0.04}
+    assert data["mel"]["frameSeconds"] == 0.01
+
+
+def test_id_names_sound_and_name(shown):
+    view, samples = shown
+    ids = {
+        player_data(view, values, name=name)["id"]
+        for values in (samples, -samples)
+        for name in ("a", "b")
+    }
+    assert len(ids) == 4
+    assert player_data(view, samples, name="a")["id"] in ids
+
+
+def test_pictures_have_words(shown):
+    view, samples = shown
+    words = describe_view(view, name="a.wav")
+    assert "1.25 seconds" in words
+    assert f"{view.audio_tokens} audio tokens" in words
+    assert player_data(view, samples, name="a.wav")["summary"] == words
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found: list[tuple[str, dict]] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_document_holds_a_hostile_name_as_text(shown):
+    parser = Tags()
+    parser.feed(player_html(*shown, name=HOSTILE_NAME))
+    tags = [tag for tag, _ in parser.found]
+    assert "img" not in tags
+    assert tags.count("script") == 1
+    assert not any("src" in attributes or "href" in attributes for _, attributes in parser.found)
+
+
+def test_notebook_frame_is_sandboxed_and_whole(shown):
+    parser = Tags()
+    parser.feed(NotebookPlayer(*shown, name=HOSTILE_NAME)._repr_html_())
+    [(tag, attributes)] = parser.found
+    assert tag == "iframe"
+    assert attributes["sandbox"] == "allow-scripts"
+    assert attributes["srcdoc"] == player_html(*shown, name=HOSTILE_NAME)
+
+
+def test_player_asks_nobody():
+    for text in (player_js(), player_css()):
+        assert not re.search(r"https?:|//\w+\.|@import|fetch\(|XMLHttpRequest|import\(", text)
+
+
+def test_colours_are_those_of_magma():
+    matplotlib = pytest.importorskip("matplotlib")
+    listed = re.search(r"const MAGMA = \((.*?)\)\.split", player_js(), re.S)
+    assert listed
+    stops = re.findall(r"[0-9a-f]{6}", listed[1])
+    magma = matplotlib.colormaps["magma"]
+    expected = [
+        matplotlib.colors.to_hex(magma(k / (len(stops) - 1)))[1:] for k in range(len(stops))
+    ]
+    assert stops == expected

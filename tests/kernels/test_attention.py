@@ -1,0 +1,187 @@
+"""Attention: the reference against the formula written out by hand, every backend against the reference."""
+
+import pytest
+import torch
+
+from q2a_core.errors import BackendError
+from q2a_core.kernels import BACKENDS, attention, attention_mask, attention_weights, resolve_backend
+
+FAST = [backend for backend in BACKENDS if backend not in ("auto", "reference", "triton")]
+
+
+def qkv(batch=2, heads=4, kv_heads=4, tq=7, tk=7, width=8, seed=0, grad=False):
+    rng = torch.Generator().manual_seed(seed)
+    shapes = ((batch, heads, tq, width), *[(batch, kv_heads, tk, width)] * 2)
+    return tuple(torch.randn(shape, generator=rng).requires_grad_(grad) for shape in shapes)
+
+
+def by_hand(q, k, v, *, is_causal, lengths, side):
+    """One query at a time, one key at a time, in double precision."""
+    batch, heads, tq, width = q.shape
+    kv_heads, tk = k.shape[1:3]
+    out = torch.zeros_like(q, dtype=torch.float64)
+    for b in range(batch):
+        count = tk if lengths is None else int(lengths[b])
+        valid = range(count) if side == "right" else range(tk - count, tk)
+        for h in range(heads):
+            shared = h // (heads // kv_heads)
+            for i in range(tq):
+                keys = [j for j in valid if not is_causal or j - tk <= i - tq]
+                if keys:
+                    scores = q[b, h, i].double() @ k[b, shared, keys].double().T / width**0.5
+                    out[b, h, i] = scores.softmax(-1) @ v[b, shared, keys].double()
+    return out.float()
+
+
+CASES = {
+    "plain": {},
+    "causal": {"is_causal": True},
+    "one query": {"tq": 1, "tk": 9, "is_causal": True},
+    "newest four of nine": {"tq": 4, "tk": 9, "is_causal": True},
+    "more queries than keys": {"tq": 9, "tk": 4, "is_causal": True},
+    "bidirectional, unequal": {"tq": 3, "tk": 8},
+    "grouped": {"kv_heads": 2, "is_causal": True},
+    "one shared head": {"kv_heads": 1, "tq": 2, "tk": 6, "is_causal": True},
+    "lengths right": {"lengths": [7, 3]},
+    "lengths left": {"lengths": [7, 3], "side": "left"},
+    "lengths right, causal": {"lengths": [5, 1], "is_causal": True},
+    "lengths left, causal": {"lengths": [5, 2], "is_causal": True, "side": "left"},
+    "left, grouped, newest three": {
+        "lengths": [9, 4],
+        "is_causal": True,
+        "side": "left",
+        "kv_heads": 2,
+        "tq": 3,
+        "tk": 9,
+    },
+    "an empty row": {"lengths": [0, 7]},
+    "an empty row, left, causal": {"lengths": [0, 2], "is_causal": True, "side": "left"},
+    "long": {"tq": 63, "tk": 128, "is_causal": True, "heads": 2, "kv_heads": 1, "batch": 1},
+    "odd": {"tq": 111, "tk": 111, "batch": 1, "heads": 1, "kv_heads": 1, "lengths": [50]},
+}
+
+
+def case(name: str, *, grad: bool = False):
+    options = dict(CASES[name])
+    lengths, side = options.pop("lengths", None), options.pop("side", "right")
+    is_causal = options.pop("is_causal", False)
+    tensors = qkv(**options, seed=list(CASES).index(name), grad=grad)
+    lengths = None if lengths is None else torch.tensor(lengths)
+    return tensors, {"is_causal": is_causal, "lengths": lengths, "padding_side": side}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_reference_is_the_formula(name):
+    tensors, options = case(name)
+    found = attention(*tensors, **options, backend="reference")
+    side = options.pop("padding_side")
+    torch.testing.assert_close(found, by_hand(*tensors, **options, side=side), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", FAST)
+@pytest.mark.parametrize("name", CASES)
+def test_backends_agree_forward_and_backward(name, backend):
+    tensors, options = case(name, grad=True)
+    weights = torch.randn(tensors[0].shape, generator=torch.Generator().manual_seed(99))
+    gradients = []
+    for chosen in ("reference", backend):
+        out = attention(*tensors, **options, backend=chosen)
+        gradients.append((out.detach(), *torch.autograd.grad((out * weights).sum(), tensors)))
+    for expected, found in zip(*gradients, strict=True):
+        assert found.isfinite().all()
+        torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_precision_keeps_its_type(backend, dtype):
+    """Within a few roundings of the output's own precision."""
+    q, k, v = (x.to(dtype) for x in qkv(tq=20, tk=20))
+    found = attention(q, k, v, is_causal=True, backend=backend)
+    assert found.dtype == dtype
+    expected = attention(q.float(), k.float(), v.float(), is_causal=True, backend="reference")
+    bound = 8 * torch.finfo(dtype).eps
+    torch.testing.assert_close(found.float(), expected, rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+def test_masked_keys_weigh_nothing(backend):
+    """Padding may hold anything finite, and the result is that of the shorter sequence."""
+    q, k, v = qkv(tk=12)
+    lengths = torch.tensor([5, 9])
+    dirty_k, dirty_v = k.clone(), v.clone()
+    for row, count in enumerate(lengths.tolist()):
+        dirty_k[row, :, count:] = 1e4
+        dirty_v[row, :, count:] = -1e4
+    clean = attention(q, k, v, lengths=lengths, backend=backend)
+    dirty = attention(q, dirty_k, dirty_v, lengths=lengths, backend=backend)
+    torch.testing.assert_close(dirty, clean, rtol=0, atol=1e-5)
+    alone = attention(q[:1], k[:1, :, :5], v[:1, :, :5], backend=backend)
+    torch.testing.assert_close(clean[:1], alone, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+def test_a_query_without_keys_gives_zeros(backend):
+    q, k, v = qkv()
+    out = attention(q, k, v, lengths=torch.tensor([0, 7]), backend=backend)
+    assert torch.all(out[0] == 0)
+    assert torch.any(out[1] != 0)
+
+
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+def test_scale(backend):
+    q, k, v = qkv()
+    plain = attention(q, k, v, backend=backend)
+    torch.testing.assert_close(attention(q, k, v, scale=8**-0.5, backend=backend), plain)
+    scaled = attention(q * 2, k, v, scale=0.5 * 8**-0.5, backend=backend)
+    torch.testing.assert_close(scaled, plain, rtol=0, atol=1e-5)
+    uniform = attention(q, k, v, scale=0.0, backend=backend)
+    torch.testing.assert_close(uniform, v.mean(2, keepdim=True).expand_as(q), rtol=0, atol=1e-5)
+
+
+def test_weights_sum_to_one_or_to_nothing():
+    q, k, _ = qkv(tq=5, tk=9)
+    lengths = torch.tensor([0, 4])
+    weights = attention_weights(q, k, lengths=lengths)
+    assert torch.all(weights[0] == 0)
+    torch.testing.assert_close(weights[1].sum(-1), torch.ones(4, 5))
+    assert torch.all(weights[1, :, :, 4:] == 0)
+
+
+def test_the_causal_mask_is_bottom_right():
+    q, k, _ = qkv(batch=1, tq=2, tk=4)
+    mask = attention_mask(q, k, is_causal=True, lengths=None)
+    assert mask is not None
+    assert mask[0, 0].tolist() == [[True, True, True, False], [True, True, True, True]]
+
+
+def test_backends_are_chosen_by_name():
+    assert resolve_backend("auto") in BACKENDS
+    assert resolve_backend("reference") == "reference"
+    with pytest.raises(BackendError, match=r"no attention backend is called 'flash'.*sdpa"):
+        attention(*qkv(), backend="flash")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"q": (4, 7, 8)}, "expected q"),
+        ({"k": (2, 4, 6, 8)}, "expected q"),
+        ({"q": (3, 4, 7, 8)}, "differ in batch"),
+        ({"q": (2, 4, 7, 9)}, "differ in batch or head width"),
+        ({"q": (2, 5, 7, 8)}, "heads do not divide"),
+        ({"lengths": (3,)}, "expected \\(2,\\), one per sequence"),
+        ({"lengths": (2, 1)}, "one per sequence"),
+    ],
+    ids=str,
+)
+def test_shapes_that_do_not_fit(change, message):
+    shapes = {"q": (2, 4, 7, 8), "k": (2, 4, 7, 8), "v": (2, 4, 7, 8)} | change
+    tensors = {name: torch.ones(shape) for name, shape in shapes.items()}
+    with pytest.raises(ValueError, match=message):
+        attention(**tensors)
+
+
+def test_an_unknown_side_is_refused():
+    with pytest.raises(ValueError, match="expected 'left' or 'right'"):
+        attention(*qkv(), lengths=torch.tensor([1, 2]), padding_side="top")

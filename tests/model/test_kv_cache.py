@@ -1,0 +1,133 @@
+"""Decoding over the cache gives what one pass over the whole text gives."""
+
+import pytest
+import torch
+
+from q2a_core import Qwen2Audio, presets
+from q2a_core.lengths import audio_tokens
+from q2a_core.model import KVCache
+
+AUDIO = 3
+TOLERANCE = {"rtol": 0, "atol": 2e-5}
+
+
+@pytest.fixture(scope="module")
+def model() -> Qwen2Audio:
+    model = Qwen2Audio(presets.tiny()).eval()
+    model.init_weights(torch.Generator().manual_seed(0))
+    return model
+
+
+def text(batch: int, length: int, seed: int = 1) -> torch.Tensor:
+    return torch.randint(4, 320, (batch, length), generator=torch.Generator().manual_seed(seed))
+
+
+@torch.inference_mode()
+def test_prefill_then_one_token_at_a_time_equals_the_full_pass(model):
+    ids = text(2, 30)
+    whole = model(ids).logits
+    cache = model.new_cache(2, 30)
+    parts = [model(ids[:, :12], cache=cache).logits]
+    for step in range(12, 30):
+        assert cache.length == step
+        parts.append(model(ids[:, step : step + 1], cache=cache).logits)
+    torch.testing.assert_close(torch.cat(parts, dim=1), whole, **TOLERANCE)
+    assert cache.length == 30
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("pieces", [[30], [1] * 30, [7, 1, 15, 2, 5], [29, 1]], ids=str)
+def test_any_cut_of_the_text(model, pieces):
+    """Chunks longer than one over a filled cache need the bottom-right alignment of the causal mask."""
+    ids = text(2, 30)
+    cache = model.new_cache(2, 40)
+    parts = [model(piece, cache=cache).logits for piece in ids.split(pieces, dim=1)]
+    torch.testing.assert_close(torch.cat(parts, dim=1), model(ids).logits, **TOLERANCE)
+
+
+@torch.inference_mode()
+def test_left_padded_rows_with_clips(model):
+    """Row by row the same as alone and without padding, in prefill and in every later step."""
+    rng = torch.Generator().manual_seed(2)
+    frames = [60, 100]
+    mels = [torch.randn(1, 128, 101, generator=rng) for _ in frames]
+    rows = [[5] * 4 + [AUDIO] * audio_tokens(f) + [6] * 3 for f in frames]
+    answer = text(2, 6, seed=3)
+    longest = max(map(len, rows))
+    ids = torch.tensor([[0] * (longest - len(row)) + row for row in rows])
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+    cache = model.new_cache(2, longest + 6)
+    batch = {"mel": torch.cat(mels), "mel_lengths": torch.tensor(frames)}
+    steps = [model(ids, **batch, attention_mask=mask, cache=cache, last_only=True).logits]
+    for step in range(5):
+        mask = torch.cat([mask, mask.new_ones(2, 1)], dim=1)
+        steps.append(model(answer[:, step : step + 1], attention_mask=mask, cache=cache).logits)
+    together = torch.cat(steps, dim=1)
+    for row, (mel, count) in enumerate(zip(mels, frames, strict=True)):
+        alone = torch.tensor([rows[row] + answer[row, :5].tolist()])
+        logits = model(alone, mel=mel, mel_lengths=torch.tensor([count])).logits
+        torch.testing.assert_close(together[row], logits[0, -6:], **TOLERANCE)
+
+
+@torch.inference_mode()
+def test_last_only_is_the_last_row(model):
+    ids = text(2, 9)
+    last = model(ids, last_only=True).logits
+    torch.testing.assert_close(last, model(ids).logits[:, -1:], **TOLERANCE)
+
+
+@torch.inference_mode()
+def test_the_future_never_changes_the_past(model):
+    ids = text(1, 20)
+    changed = ids.clone()
+    changed[:, 12:] = text(1, 8, seed=9)
+    torch.testing.assert_close(
+        model(ids).logits[:, :12], model(changed).logits[:, :12], **TOLERANCE
+    )
+
+
+@torch.inference_mode()
+def test_padding_on_either_side_leaves_valid_logits_alone(model):
+    ids = text(1, 9)
+    logits = model(ids).logits
+    for side in ("left", "right"):
+        junk = text(1, 5, seed=4)
+        padded = torch.cat([junk, ids] if side == "left" else [ids, junk], dim=1)
+        ones, zeros = torch.ones(1, 9), torch.zeros(1, 5)
+        mask = torch.cat([zeros, ones] if side == "left" else [ones, zeros], dim=1)
+        found = model(padded, attention_mask=mask).logits
+        found = found[:, 5:] if side == "left" else found[:, :9]
+        torch.testing.assert_close(found, logits, **TOLERANCE)
+
+
+@torch.inference_mode()
+def test_a_row_of_padding_alone_is_finite(model):
+    mask = torch.tensor([[0, 0, 0], [0, 1, 1]])
+    assert model(text(2, 3), attention_mask=mask).logits.isfinite().all()
+
+
+def test_a_full_cache_says_so(model):
+    cache = model.new_cache(1, 4)
+    with torch.inference_mode(), pytest.raises(ValueError, match="holds 4 positions; position 5"):
+        model(text(1, 5), cache=cache)
+
+
+def test_the_cache_is_as_large_as_it_says():
+    config = presets.tiny().decoder
+    cache = KVCache(config, batch_size=3, max_length=10, dtype=torch.float16)
+    assert cache.num_bytes == config.num_layers * 2 * 3 * config.num_kv_heads * 10 * 8 * 2
+
+
+@torch.inference_mode()
+def test_backends_agree_through_the_whole_model(model):
+    ids = torch.tensor([[0, 0, 5, *[AUDIO] * 25, 6], [5, 6, 7, *[AUDIO] * 25, 8]])
+    mask = (ids > 0).long()
+    mel = torch.randn(2, 128, 101, generator=torch.Generator().manual_seed(5))
+    batch = {"mel": mel, "mel_lengths": torch.tensor([100, 99]), "attention_mask": mask}
+    logits = model(ids[:, : 2 + 26 + 1], **batch).logits
+    model.set_backend("reference")
+    try:
+        reference = model(ids[:, : 2 + 26 + 1], **batch).logits
+    finally:
+        model.set_backend("auto")
+    torch.testing.assert_close(logits[mask.bool()], reference[mask.bool()], rtol=0, atol=1e-4)

@@ -1,0 +1,94 @@
+"""Audio written over placeholders: in reading order, exactly as many as there are, text untouched."""
+
+import numpy as np
+import pytest
+import torch
+
+from q2a_core import Qwen2Audio, presets
+from q2a_core.errors import ChatError
+from q2a_core.lengths import audio_tokens
+from q2a_core.model.merge import merge_audio, pack_valid
+
+AUDIO = 3
+
+
+def numbered(count: int, start: int = 100, width: int = 4) -> torch.Tensor:
+    """Embeddings (count, D) whose every entry is its row's number."""
+    return torch.arange(start, start + count, dtype=torch.float32)[:, None].expand(count, width)
+
+
+def merged(ids: list[list[int]], count: int) -> list[list[float]]:
+    """Which embedding stands at each position: text by its negative id, audio by number."""
+    input_ids = torch.tensor(ids)
+    text = -input_ids[..., None].expand(-1, -1, 4).float()
+    return merge_audio(text, numbered(count), input_ids, AUDIO)[..., 0].tolist()
+
+
+def test_two_clips_in_one_row():
+    assert merged([[7, AUDIO, AUDIO, 8, AUDIO, 9]], 3) == [[-7, 100, 101, -8, 102, -9]]
+
+
+def test_rows_are_read_one_after_the_other():
+    assert merged([[AUDIO, 5, AUDIO], [6, AUDIO, AUDIO]], 4) == [[100, -5, 101], [-6, 102, 103]]
+
+
+def test_clips_at_both_ends():
+    assert merged([[AUDIO, AUDIO, 4, AUDIO]], 3) == [[100, 101, -4, 102]]
+    assert merged([[AUDIO]], 1) == [[100]]
+
+
+def test_no_clip_leaves_the_text_alone():
+    assert merged([[4, 5, 6]], 0) == [[-4, -5, -6]]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 5])
+def test_numbers_that_disagree_are_refused(count):
+    with pytest.raises(ChatError, match=f"2 audio placeholders but the clips give {count}"):
+        merged([[4, AUDIO, 5, AUDIO]], count)
+
+
+def test_text_precision_wins():
+    text = torch.zeros(1, 1, 4, dtype=torch.float16)
+    assert merge_audio(text, numbered(1), torch.tensor([[AUDIO]]), AUDIO).dtype == torch.float16
+
+
+def test_gradients_reach_the_audio_and_the_text_around_it_only():
+    text = torch.zeros(1, 3, 4, requires_grad=True)
+    audio = torch.zeros(1, 4, requires_grad=True)
+    merge_audio(text, audio, torch.tensor([[5, AUDIO, 6]]), AUDIO).sum().backward()
+    assert text.grad is not None
+    assert text.grad[0, :, 0].tolist() == [1, 0, 1]
+    assert audio.grad is not None
+    assert audio.grad[0, 0] == 1
+
+
+def test_pack_valid_keeps_the_order():
+    padded = torch.arange(12, dtype=torch.float32).view(3, 4, 1)
+    packed = pack_valid(padded, torch.tensor([2, 0, 4]))
+    assert packed.flatten().tolist() == [0, 1, 8, 9, 10, 11]
+
+
+@pytest.fixture(scope="module")
+def model() -> Qwen2Audio:
+    model = Qwen2Audio(presets.tiny()).eval()
+    model.init_weights(torch.Generator().manual_seed(0))
+    return model
+
+
+@torch.inference_mode()
+def test_swapped_clips_change_the_answer_and_encoded_clips_do_not(model):
+    """Clips already encoded give the same logits as mels; listed in the other order, other ones."""
+    rng = torch.Generator().manual_seed(1)
+    mel, mel_lengths = torch.randn(2, 128, 101, generator=rng), torch.tensor([100, 100])
+    count = audio_tokens(100)
+    ids = torch.tensor([[5, *[AUDIO] * count, 6, *[AUDIO] * count, 7]])
+    logits = model(ids, mel=mel, mel_lengths=mel_lengths).logits
+    embeds = model.encode_audio(mel, mel_lengths)
+    assert torch.equal(model(ids, audio_embeds=embeds).logits, logits)
+    swapped = model(ids, mel=mel.flip(0), mel_lengths=mel_lengths).logits
+    assert np.abs((swapped - logits).numpy()).max() > 1e-3
+
+
+def test_mel_without_lengths_is_refused(model):
+    with pytest.raises(ValueError, match="without mel_lengths"):
+        model(torch.tensor([[AUDIO]]), mel=torch.zeros(1, 128, 5))

@@ -1,0 +1,56 @@
+"""A gallery of three made-up clips with a tiny random checkpoint called mini, and the workbench on the module path."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from q2a_core import paths
+from q2a_core.audio import write_wav
+from q2a_core.checkpoint import save_checkpoint
+from q2a_core.inspection import record_gallery
+
+WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
+ABOUT = {
+    "words": ["yes", "no", "left"],
+    "sounds": ["dog", "bell"],
+    "try": ["What is this sound?", "What does the person say?"],
+    "trained_seconds": 1.0,
+    "trained_on": "synthetic voices",
+}
+CLIPS = (
+    {"file": "noise.wav", "seconds": 0.6, "label": "noise", "ask": "What is this *sound*?"},
+    {"file": "tone.wav", "seconds": 1.6, "label": "a tone", "ask": None},
+    {"file": "long.wav", "seconds": 6.0, "label": "long noise", "ask": None},
+)
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory, tiny_model, chat_format) -> Path:
+    """A `data_samples` folder; the tiny model's window is 5 s."""
+    root = tmp_path_factory.mktemp("data_samples")
+    rng = np.random.default_rng(0)
+    for line in CLIPS:
+        time = np.arange(round(line["seconds"] * 16_000)) / 16_000
+        tone = 0.3 * np.sin(2 * np.pi * 440 * time)
+        noise = rng.uniform(-0.3, 0.3, len(time))
+        path = root / "clips" / line["file"]
+        path.parent.mkdir(exist_ok=True)
+        write_wav(path, (tone if "tone" in line["label"] else noise).astype(np.float32))
+    lines = [
+        json.dumps({"kind": "noise", "text": None, "answer": "noise"} | line) for line in CLIPS
+    ]
+    (root / "manifest.jsonl").write_text("\n".join(lines[:2]), "utf-8")
+    save_checkpoint(
+        tiny_model,
+        root / "checkpoints" / "mini",
+        chat_format=chat_format,
+        generation_config={"max_new_tokens": 12},
+        about=ABOUT,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "data_samples", lambda: root)
+        list(record_gallery("mini"))
+    (root / "manifest.jsonl").write_text("\n".join(lines), "utf-8")  # the last has no trace
+    return root

@@ -1,0 +1,197 @@
+"""The workbench in a real browser without a network: the player, the dialogue, and what a visitor never sees."""
+
+import math
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from q2a_core.audio import load_waveform
+from q2a_core.inspection import player_html, view_clip
+from q2a_core.teaching.launch import workbench_command
+
+pytestmark = pytest.mark.browser
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+]
+PATIENCE = 60_000  # ms; nothing here is a matter of speed
+# runs Streamlit as `python -m streamlit` does, with the gallery of the tests
+SERVER = """
+import runpy, sys
+from pathlib import Path
+from q2a_core import paths
+gallery = Path(sys.argv[1])
+paths.data_samples = lambda: gallery
+sys.argv = sys.argv[2:]
+runpy.run_module("streamlit", run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api")
+    if not Path(CHROMIUM).is_file():
+        pytest.skip("chromium is not installed")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """A page that records what it should not do: speak to other hosts, complain in the console."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    wrong: list[str] = []
+
+    def local_only(route):
+        url = route.request.url
+        if url.startswith(("http://127.0.0.1", "data:", "blob:")):
+            route.continue_()
+        else:
+            wrong.append(f"request to {url}")
+            route.abort()
+
+    context.route("**/*", local_only)
+    page.on("pageerror", lambda error: wrong.append(f"page error {error}"))
+    page.on("console", lambda line: line.type in ("error", "warning") and wrong.append(line.text))
+    yield page
+    assert wrong == []
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def address(gallery, tmp_path_factory):
+    """Where a workbench of its own process listens."""
+    port = 8700 + os.getpid() % 200
+    streamlit = workbench_command(host="127.0.0.1", port=port, browser=False)[3:]
+    command = [sys.executable, "-c", SERVER, str(gallery), "streamlit", *streamlit]
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            wait_for(f"http://127.0.0.1:{port}/_stcore/health", server)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait()
+    text = log.read_text("utf-8", errors="replace").lower()
+    assert "warning" not in text, text
+    assert "traceback" not in text, text
+
+
+def wait_for(url: str, server: subprocess.Popen) -> None:
+    for _ in range(1200):
+        assert server.poll() is None, "the server ended"
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"{url} does not answer")
+
+
+def position(page) -> tuple[float, int]:
+    data = page.locator(".q2a-player").evaluate("e => [e.dataset.seconds, e.dataset.token]")
+    return float(data[0]), int(data[1])
+
+
+def check_player(page, seconds: float) -> None:
+    """Sound, keys, pointer and words of a player on the page."""
+    page.wait_for_selector(".q2a-player canvas")
+    plot = page.get_by_role("slider", name="Position in")
+    plot.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert position(page) == (0.08, 2)
+    assert plot.get_attribute("aria-valuetext") == "0.08 s, mel frame 8, audio token 2"
+    page.keyboard.press("End")
+    assert position(page)[0] == pytest.approx(seconds, abs=1e-3)
+    page.keyboard.press("Home")
+    page.keyboard.press("Space")
+    seen = []
+    while not seen or seen[-1][0] < seconds - 0.01:
+        seen.append(position(page))
+    assert seen == sorted(seen), "the playhead never goes back"
+    assert len(set(seen)) > 1, "and it moves"
+    assert all(token == math.floor(time / 0.04 + 1e-3) for time, token in seen)
+    page.get_by_role("button", name="Play", exact=True).wait_for()
+    box = plot.bounding_box()
+    plot.click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    assert position(page)[0] == pytest.approx(seconds / 2, abs=0.02)
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+    assert "mel bin" in page.locator(".pointer").inner_text()
+    picture = "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
+    assert page.locator("canvas").evaluate(picture) > 20, "the log-mel is painted"
+
+
+def test_player_in_a_document_of_its_own(visit):
+    rng = np.random.default_rng(0)
+    waveform = load_waveform(rng.uniform(-0.2, 0.2, 16_000).astype(np.float32), sample_rate=16_000)
+    name = "<img src=http://evil.example/x.png>"
+    visit.set_content(player_html(view_clip(waveform), waveform.samples, name=name))
+    check_player(visit, 1.0)
+
+
+def test_player_on_the_page(visit, address):
+    visit.goto(address)
+    check_player(visit, 0.6)
+
+
+def test_a_question_while_the_sound_plays(visit, address):
+    visit.goto(address)
+    visit.wait_for_selector(".q2a-player canvas")
+    visit.get_by_role("combobox", name="Sample").click()
+    visit.get_by_role("option", name="long noise").click()
+    visit.get_by_role("slider", name="Position in long.wav").wait_for()
+    visit.get_by_role("button", name="Play", exact=True).click()
+    visit.get_by_test_id("stChatInputTextArea").fill("What do you hear?")
+    visit.keyboard.press("Enter")
+    before = position(visit)[0]
+    visit.get_by_text("hears 5 s at once").wait_for()
+    assert position(visit)[0] >= before, "a rerun does not touch the sound"
+    visit.get_by_role("combobox", name="Sample").click()
+    visit.get_by_role("option", name="a tone").click()
+    visit.get_by_role("slider", name="Position in tone.wav").wait_for()
+    assert position(visit) == (0.0, 0)
+    visit.get_by_role("button", name="What is this sound?").click()
+    visit.get_by_text("first token").wait_for()
+    assert visit.get_by_text("greedy, at most 12 tokens").count() == 1
+    visit.get_by_text("is ready").wait_for()
+    visit.get_by_role("button", name="New chat").click()
+    visit.get_by_text("Ask it yourself below").wait_for()
+
+
+def test_uploads_and_the_microphone(visit, address, tmp_path):
+    visit.goto(address)
+    visit.wait_for_selector(".q2a-player canvas")
+    visit.get_by_text("Upload", exact=True).click()
+    path = tmp_path / "![x](a) :material_home: :red[b] $c$ *d*.wav"
+    path.write_bytes(b"%PDF-1.7 no sound at all")
+    visit.locator("input[type=file]").set_input_files(path)
+    visit.get_by_text("a PDF document").wait_for()
+    sentence = visit.get_by_role("alert").inner_text().replace("\u2060", "")
+    assert sentence.startswith(path.name), "the name is shown as it is"
+    visit.get_by_text("Record", exact=True).click()
+    visit.get_by_role("button", name="Record", exact=True).click()
+    visit.get_by_role("button", name="Stop recording").wait_for()
+    visit.wait_for_timeout(700)
+    visit.get_by_role("button", name="Stop recording").click()
+    visit.get_by_role("slider", name="Position in your recording").wait_for()

@@ -1,0 +1,167 @@
+"""The dialogue about one clip: what was asked, what was answered, how sure the model was, and the box to ask more."""
+
+import time
+from contextlib import closing
+
+import streamlit as st
+
+import state
+from panels import model_status, plain
+from q2a_core.inspection import RecordedReply
+from state import Clip, Dialogue, ModelLoad, Session, Turn
+
+HISTORY_HEIGHT = 392
+USER, ASSISTANT = ":material/person:", ":material/hearing:"
+
+
+def chat(session: Session, clip: Clip | None, *, split: bool = False) -> None:
+    """The dialogue; a question asked while the model loads waits for it."""
+    load = session.load()
+    dialogue = _opened(session, clip, load)
+    with st.container(
+        horizontal=True,
+        horizontal_alignment="distribute",
+        vertical_alignment="center",
+        key="chat_head",
+    ):
+        model_status(session)
+        if (
+            st.button("New chat", icon=":material/refresh:", key="new_chat", type="tertiary")
+            and dialogue
+        ):
+            dialogue.restart()
+            st.rerun()
+    history = st.container(height=HISTORY_HEIGHT, border=True, key="history", autoscroll=True)
+    with history:
+        beginning = st.empty()
+        if dialogue:
+            for turn in dialogue.turns:
+                _draw_question(turn)
+                with st.chat_message("assistant", avatar=ASSISTANT):
+                    _draw_outcome(dialogue, turn, clip)
+    asked = _ask(clip, dialogue, ready=bool(session.source))
+    if asked:
+        with history:
+            _answer(session, clip, load or state.load_model(session.source), asked, split=split)
+    elif not (dialogue and dialogue.turns):
+        with beginning.container():
+            _draw_beginning(clip)
+
+
+def _opened(session: Session, clip: Clip | None, load: ModelLoad | None) -> Dialogue | None:
+    """The dialogue, if its model is there."""
+    if load is None or not load.future.done() or load.future.exception():
+        return None
+    return session.dialogue(clip, load)
+
+
+def _ask(clip: Clip | None, dialogue: Dialogue | None, *, ready: bool) -> Turn | None:
+    """The buttons and the box; the turn that one of them began."""
+    name = clip.waveform.name if clip else None
+    suggestion = (clip.sample.ask if clip and clip.sample else None) or "What is this sound?"
+    buttons = st.container(horizontal=True, gap="small", key="questions")
+    alone = buttons.button(
+        "Clip alone",
+        icon=":material/graphic_eq:",
+        key="alone",
+        disabled=not (clip and ready),
+        help="Voice chat: the clip goes to the model without any text.",
+    )
+    suggested = buttons.button(
+        plain(suggestion),
+        icon=":material/lightbulb:",
+        key="suggested",
+        disabled=not (clip and ready),
+        help="A question to try with this clip.",
+    )
+    text = st.chat_input(
+        f"Ask about {name}" if name else "Ask without a clip",
+        key="question",
+        disabled=not ready,
+        submit_mode="stop",
+    )
+    if alone:
+        return Turn(text=None, clip=name)
+    if suggested:
+        text = suggestion
+    if not text:
+        return None
+    return Turn(text=text, clip=None if dialogue and dialogue.holds_clip else name)
+
+
+def _answer(
+    session: Session, clip: Clip | None, load: ModelLoad, turn: Turn, *, split: bool
+) -> None:
+    _draw_question(turn)
+    with st.chat_message("assistant", avatar=ASSISTANT):
+        waiting = st.empty()
+        while not load.future.done():
+            waiting.caption(
+                f"The model is still loading; the question waits for it … {load.seconds:.0f} s"
+            )
+            time.sleep(0.2)
+        waiting.empty()
+        if error := load.future.exception():
+            st.error(plain(state.explain(error)))
+            return
+        dialogue = session.dialogue(clip, load)
+        waveform = clip.waveform if clip and turn.clip else None
+        with closing(dialogue.answer(turn, waveform, split=split)) as pieces:
+            st.write_stream(plain(piece) for piece in pieces)
+        _draw_outcome(dialogue, turn, clip, text=False)
+
+
+def _draw_question(turn: Turn) -> None:
+    with st.chat_message("user", avatar=USER):
+        if turn.clip:
+            alone = "" if turn.text else " alone, without text"
+            st.caption(f":material/graphic_eq: {plain(turn.clip)}{alone}")
+        if turn.text:
+            st.markdown(plain(turn.text))
+
+
+def _draw_outcome(dialogue: Dialogue, turn: Turn, clip: Clip | None, *, text: bool = True) -> None:
+    """What came of a turn: the reply with what it rests on, or why there is none."""
+    reply = turn.reply
+    if reply and text:
+        st.markdown(plain(reply.text))
+    if turn.error:
+        st.error(plain(turn.error))
+    if not reply:
+        return
+    if not reply.text.strip():
+        st.caption("(an empty reply)")
+    _draw_doubt(reply.confidence)
+    known = clip.waveform.notices if clip else ()
+    for notice in reply.notices:
+        if notice not in known:
+            st.caption(f":material/info: {plain(notice)}")
+    st.caption(plain(state.reply_line(dialogue, reply)))
+
+
+def _draw_doubt(confidence: float) -> None:
+    if confidence < state.LOW_CONFIDENCE:
+        st.warning(
+            f"Low confidence ({confidence:.0%}): this may be a guess.", icon=":material/help:"
+        )
+
+
+def _draw_beginning(clip: Clip | None) -> None:
+    """Before the first question: the recorded answer if there is one, and what to do."""
+    recorded = clip.trace.reply if clip and clip.trace else None
+    if recorded:
+        _draw_recorded(recorded)
+    elif clip:
+        st.caption("Ask something about the clip, or send the clip alone if it speaks for itself.")
+    else:
+        st.caption("Choose, upload or record a clip; or ask without one.")
+
+
+def _draw_recorded(reply: RecordedReply) -> None:
+    st.badge("recorded", icon=":material/history:", color="gray")
+    st.markdown(f"**{plain(reply.question or 'The clip alone')}**")
+    st.markdown(plain(reply.text) or "(an empty reply)")
+    _draw_doubt(reply.confidence)
+    made = f"{reply.checkpoint} {reply.checkpoint_hash} · {reply.decoding}"
+    st.caption(plain(f"{made} · confidence {reply.confidence:.0%}"))
+    st.caption("Ask it yourself below: the same clip, live.")
