@@ -89,6 +89,7 @@ def test_the_tree_shown_is_the_tree_on_disk():
 
 
 def test_help_does_not_import_torch():
-    code = "import sys; from q2a_core.cli import app; import typer.main as t; t.get_command(app); print('torch' in sys.modules)"
+    code = "import sys, typer.main; from q2a_core.cli import app; typer.main.get_command(app); "
+    code += "print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -16,11 +16,11 @@
 # **Claim.** A clip becomes 25 vectors a second, the vectors take the place of placeholder tokens in a text, and a
 # language model answers. You will follow one clip all the way, in ten short cells.
 #
-# **You need** the package installed (`pip install -e .`); nothing is downloaded. **Time** about five minutes, the cells
-# themselves run in a few seconds.
+# **You need** the package installed (`pip install -e .`); nothing is downloaded. **Time** about five minutes; the
+# cells themselves run in a few seconds.
 #
-# The model here is `mini`: the architecture of Qwen2-Audio (arXiv 2407.10759) at about one three-thousandth of its size,
-# trained by this repository on synthetic voices and sounds. It is no Qwen2-Audio, and its mistakes are worth watching.
+# The model here is `mini`: the architecture of Qwen2-Audio (arXiv 2407.10759) at about one three-thousandth of its
+# size, trained by this repository on synthetic voices and sounds. It is no Qwen2-Audio, and its mistakes are worth watching.
 
 # %%
 # %matplotlib inline

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from hostile_audio import HOSTILE_AUDIO
 
+from hostile_audio import HOSTILE_AUDIO
 from q2a_core.audio import write_wav
 from q2a_core.cli import main
 
