@@ -19,8 +19,9 @@
 # **You need** the package installed (`pip install -e .`); nothing is downloaded. **Time** about five minutes; the
 # cells themselves run in a few seconds.
 #
-# The model here is `mini`: the architecture of Qwen2-Audio (arXiv 2407.10759) at about one three-thousandth of its
-# size, trained by this repository on synthetic voices and sounds. It is no Qwen2-Audio, and its mistakes are worth watching.
+# The model here is `mini`: the architecture of Qwen2-Audio (arXiv 2407.10759) at about one three-thousandth of
+# its size, trained by this repository on synthetic voices and sounds. It is no Qwen2-Audio, and its mistakes are
+# worth watching.
 
 # %%
 # %matplotlib inline
@@ -51,7 +52,9 @@ samples = waveform.samples.shape[0]
 mel_frames = rates.mel_frames(samples)
 encoder_frames = rates.encoder_frames(mel_frames)
 tokens = rates.audio_tokens(mel_frames)
-print(f"{samples} samples -> {mel_frames} mel frames -> {encoder_frames} encoder frames -> {tokens} audio tokens")
+print(
+    f"{samples} samples -> {mel_frames} mel frames -> {encoder_frames} encoder frames -> {tokens} audio tokens"
+)
 assert abs(tokens / waveform.seconds - rates.AUDIO_TOKEN_RATE) < 1
 
 # %% [markdown]
@@ -68,7 +71,9 @@ figure_clip(waveform, mel, tokens, title="keyboard, then a question")
 chat = AudioChat.from_pretrained("mini")
 reply = chat.ask(audio=clip)
 print(reply.text)
-print(f"first token after {reply.timings.time_to_first_token * 1000:.0f} ms; checkpoint {chat.checkpoint.hash}")
+print(
+    f"first token after {reply.timings.time_to_first_token * 1000:.0f} ms; checkpoint {chat.checkpoint.hash}"
+)
 
 # %% [markdown]
 # What did it read? The chat template writes one placeholder for the clip; before the model runs, that placeholder is

@@ -145,9 +145,9 @@ def model_card(about: dict[str, Any]) -> str:
         f"{about['step']:,} steps. Stored in fp16, computed in fp32. License Apache-2.0.",
         f"Made by `{command}`, then `q2a train export RUN DIRECTORY`.",
         f"It answers in English about {len(about['sounds'])} kinds of sounds and {len(about['words'])} words "
-        "(about.json lists them), in voice chat (a clip alone) and in audio analysis (a clip with a text question). "
-        "Real voices and recordings, other words, noise and longer clips are beyond it, and it answers them all the same. It is for "
-        "teaching, and it is not Qwen2-Audio.",
+        "(about.json lists them), in voice chat (a clip alone) and in audio analysis (a clip with a text "
+        "question). Real voices and recordings, other words, noise and longer clips are beyond it, and it answers "
+        "them all the same. It is for teaching, and it is not Qwen2-Audio.",
     )
     filled = [textwrap.fill(text, 118, break_on_hyphens=False) for text in paragraphs]
     return "\n\n".join(["# A mini Qwen2-Audio", *filled]) + "\n"
