@@ -7,6 +7,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -65,8 +66,13 @@ def room_of(file: str) -> str:
     return file.split("/")[0].removesuffix(".py")
 
 
-def imported_modules(path: Path, package: str) -> Iterator[str]:
+@cache
+def imported_modules(path: Path, package: str) -> tuple[str, ...]:
     """Dotted names that a file imports anywhere; `from a import b` gives a.b, and relative ones are resolved."""
+    return tuple(_imports(path, package))
+
+
+def _imports(path: Path, package: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text("utf-8"), filename=str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -93,3 +93,15 @@ def test_help_does_not_import_torch():
     code += "print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_scores_shown_are_those_measured_on_the_shipped_checkpoint():
+    import json
+
+    from q2a_core.checkpoint import checkpoint_hash
+    from q2a_core.evaluation.runner import to_markdown
+
+    results = json.loads((ROOT / "data_samples" / "results.json").read_text("utf-8"))
+    assert to_markdown(results) in README
+    shipped = paths.shipped_checkpoint(results["checkpoint"]["name"])
+    assert results["checkpoint"]["hash"] == checkpoint_hash(shipped)

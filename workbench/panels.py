@@ -157,10 +157,10 @@ def what_can_i_say(session: Session) -> None:
 
 
 def model_status(session: Session) -> None:
-    """A line that says where the model is; until it knows, it looks again twice a second."""
+    """A line that says where the model is; until it knows, it looks again every second."""
     load = session.load()
     is_settled = not session.source or bool(load and load.future.done())
-    st.fragment(_model_status, run_every=None if is_settled else 0.5)(session, is_settled)
+    st.fragment(_model_status, run_every=None if is_settled else 1.0)(session, is_settled)
 
 
 def _model_status(session: Session, was_settled: bool) -> None:

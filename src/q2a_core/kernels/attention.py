@@ -57,6 +57,8 @@ def _attention_sdpa(
     scale: float | None,
     padding_side: str,
 ) -> Tensor:
+    if q.shape[2] == 1 and q.shape[1] != k.shape[1]:
+        return _attention_one_query(q, k, v, lengths, scale, padding_side)
     k, v = repeat_kv(k, q.shape[1]), repeat_kv(v, q.shape[1])
     if lengths is None and is_causal and q.shape[2] == k.shape[2]:
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
@@ -67,6 +69,19 @@ def _attention_sdpa(
     empty = ~mask.any(-1, keepdim=True)  # (B, 1, Tq, 1)
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask | empty, scale=scale)
     return out.masked_fill(empty, 0.0)
+
+
+def _attention_one_query(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    lengths: Tensor | None,
+    scale: float | None,
+    padding_side: str,
+) -> Tensor:
+    """A decoding step with grouped queries: heads that share keys stand in as positions, so no key is copied."""
+    grouped = q.reshape(q.shape[0], k.shape[1], -1, q.shape[3])  # (B, Hkv, H / Hkv, Dh)
+    return _attention_sdpa(grouped, k, v, False, lengths, scale, padding_side).reshape(q.shape)
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, lengths: Tensor | None, padding_side: str) -> None:

@@ -3,6 +3,7 @@
 Key names and values are those of transformers' Qwen2Model plus `lm_head`.
 """
 
+import torch
 from torch import Tensor, nn
 
 from q2a_core.config import DecoderConfig
@@ -25,11 +26,12 @@ class DecoderAttention(nn.Module):
 
     def qkv(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, H, T, Dh), keys and values (B, Hkv, T, Dh); queries and keys are turned by position."""
-        shape = (x.shape[0], x.shape[1], -1, self.head_dim)
         q, k, v = (
-            proj(x).view(shape).transpose(1, 2) for proj in (self.q_proj, self.k_proj, self.v_proj)
+            proj(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+            for proj in (self.q_proj, self.k_proj, self.v_proj)
         )
-        return apply_rotary(q, *rotary), apply_rotary(k, *rotary), v
+        turned = apply_rotary(torch.cat([q, k], dim=1), *rotary)
+        return turned[:, : q.shape[1]], turned[:, q.shape[1] :], v
 
     def forward(
         self,
@@ -98,6 +100,16 @@ class Decoder(nn.Module):
         if config.tie_word_embeddings:
             self.lm_head.weight = self.embed_tokens.weight
 
+    def rotary(
+        self, positions: Tensor, dtype: torch.dtype, *, cached: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """Cosines and signed sines (B or 1, 1, T, Dh) of `positions` (B or 1, T)."""
+        length = max(self.config.max_positions, cached + positions.shape[1])
+        cos, sin = rotary_table(
+            length, self.config.head_dim, self.config.rope_theta, positions.device, dtype
+        )
+        return cos[positions].unsqueeze(1), sin[positions].unsqueeze(1)
+
     def forward(
         self,
         inputs_embeds: Tensor,
@@ -111,8 +123,8 @@ class Decoder(nn.Module):
 
         `lengths` (B,) counts the valid keys of each row, cached ones included, on the side opposite `padding_side`.
         """
-        rotary = rotary_table(
-            positions, self.config.head_dim, self.config.rope_theta, inputs_embeds.dtype
+        rotary = self.rotary(
+            positions, inputs_embeds.dtype, cached=0 if cache is None else cache.length
         )
         x = inputs_embeds
         for index, block in enumerate(self.layers):

@@ -1,5 +1,7 @@
 """The decoder's small parts: RMSNorm, rotary positions, SwiGLU. Matches transformers' Qwen2 in value and key names."""
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,19 +34,24 @@ class SwiGLU(nn.Module):
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
+@lru_cache(maxsize=8)
 def rotary_table(
-    positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype
+    length: int, head_dim: int, theta: float, device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (B, 1, T, Dh) for `positions` (B, T), computed in fp32 (Su et al. 2021)."""
-    channel = torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32)
-    frequency = 1.0 / (theta ** (channel / head_dim))
-    angle = positions[:, None, :, None].float() * frequency  # (B, 1, T, Dh/2)
-    angle = torch.cat([angle, angle], dim=-1)
-    return angle.cos().to(dtype), angle.sin().to(dtype)
+    """Cosines and signed sines (length, Dh) for positions 0, 1, ..., computed in fp32 (Su et al. 2021).
+
+    The sine of a pair's first channel carries the minus sign of the rotation. Tables are kept: a decoding step would
+    otherwise spend more on them than on its matrix products.
+    """
+    with torch.inference_mode(False):  # a table made while generating must serve training too
+        channel = torch.arange(0, head_dim, 2, device=device, dtype=torch.float32)
+        frequency = 1.0 / (theta ** (channel / head_dim))
+        angle = torch.arange(length, device=device)[:, None].float() * frequency  # (length, Dh/2)
+        cos, sin = angle.cos(), angle.sin()
+        return torch.cat([cos, cos], dim=-1).to(dtype), torch.cat([-sin, sin], dim=-1).to(dtype)
 
 
 def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn channel pairs (i, i + Dh/2) of x (B, H, T, Dh) by their position's angle."""
-    half = x.shape[-1] // 2
-    turned = torch.cat([-x[..., half:], x[..., :half]], dim=-1)
-    return x * cos + turned * sin
+    """Turn channel pairs (i, i + Dh/2) of x (..., Dh) by their position's angle."""
+    swapped = x.roll(x.shape[-1] // 2, dims=-1)
+    return torch.addcmul(x * cos, swapped, sin)
