@@ -4,6 +4,7 @@ Whatever a user or a model wrote is escaped before it meets Markdown: a clip's n
 picture fetched from elsewhere, or a heading.
 """
 
+import json
 import re
 from typing import Any
 
@@ -24,7 +25,8 @@ SOURCES = {
 OTHER = "a directory or hub id…"
 MOUNT = """
 export default function ({ data, parentElement }) {
-  const player = mountPlayer(parentElement.querySelector(".q2a-player"), data);
+  const clip = JSON.parse(new TextDecoder().decode(data));
+  const player = mountPlayer(parentElement.querySelector(".q2a-player"), clip);
   return () => player.dispose();
 }
 """
@@ -72,9 +74,9 @@ def clip_choice() -> Clip | None:
 def player(clip: Clip) -> None:
     """The clip to hear and to see."""
     view = state.clip_view(clip)
-    mount_player(
-        data=player_data(view, clip.waveform.samples, name=clip.waveform.name), key="player"
-    )
+    data = player_data(view, clip.waveform.samples, name=clip.waveform.name)
+    # as bytes: a dict would make Streamlit import pandas to look for tables in it, before the first picture
+    mount_player(data=json.dumps(data).encode(), key="player")
 
 
 def no_clip() -> None:

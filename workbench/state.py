@@ -8,7 +8,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -79,13 +79,15 @@ class Dialogue:
         self.chat.reset()
         self.turns.clear()
 
-    def answer(self, turn: Turn, waveform: Waveform | None, *, split: bool) -> Iterator[str]:
+    def answer(
+        self, turn: Turn, waveform: Waveform | None, *, split: bool
+    ) -> Generator[str, None, None]:
         """Pieces of the reply; however it ends, the turn then holds the reply or the reason why there is none."""
         self.turns.append(turn)
         self.chat.last_reply = None
         options = {"split": "window" if split else None}
         try:
-            with closing(self.chat.stream(waveform, turn.text, **options)) as pieces:  # type: ignore[type-var]
+            with closing(self.chat.stream(waveform, turn.text, **options)) as pieces:
                 yield from pieces
         except Exception as error:
             turn.error = explain(error)

@@ -1,5 +1,7 @@
 """Decoding over the cache gives what one pass over the whole text gives."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -116,6 +118,37 @@ def test_the_cache_is_as_large_as_it_says():
     config = presets.tiny().decoder
     cache = KVCache(config, batch_size=3, max_length=10, dtype=torch.float16)
     assert cache.num_bytes == config.num_layers * 2 * 3 * config.num_kv_heads * 10 * 8 * 2
+
+
+def test_generating_first_does_not_hinder_training():
+    """What inference mode leaves behind, tables for example, must not end up in a graph."""
+    config = presets.tiny()
+    config = replace(config, decoder=replace(config.decoder, rope_theta=54_321.0))
+    fresh = Qwen2Audio(config)
+    fresh.init_weights(torch.Generator().manual_seed(0))
+    ids = text(2, 9)
+    with torch.inference_mode():
+        before = fresh(ids, cache=fresh.new_cache(2, 12)).logits
+    output = fresh(ids, labels=ids)
+    torch.testing.assert_close(output.logits.detach(), before.clone(), **TOLERANCE)
+    assert output.loss is not None
+    output.loss.backward()
+    assert fresh.decoder.embed_tokens.weight.grad is not None
+
+
+@torch.inference_mode()
+def test_positions_beyond_what_the_config_means(model):
+    """`max_positions` says what was trained; a longer text is computed all the same, cached or not."""
+    config = presets.tiny()
+    config = replace(config, decoder=replace(config.decoder, max_positions=8))
+    small = Qwen2Audio(config).eval()
+    small.load_state_dict(model.state_dict())
+    ids = text(1, 20)
+    expected = model(ids).logits
+    torch.testing.assert_close(small(ids).logits, expected, **TOLERANCE)
+    cache = small.new_cache(1, 20)
+    parts = [small(piece, cache=cache).logits for piece in ids.split([6, 1, 1, 12], dim=1)]
+    torch.testing.assert_close(torch.cat(parts, dim=1), expected, **TOLERANCE)
 
 
 @torch.inference_mode()

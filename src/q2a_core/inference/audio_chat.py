@@ -1,7 +1,7 @@
 """AudioChat: a checkpoint, a dialogue, and answers. Notebooks, workbench, command line and evaluation all hold this."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ class AudioChat:
         top_k: int | None = None,
         top_p: float | None = None,
         repetition_penalty: float | None = None,
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, None]:
         """Pieces of the answer as they are decoded; `last_reply` holds the whole afterwards.
 
         A clip alone (`text` None or blank) is voice chat, text alone a text turn. `sample_rate` goes with arrays.
@@ -239,7 +239,7 @@ class _Turn:
     notices: tuple[str, ...]
     start: float
 
-    def run(self) -> Iterator[str]:
+    def run(self) -> Generator[str, None, None]:
         """Decode, yield text, and add the turn to the dialogue, as far as it came if the caller stops listening.
 
         An error while decoding leaves the dialogue as it was.
