@@ -58,12 +58,15 @@ def _opened(session: Session, clip: Clip | None, load: ModelLoad | None) -> Dial
 def _ask(clip: Clip | None, dialogue: Dialogue | None, *, ready: bool) -> Turn | None:
     """The buttons and the box; the turn that one of them began."""
     name = clip.waveform.name if clip else None
-    suggestion = (clip.sample.ask if clip and clip.sample else None) or "What is this sound?"
+    suggestion = clip.sample.ask if clip and clip.sample else None
+    speaks_for_itself = bool(clip and clip.sample and not suggestion)
+    suggestion = suggestion or "What is this sound?"
     buttons = st.container(horizontal=True, gap="small", key="questions")
     alone = buttons.button(
         "Clip alone",
         icon=":material/graphic_eq:",
         key="alone",
+        type="primary" if speaks_for_itself else "secondary",
         disabled=not (clip and ready),
         help="Voice chat: the clip goes to the model without any text.",
     )
@@ -71,6 +74,7 @@ def _ask(clip: Clip | None, dialogue: Dialogue | None, *, ready: bool) -> Turn |
         plain(suggestion),
         icon=":material/lightbulb:",
         key="suggested",
+        type="secondary" if speaks_for_itself else "primary",
         disabled=not (clip and ready),
         help="A question to try with this clip.",
     )

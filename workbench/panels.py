@@ -143,19 +143,15 @@ def what_can_i_say(session: Session) -> None:
         return
     longest = about.get("trained_seconds")
     st.caption(
-        "Trained on synthetic voices only: real ones are harder for it."
+        f"Trained on {plain(str(about.get('trained_on') or 'synthetic voices'))}: real voices are harder for it."
         + (f" It knows clips of up to {longest:g} s." if longest else "")
     )
-    for title, key, opened in (
-        ("Lines to try", "try", True),
-        ("Sounds", "sounds", False),
-        ("Words", "words", False),
-    ):
-        entries = about.get(key) or []
+    for title, key in (("Lines to try", "try"), ("Sounds", "sounds"), ("Words", "words")):
+        entries = [plain(str(entry)) for entry in about.get(key) or []]
         if entries:
-            with st.expander(f"{title} ({len(entries)})", expanded=opened):
-                separator = "  \n" if key == "try" else ", "
-                st.markdown(separator.join(plain(str(entry)) for entry in entries))
+            with st.expander(f"{title} ({len(entries)})", expanded=key == "try"):
+                as_list = "\n".join(f"- {entry}" for entry in entries)
+                st.markdown(as_list if key == "try" else ", ".join(entries))
 
 
 def model_status(session: Session) -> None:

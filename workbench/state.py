@@ -85,9 +85,9 @@ class Dialogue:
         """Pieces of the reply; however it ends, the turn then holds the reply or the reason why there is none."""
         self.turns.append(turn)
         self.chat.last_reply = None
-        options = {"split": "window" if split else None}
+        cut = "window" if split else None
         try:
-            with closing(self.chat.stream(waveform, turn.text, **options)) as pieces:
+            with closing(self.chat.stream(waveform, turn.text, split=cut)) as pieces:
                 yield from pieces
         except Exception as error:
             turn.error = explain(error)

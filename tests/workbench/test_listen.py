@@ -81,7 +81,7 @@ def noise(seconds: float = 0.5, seed: int = 0) -> bytes:
 def test_opens_on_a_recorded_reply(page):
     assert not errors(page)
     text = shown(page)
-    assert "Trained on synthetic voices only" in text
+    assert "Trained on synthetic voices: real voices are harder" in text
     assert "What is this *sound*?" in text
     assert "loading mini" in text.replace("**", "")
     assert [badge.value for badge in page.markdown if "recorded" in badge.value]

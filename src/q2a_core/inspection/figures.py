@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 COLOUR_MAP = "magma"
 """Rises in brightness from end to end, so it reads in grey and for the colour-blind."""
+SIGNED_COLOUR_MAP = "PuOr"
+"""For values around 0, white in the middle."""
 
 
 def figure_clip(
@@ -67,20 +69,20 @@ def _draw_tokens(axes: "Axes", audio_tokens: Any) -> None:
     values: np.ndarray
     if isinstance(audio_tokens, (int, np.integer)):
         values = np.arange(audio_tokens)[None, :] % 2
-        limits = (-1.5, 2.5)  # pale stripes
+        colours, low, high = "GnBu", -0.5, 3.0  # pale stripes
     else:
         tokens = _numbers(audio_tokens)
         values = tokens.reshape(tokens.shape[-2:]).T
-        spread = float(np.abs(values).max(initial=1e-6))
-        limits = (-spread, spread)
+        high = float(np.percentile(np.abs(values), 99)) or 1.0  # a few channels stand out far
+        colours, low = SIGNED_COLOUR_MAP, -high
     count = values.shape[1]
     axes.imshow(
         values,
         aspect="auto",
         interpolation="nearest",
-        cmap=COLOUR_MAP,
-        vmin=limits[0],
-        vmax=limits[1],
+        cmap=colours,
+        vmin=low,
+        vmax=high,
         extent=(0, count * width, 0, 1),
     )
     axes.set_yticks([])
