@@ -1,4 +1,4 @@
-"""Parts that every page draws: the player, the dialogue about a clip, the choice of a checkpoint and what it knows.
+"""Parts that every page draws: the choice of a clip, the player, the choice of a checkpoint and what it knows.
 
 Whatever a user or a model wrote is escaped before it meets Markdown: a clip's name or a reply may not become a link, a
 picture fetched from elsewhere, or a heading.
@@ -121,7 +121,8 @@ def checkpoint_choice(session: Session) -> None:
     """Any shipped checkpoint, a directory, or a hub id."""
     shipped = list(paths.shipped_checkpoints())
     options = [*shipped, OTHER]
-    choice = st.selectbox("Checkpoint", options, key="checkpoint")
+    first = options.index(session.source) if session.source in options else 0
+    choice = st.selectbox("Checkpoint", options, index=first, key="checkpoint")
     if choice != OTHER:
         session.source = choice
         return
@@ -130,7 +131,8 @@ def checkpoint_choice(session: Session) -> None:
     ).strip()
     if not session.source:
         st.caption(
-            "Give a directory with a Qwen2-Audio checkpoint, or a hub id. The 7B needs a GPU with 20 GB."
+            "Give a directory with a Qwen2-Audio checkpoint, or a hub id. It runs on the CPU: the 7B takes about 17 GB "
+            "of memory, and its time."
         )
 
 
@@ -144,10 +146,11 @@ def what_can_i_say(session: Session) -> None:
     longest = about.get("trained_seconds")
     st.caption(
         f"Trained on {plain(str(about.get('trained_on') or 'synthetic voices'))}: real voices are harder for it."
-        + (f" It knows clips of up to {longest:g} s." if longest else "")
+        + (f" It knows clips of up to {longest:g} s." if isinstance(longest, (int, float)) else "")
     )
     for title, key in (("Lines to try", "try"), ("Sounds", "sounds"), ("Words", "words")):
-        entries = [plain(str(entry)) for entry in about.get(key) or []]
+        listed = about.get(key)
+        entries = [plain(str(entry)) for entry in listed] if isinstance(listed, list) else []
         if entries:
             with st.expander(f"{title} ({len(entries)})", expanded=key == "try"):
                 as_list = "\n".join(f"- {entry}" for entry in entries)

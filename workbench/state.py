@@ -169,18 +169,22 @@ def _load_model(source: str, stamp: str) -> ModelLoad:
 
 
 def _directory(source: str) -> Path | None:
-    path = paths.shipped_checkpoints().get(source, Path(source).expanduser())
-    return path if source and path.is_dir() else None
+    try:
+        path = paths.shipped_checkpoints().get(source, Path(source).expanduser())
+        return path if source and path.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # no such user, a name too long, a zero byte
+        return None
 
 
 def _stamp(source: str) -> str:
     """Names the files of a local checkpoint by size and time, so that a retrained one is loaded anew."""
     directory = _directory(source)
-    files = sorted(directory.glob("*.*")) if directory else []
-    kept = [path for path in files if path.suffix in (".json", ".safetensors", ".jinja")]
-    return clip_hash(
-        repr([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in kept]).encode()
-    )
+    entries = []
+    for path in sorted(directory.glob("*.*")) if directory else ():
+        if path.suffix in (".json", ".safetensors", ".jinja") and path.is_file():
+            status = path.stat()
+            entries.append((path.name, status.st_size, status.st_mtime_ns))
+    return clip_hash(repr(entries).encode())
 
 
 def about(source: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import streamlit as st
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from hostile_audio import HOSTILE_AUDIO
@@ -22,10 +23,13 @@ PARTS = ("state", "panels", "chat_panel")
 @pytest.fixture(scope="module")
 def workbench(gallery):
     """The app's folder on the module path, and its data replaced; models and pictures stay cached between tests."""
+    collects = config.get_option("runner.postScriptGC")
+    config.set_option("runner.postScriptGC", False)  # as in the workbench's own settings
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "data_samples", lambda: gallery)
         patch.syspath_prepend(str(WORKBENCH))
         yield gallery
+    config.set_option("runner.postScriptGC", collects)
     st.cache_data.clear()
     st.cache_resource.clear()
     for name in PARTS:
@@ -260,6 +264,8 @@ def test_replies_are_shown_as_they_are(workbench):
         ("no-such-thing", "no checkpoint 'no-such-thing'"),
         ("/", "has no config.json"),
         ("![x](http://evil.example/x.png)", "no checkpoint"),
+        ("~nobody-of-this-name/checkpoint", ""),
+        ("x" * 5000, ""),
     ],
 )
 def test_a_wrong_checkpoint_is_one_sentence(page, source, fragment):
@@ -314,6 +320,14 @@ def test_an_empty_house_says_what_to_do(workbench, tmp_path, monkeypatch):
     assert not errors(page)
     assert "Give a directory" in shown(page)
     assert page.chat_input(key="question").disabled
+
+
+def test_mini_is_chosen_first(workbench, monkeypatch):
+    mini = workbench / "checkpoints" / "mini"
+    known = {"another": mini, "mini": mini}
+    monkeypatch.setattr(paths, "shipped_checkpoints", lambda: known)
+    page = AppTest.from_file(str(WORKBENCH / "app.py"), default_timeout=60).run()
+    assert page.selectbox(key="checkpoint").value == "mini"
 
 
 def test_two_tabs_share_the_model_and_nothing_else(page):

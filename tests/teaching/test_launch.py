@@ -1,0 +1,104 @@
+"""Starting the workbench: the command line, and the mistakes that are told before a server is started."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from q2a_core import paths
+from q2a_core.errors import Q2AError
+from q2a_core.teaching import launch
+
+
+def test_command_serves_the_shipped_app():
+    command = launch.workbench_command(host="127.0.0.1", port=8123, browser=False)
+    assert command[:4] == [sys.executable, "-m", "streamlit", "run"]
+    assert command[4] == str(paths.workbench() / "app.py")
+    flags = dict(zip(command[5::2], command[6::2], strict=True))
+    assert flags["--server.address"] == "127.0.0.1"
+    assert flags["--server.port"] == "8123"
+    assert flags["--server.headless"] == "true"
+    assert flags["--browser.gatherUsageStats"] == "false"
+    assert flags["--client.showErrorDetails"] == "none"
+
+
+def test_a_browser_opens_unless_it_should_not():
+    command = launch.workbench_command(host="127.0.0.1", port=8123, browser=True)
+    assert command[command.index("--server.headless") + 1] == "false"
+
+
+def test_every_flag_is_known_to_streamlit():
+    config = pytest.importorskip("streamlit.config")
+    command = launch.workbench_command(host="127.0.0.1", port=8123, browser=True)
+    known = config._config_options_template
+    assert all(flag.removeprefix("--") in known for flag in command[5::2])
+
+
+def test_every_setting_is_known_to_streamlit():
+    config = pytest.importorskip("streamlit.config")
+    import tomllib
+
+    def names(table: dict, prefix: str = ""):
+        for key, value in table.items():
+            if isinstance(value, dict):
+                yield from names(value, f"{prefix}{key}.")
+            else:
+                yield prefix + key
+
+    settings = tomllib.loads((paths.workbench() / ".streamlit" / "config.toml").read_text("utf-8"))
+    assert set(names(settings)) <= set(config._config_options_template)
+
+
+def test_a_taken_port_is_one_sentence():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(Q2AError, match=rf"port {port} on 127\.0\.0\.1 cannot be used"):
+            launch.launch_workbench(port=port, browser=False)
+
+
+@pytest.mark.parametrize("port", [0, -1, 65_536])
+def test_a_port_out_of_range_is_refused(port):
+    with pytest.raises(Q2AError, match="expected 1 to 65535"):
+        launch.launch_workbench(port=port)
+
+
+def test_an_address_of_another_machine_is_refused():
+    with pytest.raises(Q2AError, match=r"192\.0\.2\.1"):
+        launch.launch_workbench(host="192.0.2.1", port=8123)
+
+
+def test_a_missing_workbench_is_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "workbench", lambda: tmp_path)
+    with pytest.raises(Q2AError, match="reinstall q2a"):
+        launch.launch_workbench()
+
+
+class Server:
+    """Stands in for the process: waits once, and is then interrupted or gone."""
+
+    def __init__(self, outcomes):
+        self.outcomes, self.terminated = list(outcomes), False
+
+    def wait(self):
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def terminate(self):
+        self.terminated = True
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code", "terminated"),
+    [([3], 3, False), ([KeyboardInterrupt(), -15], 0, True)],
+)
+def test_exit_code_is_the_servers_and_ctrl_c_is_no_failure(monkeypatch, outcomes, code, terminated):
+    server = Server(outcomes)
+    monkeypatch.setattr(subprocess, "Popen", lambda command: server)
+    monkeypatch.setattr(launch, "check_address", lambda host, port: None)
+    assert launch.launch_workbench() == code
+    assert server.terminated is terminated
