@@ -365,7 +365,7 @@ class Player {
     now.style.left = `${(100 * token * data.tokens.seconds) / this.axis}%`;
     const [time, ...rest] = text.split(", ");
     this.part("clock").textContent = `${time.replace(" s", "")} / ${data.seconds.toFixed(2)} s · ${rest.join(" · ")}`;
-    this.root.dataset.seconds = this.seconds.toFixed(3);
+    this.root.dataset.seconds = this.seconds.toFixed(6);
     this.root.dataset.token = String(token);
     const toggle = this.part("toggle");
     const action = this.playing ? "Pause" : "Play";
