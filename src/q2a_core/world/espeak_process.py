@@ -66,22 +66,22 @@ class Engine:
         except ImportError as error:
             raise EngineError("espeakng-loader is not installed") from error
         self.data = Path(espeakng_loader.get_data_path())
-        self.library = ctypes.CDLL(espeakng_loader.get_library_path())
-        self.library.espeak_Info.restype = ctypes.c_char_p
+        self.engine = ctypes.CDLL(espeakng_loader.get_library_path())
+        self.engine.espeak_Info.restype = ctypes.c_char_p
         # the engine wants the folder that contains espeak-ng-data
         folder = str(self.data.parent).encode()
-        self.sample_rate: int = self.library.espeak_Initialize(SYNCHRONOUS, 0, folder, DO_NOT_EXIT)
+        self.sample_rate: int = self.engine.espeak_Initialize(SYNCHRONOUS, 0, folder, DO_NOT_EXIT)
         if self.sample_rate <= 0:
             raise EngineError(f"espeak-ng could not start with the data in {self.data}")
         # left alone, the engine seeds the noise of breathy voices by the clock
-        self.library.espeak_ng_SetRandSeed(ctypes.c_long(SEED))
-        self.version = self.library.espeak_Info(None).decode().split()[0]
+        self.engine.espeak_ng_SetRandSeed(ctypes.c_long(SEED))
+        self.version = self.engine.espeak_Info(None).decode().split()[0]
         self.variants = {path.name for path in (self.data / "voices" / "!v").iterdir()}
         self.samples = bytearray()
         self.words: list[tuple[int, int, int]] = []
         # kept as an attribute: the engine holds a bare pointer to it
         self.callback = _Callback(self._collect)
-        self.library.espeak_SetSynthCallback(self.callback)
+        self.engine.espeak_SetSynthCallback(self.callback)
 
     def _collect(self, samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
@@ -107,16 +107,16 @@ class Engine:
         variant = voice.partition("+")[2]
         if "+" in voice and variant not in self.variants:
             raise EngineError(f"espeak-ng has no voice variant {variant!r}")
-        self._check(self.library.espeak_SetVoiceByName(voice.encode()), f"the voice {voice!r}")
+        self._check(self.engine.espeak_SetVoiceByName(voice.encode()), f"the voice {voice!r}")
         for name, value in parameters.items():
-            code = self.library.espeak_SetParameter(PARAMETERS[name], int(value), 0)
+            code = self.engine.espeak_SetParameter(PARAMETERS[name], int(value), 0)
             self._check(code, f"{name} = {value}")
         self.samples.clear()
         self.words.clear()
         data = text.encode() + b"\0"
-        code = self.library.espeak_Synth(data, len(data), 0, BY_CHARACTER, 0, UTF8, None, None)
+        code = self.engine.espeak_Synth(data, len(data), 0, BY_CHARACTER, 0, UTF8, None, None)
         self._check(code, f"the text {text!r}")
-        self._check(self.library.espeak_Synchronize(), "to finish")
+        self._check(self.engine.espeak_Synchronize(), "to finish")
         return bytes(self.samples), list(self.words)
 
 
