@@ -122,7 +122,7 @@ def test_the_same_index_of_the_two_splits_has_other_seeds(small_book):
 def test_the_corpus_hands_over_clip_dialogue_and_words(small_book):
     corpus = Corpus(small_book, "train", seed=0)
     kinds = Counter()
-    for index in range(60):
+    for index in range(120):
         example = corpus.example(index)
         kinds[example.scene.kind] += 1
         if example.samples is None:

@@ -1,13 +1,13 @@
 """Prefill and decode: the prompt in one pass, then one token at a time over the KV cache."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from q2a_core.inference.sampling import GenerationSettings, next_tokens, penalise_repetition
-from q2a_core.model import Qwen2Audio
+from q2a_core.model import CpuStep, KVCache, Qwen2Audio, can_step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,34 +58,67 @@ def generate_steps(
     stop = torch.tensor(known, device=input_ids.device, dtype=torch.long)
     if attention_mask is not None and bool(attention_mask.bool().all()):
         attention_mask = None
-    seen = _seen(input_ids, attention_mask, vocab_size)
-    tokens, finished = input_ids, torch.zeros(batch, dtype=torch.bool, device=input_ids.device)
+    penalised = settings.repetition_penalty != 1.0
+    seen = _seen(input_ids, attention_mask, vocab_size) if penalised else None
+    tokens, finished = input_ids[:, -1], torch.zeros_like(input_ids[:, -1], dtype=torch.bool)
     if mel is not None:
         audio_embeds = model.encode_audio(mel, mel_lengths)
+    output = model(
+        input_ids,
+        audio_embeds=audio_embeds,
+        attention_mask=attention_mask,
+        cache=cache,
+        last_only=True,
+    )
+    logits = output.logits[:, -1].float()
+    decode = _one_by_one(model, cache, attention_mask)
     for step in range(settings.max_new_tokens):
-        output = model(
-            tokens,
-            audio_embeds=audio_embeds if step == 0 else None,
-            attention_mask=attention_mask,
-            cache=cache,
-            last_only=True,
-        )
-        logits = output.logits[:, -1].float()
-        scores = penalise_repetition(logits, seen, settings.repetition_penalty)
+        if step > 0:
+            logits = decode(tokens)
+        scores = logits
+        if seen is not None:
+            scores = penalise_repetition(logits, seen, settings.repetition_penalty)
         if step < settings.min_new_tokens and len(stop):
             scores = scores.index_fill(-1, stop, float("-inf"))
         chosen = next_tokens(scores, settings, generator)
         if len(stop):
-            chosen = torch.where(finished, tokens[:, -1], chosen)
+            chosen = torch.where(finished, tokens, chosen)
             finished = finished | torch.isin(chosen, stop)
         logps = logits.log_softmax(-1).gather(-1, chosen[:, None]).squeeze(-1)
         yield chosen.tolist(), logps.tolist()
-        if bool(finished.all()):
+        if len(stop) and bool(finished.all()):
             return
-        seen.scatter_(-1, chosen[:, None], True)
-        tokens = chosen[:, None]
+        if seen is not None:
+            seen.scatter_(-1, chosen[:, None], True)
+        tokens = chosen
+
+
+def _one_by_one(
+    model: Qwen2Audio, cache: KVCache, attention_mask: Tensor | None
+) -> Callable[[Tensor], Tensor]:
+    """What turns the last tokens (B,) into the next logits (B, V): NumPy where that is quicker, else the model."""
+    left_padded = attention_mask is None or bool(attention_mask[:, -1].all())
+    step: CpuStep | None = None
+    mask = attention_mask
+
+    def quickly(tokens: Tensor) -> Tensor:
+        nonlocal step
+        if step is None:  # made after the first token is out
+            step = CpuStep(model.decoder, cache)
+        lengths = None
         if attention_mask is not None:
-            attention_mask = torch.cat([attention_mask, attention_mask.new_ones(batch, 1)], dim=-1)
+            new = cache.length + 1 - attention_mask.shape[1]
+            lengths = attention_mask.long().sum(-1) + new
+        return step(tokens, lengths)
+
+    def by_the_model(tokens: Tensor) -> Tensor:
+        nonlocal mask
+        if mask is not None:
+            mask = torch.cat([mask, mask.new_ones(len(tokens), 1)], dim=-1)
+        output = model(tokens[:, None], attention_mask=mask, cache=cache, last_only=True)
+        return output.logits[:, -1].float()
+
+    return quickly if left_padded and can_step(model) else by_the_model
 
 
 def _seen(input_ids: Tensor, attention_mask: Tensor | None, vocab_size: int) -> Tensor:

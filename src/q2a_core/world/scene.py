@@ -15,9 +15,9 @@ from q2a_core.world.voices import Split
 SceneKind = Literal["speech", "sound", "question", "both", "lone_question", "silence", "noise"]
 
 SCENE_SHARES: dict[SceneKind, float] = {
-    "speech": 0.5,
-    "sound": 0.16,
-    "question": 0.2,
+    "speech": 0.36,
+    "sound": 0.27,
+    "question": 0.23,
     "both": 0.08,
     "lone_question": 0.02,
     "silence": 0.02,

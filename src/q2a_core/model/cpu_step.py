@@ -1,0 +1,132 @@
+"""One decoding step in NumPy: what a small model on a CPU decodes with, after the prompt.
+
+A step of a small decoder is a few hundred tiny operations, and torch spends several microseconds on starting each.
+NumPy spends under one, so the same formulas, on the same memory and with query, key and value joined, take a fraction
+of the time. `decoder.py` stays the reference, and a test holds the two together.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from q2a_core.model.decoder import Decoder, DecoderBlock
+from q2a_core.model.kv_cache import KVCache
+from q2a_core.model.layers import rotary_table
+from q2a_core.model.qwen2_audio import Qwen2Audio
+
+WIDEST = 1024
+"""Decoder width above which the matrix products weigh more than the calls, and torch's threads win."""
+
+
+def can_step(model: Qwen2Audio) -> bool:
+    """Whether this model may take the NumPy step: small, fp32, on the CPU, attention not chosen, nobody hooked in."""
+    decoder = model.decoder
+    weight = decoder.embed_tokens.weight
+    return (
+        weight.device.type == "cpu"
+        and weight.dtype == torch.float32
+        and decoder.config.d_model <= WIDEST
+        and decoder.backend == "auto"
+        and not any(
+            module._forward_hooks or module._forward_pre_hooks for module in model.modules()
+        )
+    )
+
+
+class CpuStep:
+    """One token per row through the decoder; made for one reply, from the weights as they are then."""
+
+    def __init__(self, decoder: Decoder, cache: KVCache):
+        config = decoder.config
+        self.config = config
+        self.cache = cache
+        self.memory = cache.memory.numpy()  # (L, 2, B, Hkv, T, Dh), shared with torch
+        self.blocks = [_Block(block) for block in decoder.layers]  # type: ignore[arg-type]
+        self.embedding = _array(decoder.embed_tokens.weight)
+        self.norm = _array(decoder.norm.weight)
+        self.head = _array(decoder.lm_head.weight).T
+        cos, sin = rotary_table(
+            max(config.max_positions, cache.max_length),
+            config.head_dim,
+            config.rope_theta,
+            torch.device("cpu"),
+            torch.float32,
+        )
+        self.cos, self.sin = cos.numpy(), sin.numpy()
+        half = config.head_dim // 2
+        self.swap = np.r_[half : config.head_dim, :half]
+
+    def __call__(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Logits (B, V) after `tokens` (B,); `lengths` (B,) counts each row's valid keys, this one included, the last
+        ones of the cache (left padding).
+        """
+        config, place = self.config, self.cache.length
+        stop = place + 1
+        if stop > self.cache.max_length:
+            raise ValueError(
+                f"the cache holds {self.cache.max_length} positions; one more was asked for"
+            )
+        valid = np.full(len(tokens), stop) if lengths is None else lengths.numpy()
+        hidden_keys = None
+        if lengths is not None:
+            hidden_keys = np.arange(stop) < (stop - valid)[:, None, None, None]  # (B, 1, 1, stop)
+        cos, sin = self.cos[valid - 1, None], self.sin[valid - 1, None]  # (B, 1, Dh)
+        x = self.embedding[tokens.numpy()]
+        for block, (keys, values) in zip(self.blocks, self.memory, strict=True):
+            heads = self._normed(x, block.attention_norm) @ block.qkv
+            heads = (heads + block.qkv_bias).reshape(len(x), -1, config.head_dim)
+            turned = heads[:, : -config.num_kv_heads]
+            turned = turned * cos + turned[..., self.swap] * sin
+            keys[:, :, place] = turned[:, config.num_heads :]
+            values[:, :, place] = heads[:, -config.num_kv_heads :]
+            q = turned[:, : config.num_heads].reshape(
+                len(x), config.num_kv_heads, -1, config.head_dim
+            )
+            x = x + _attend(q, keys[:, :, :stop], values[:, :, :stop], hidden_keys) @ block.output
+            gate_up = self._normed(x, block.mlp_norm) @ block.gate_up
+            gate, up = gate_up[:, : config.d_ff], gate_up[:, config.d_ff :]
+            with np.errstate(over="ignore"):  # exp of a very negative gate is inf, and its share 0
+                x = x + (gate / (1.0 + np.exp(-gate)) * up) @ block.down
+        self.cache.advance(1)
+        return torch.from_numpy(self._normed(x, self.norm) @ self.head)
+
+    def _normed(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        mean_square = np.vecdot(x, x)[:, None] / x.shape[1]
+        return x / np.sqrt(mean_square + np.float32(self.config.rms_norm_eps)) * weight
+
+
+class _Block:
+    """A block's weights as (in, out) matrices, those that read the same input joined."""
+
+    def __init__(self, block: DecoderBlock):
+        attention, mlp = block.self_attn, block.mlp
+        self.attention_norm = _array(block.input_layernorm.weight)
+        self.qkv = _joined(attention.q_proj, attention.k_proj, attention.v_proj)
+        biases = [attention.q_proj.bias, attention.k_proj.bias, attention.v_proj.bias]
+        self.qkv_bias = np.concatenate([_array(bias) for bias in biases])
+        self.output = _array(attention.o_proj.weight).T
+        self.mlp_norm = _array(block.post_attention_layernorm.weight)
+        self.gate_up = _joined(mlp.gate_proj, mlp.up_proj)
+        self.down = _array(mlp.down_proj.weight).T
+
+
+def _attend(
+    q: np.ndarray, keys: np.ndarray, values: np.ndarray, hidden_keys: np.ndarray | None
+) -> np.ndarray:
+    """Softmax attention of one query position: q (B, Hkv, H / Hkv, Dh) -> (B, D)."""
+    scores = q @ keys.swapaxes(-1, -2)
+    scores *= np.float32(q.shape[-1] ** -0.5)
+    if hidden_keys is not None:
+        scores = np.where(hidden_keys, np.float32("-inf"), scores)
+    scores -= scores.max(-1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(-1, keepdims=True)
+    return (scores @ values).reshape(len(q), -1)
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().numpy()
+
+
+def _joined(*layers: nn.Linear) -> np.ndarray:
+    return np.concatenate([_array(layer.weight) for layer in layers]).T
