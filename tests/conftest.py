@@ -65,3 +65,12 @@ def small_test_book(tmp_path_factory: pytest.TempPathFactory):
 
     directory = tmp_path_factory.mktemp("speech") / "test"
     return build_book(plan_utterances("test", count=40, seed=0), directory, workers=1)
+
+
+@pytest.fixture(scope="session")
+def grown_book(tmp_path_factory):
+    """A small book of the grown world's training speech."""
+    from q2a_core.world.speech import build_book, plan_utterances
+
+    plan = plan_utterances("train", count=160, seed=0, level="grown")
+    return build_book(plan, tmp_path_factory.mktemp("grown"), workers=2)

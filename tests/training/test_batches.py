@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from q2a_core import lengths
-from q2a_core.training.batches import BLOCK, LETTERS, Blocks, batches_from
+from q2a_core.errors import RunError
+from q2a_core.training.batches import Blocks
+from q2a_core.training.blocks import BLOCK, steps_from
 from q2a_core.world.corpus import Corpus
+from q2a_core.world.spelling import LETTERS
 
 
 @pytest.fixture
@@ -18,19 +21,19 @@ def blocks(small_book, chat_format) -> Blocks:
 def test_the_same_block_is_the_same_and_another_seed_another(blocks, small_book, chat_format):
     again = Blocks(Corpus(small_book, "train", seed=0), chat_format, batch_size=3, seed=0)
     other = Blocks(Corpus(small_book, "train", seed=1), chat_format, batch_size=3, seed=1)
-    for mine, same in zip(blocks[2], again[2], strict=True):
+    for [mine], [same] in zip(blocks[2], again[2], strict=True):
         assert torch.equal(mine.input_ids, same.input_ids)
         assert torch.equal(mine.mel, same.mel)
     assert not all(
         mine.input_ids.shape == same.input_ids.shape and torch.equal(mine.input_ids, same.input_ids)
-        for mine, same in zip(blocks[2], other[2], strict=True)
+        for [mine], [same] in zip(blocks[2], other[2], strict=True)
     )
 
 
 def test_placeholders_labels_and_letters_fit_the_clips(blocks, chat_format):
     tokenizer = chat_format.tokenizer
     end = tokenizer.token_id("<|im_end|>")
-    for batch in blocks[0]:
+    for [batch] in blocks[0]:
         placeholders = (batch.input_ids == chat_format.audio_token_id).sum()
         assert int(placeholders) == int(lengths.audio_tokens(batch.mel_lengths).sum())
         assert batch.mel.shape[2] >= lengths.conv_mel_frames(int(batch.mel_lengths.max()))
@@ -48,16 +51,45 @@ def test_placeholders_labels_and_letters_fit_the_clips(blocks, chat_format):
             assert word == word.strip()
 
 
-def test_a_run_can_start_at_any_batch(blocks):
-    first = list(itertools.islice(batches_from(blocks, start=0, workers=0), BLOCK + 2))
-    later = next(batches_from(blocks, start=BLOCK + 1, workers=0))
-    assert torch.equal(first[BLOCK + 1].input_ids, later.input_ids)
+def test_a_run_can_start_at_any_step(blocks):
+    first = list(itertools.islice(steps_from(blocks, start=0, workers=0), BLOCK + 2))
+    [later] = next(steps_from(blocks, start=BLOCK + 1, workers=0))
+    assert torch.equal(first[BLOCK + 1][0].input_ids, later.input_ids)
+
+
+def _rows(batches) -> list[list[int]]:
+    return [labels[labels != -100].tolist() for batch in batches for labels in batch.labels]
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "accumulate", "processes"), [(2, 3, 1), (6, 1, 2), (2, 3, 2), (2, 3, 3)]
+)
+def test_a_step_holds_the_same_dialogues_however_it_is_cut(
+    small_book, chat_format, batch_size, accumulate, processes
+):
+    corpus = Corpus(small_book, "train", seed=0)
+    whole = Blocks(corpus, chat_format, batch_size=6, seed=0)[1]
+    cut = Blocks(corpus, chat_format, batch_size=batch_size, accumulate=accumulate, seed=0)
+    shares = []
+    for rank in range(processes):
+        cut.deal(rank, processes)
+        shares.append(cut[1])
+    for step in range(BLOCK):
+        pieces = [batch for share in shares for batch in share[step]]
+        assert len({len(share[step]) for share in shares}) == 1, "all take as many micro-batches"
+        assert sorted(_rows(pieces)) == sorted(_rows(whole[step]))
+        assert max(len(piece.input_ids) for piece in pieces) <= batch_size
+
+
+def test_a_step_smaller_than_the_processes_is_refused(blocks):
+    with pytest.raises(RunError, match="3 dialogues for 4 processes; expected at least one each"):
+        blocks.deal(0, 4)
 
 
 def test_sorting_keeps_padding_small(small_book, chat_format):
     blocks = Blocks(Corpus(small_book, "train", seed=0), chat_format, batch_size=8, seed=0)
-    padded = sum(len(batch.mel_lengths) * int(batch.mel_lengths.max()) for batch in blocks[0])
-    heard = sum(int(batch.mel_lengths.sum()) for batch in blocks[0])
+    padded = sum(len(batch.mel_lengths) * int(batch.mel_lengths.max()) for [batch] in blocks[0])
+    heard = sum(int(batch.mel_lengths.sum()) for [batch] in blocks[0])
     drawn = [blocks.corpus.example(index) for index in range(BLOCK * 8)]
     frames = [lengths.mel_frames(len(e.samples)) for e in drawn if e.samples is not None]
     unsorted = sum(8 * max(frames[i : i + 8]) for i in range(0, len(frames), 8))

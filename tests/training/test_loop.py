@@ -8,10 +8,13 @@ import torch
 from q2a_core import presets
 from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
-from q2a_core.training.loop import Hooks, learning_rate, train
+from q2a_core.training.batches import Blocks
+from q2a_core.training.loop import Hooks, train
+from q2a_core.training.optimizer import learning_rate
 from q2a_core.training.runlog import read_log
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.state import RunLock, load_newest, saved_states
+from q2a_core.training.supervised import Supervised
 from q2a_core.world.corpus import Corpus
 
 STAGE = StageConfig(
@@ -41,9 +44,14 @@ def _train(run, book, chat_format, *, stage=STAGE, stop_at=None, resume=False):
     return train(
         stage,
         run,
-        model=_model(),
-        chat_format=chat_format,
-        corpus=Corpus(book, "train", seed=0),
+        objective=Supervised(_model(), ctc_weight=stage.ctc_weight, seed=stage.seed),
+        blocks=Blocks(
+            Corpus(book, "train", seed=0),
+            chat_format,
+            batch_size=stage.batch_size,
+            accumulate=stage.accumulate,
+            seed=stage.seed,
+        ),
         resume=resume,
         hooks=hooks,
     )

@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from q2a_core.model import causal_lm_loss
-from q2a_core.training.batches import LETTERS, Batch
+from q2a_core.training.batches import Batch
 from q2a_core.training.losses import greedy_spelling, next_token_loss, spelling_loss
+from q2a_core.world.spelling import LETTERS
 
 
 def test_next_token_loss_is_the_models_own_loss_times_its_tokens(tiny_model):

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,23 +11,66 @@ from q2a_core.cli.progress import bar
 
 def evaluate(
     model: Annotated[str, typer.Option(help="Shipped name, directory or hub id.")] = "mini",
-    count: Annotated[int, typer.Option(min=3, help="Clips in each suite.")] = 120,
+    suite: Annotated[
+        Literal["auto", "first", "mini"],
+        typer.Option(help="first: the first world; mini: the mini Table 2; auto: what it knows."),
+    ] = "auto",
+    count: Annotated[int | None, typer.Option(min=3, help="Clips in each suite.")] = None,
+    clips: Annotated[
+        Path | None, typer.Option(help="Folder with recordings of your own, instead of a suite.")
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="JSONL with the truth of each recording.")
+    ] = None,
+    replies: Annotated[
+        Path | None, typer.Option(help="Keep replies here, and go on from them after a stop.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
     output: Annotated[Path | None, typer.Option(help="Also write the JSON report here.")] = None,
+    readme: Annotated[
+        Path | None, typer.Option(help="Also write the table between this file's results marks.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Score a checkpoint on held-out clips, each suite beside its control with the clips swapped.
 
-    Example: q2a eval --count 120
+    Example: q2a eval --suite mini --output results.json
     """
     from q2a_core.checkpoint import open_checkpoint
-    from q2a_core.evaluation.runner import evaluate as run
-    from q2a_core.evaluation.runner import to_markdown
+    from q2a_core.errors import Q2AError
+    from q2a_core.evaluation.replies import ReplyStore
+    from q2a_core.evaluation.tables import report_table, write_results
 
+    if (clips is None) != (manifest is None):
+        raise Q2AError(
+            "--clips and --manifest go together: a folder, and the truth of what is in it"
+        )
     checkpoint = open_checkpoint(model)
+    store = ReplyStore(replies)
     with bar("evaluating", "clips") as update:
-        report = run(checkpoint, count=count, device=device, on_progress=update)
-    _hand_over(report, to_markdown(report), output, as_json)
+        if clips is not None and manifest is not None:
+            from q2a_core.evaluation.recordings import score_recordings
+
+            report = score_recordings(
+                checkpoint, clips, manifest, store=store, device=device, on_progress=update
+            )
+            table = report_table(report, beside={})
+        elif suite == "mini" or (suite == "auto" and "languages" in checkpoint.about):
+            from q2a_core.evaluation.mini_table import evaluate_mini
+
+            report = evaluate_mini(
+                checkpoint, count=count or 100, store=store, device=device, on_progress=update
+            )
+            table = report_table(report)
+        else:
+            from q2a_core.evaluation.runner import evaluate as run
+            from q2a_core.evaluation.runner import to_markdown
+
+            report = run(checkpoint, count=count or 120, device=device, on_progress=update)
+            table = to_markdown(report)
+    if readme is not None:
+        write_results(readme, table)
+    _hand_over(report, table, output, as_json)
 
 
 def bench(

@@ -1,8 +1,9 @@
 """`q2a train`: the stages."""
 
 import signal
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,46 +16,159 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `pretrain` a subcommand while it is the only one."""
+Run = Annotated[
+    Path | None, typer.Option(help="Folder of the run; by default one among your runs.")
+]
+Steps = Annotated[
+    int | None, typer.Option(min=1, help="Optimizer steps; the stage's own number by default.")
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Dialogues in a micro-batch.")]
+Accumulate = Annotated[int, typer.Option(min=1, help="Micro-batches in a step.")]
+Rate = Annotated[
+    float | None, typer.Option(min=0.0, help="Peak learning rate; the stage's own by default.")
+]
+Utterances = Annotated[int, typer.Option(min=100, help="Spoken phrases to synthesise once.")]
+Seed = Annotated[int, typer.Option(help="Decides scenes, wording and order.")]
+Start = Annotated[str | None, typer.Option(help="Checkpoint to go on from.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that make batches.")]
+Precision = Annotated[str, typer.Option(help="no or bf16.")]
+Flite = Annotated[
+    bool, typer.Option("--flite", help="Let flite, if installed, speak some of the English.")
+]
+Budget = Annotated[
+    Literal["class", "full"],
+    typer.Option(help="class: a little over a minute of training, for a lesson."),
+]
 
 
 @app.command()
 def pretrain(
-    run: Annotated[
-        Path | None, typer.Option(help="Folder of the run; by default one among your runs.")
-    ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of 16 clips.")] = 4800,
-    batch_size: Annotated[int, typer.Option(min=1)] = 16,
-    learning_rate: Annotated[float, typer.Option(min=0.0)] = 1e-3,
-    utterances: Annotated[
-        int, typer.Option(min=100, help="Spoken phrases to synthesise once.")
-    ] = 12_000,
-    seed: Annotated[int, typer.Option(help="Decides weights, scenes and wording.")] = 0,
-    start: Annotated[
-        str | None, typer.Option(help="Checkpoint to go on from; fresh weights by default.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in the folder.")
-    ] = False,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that make batches.")] = 1,
-    precision: Annotated[str, typer.Option(help="no or bf16.")] = "no",
+    run: Run = None,
+    budget: Budget = "full",
+    steps: Steps = None,
+    batch_size: BatchSize = 16,
+    accumulate: Accumulate = 1,
+    learning_rate: Rate = None,
+    utterances: Utterances = 12_000,
+    level: Annotated[
+        Literal["first", "grown"], typer.Option(help="World that the clips come from.")
+    ] = "grown",
+    prompts: Annotated[
+        Literal["natural", "tags"], typer.Option(help="How the tasks are worded.")
+    ] = "natural",
+    flite: Flite = False,
+    seed: Seed = 0,
+    start: Start = None,
+    resume: Resume = False,
+    workers: Workers = 1,
+    precision: Precision = "no",
 ) -> None:
-    """Train encoder, projector and decoder together on the mini world.
+    """Train encoder, projector and decoder on typed questions about clips.
 
     Example: q2a train pretrain --run my_run --steps 200
     """
     from q2a_core.training.stages import pretrain as stage
 
-    config = stage(
-        steps=steps,
+    given = _given(steps=steps, learning_rate=learning_rate, start=start, utterances=utterances)
+    config = _stage(
+        stage,
+        budget,
+        **given,
         batch_size=batch_size,
-        learning_rate=learning_rate,
-        utterances=utterances,
+        accumulate=accumulate,
+        level=level,
+        prompts=prompts,
+        engines=("espeak", "flite") if flite else ("espeak",),
         seed=seed,
     )
-    _run(config, run or paths.runs_dir() / "pretrain", start, resume, workers, precision)
+    _run(config, run, resume, workers, precision)
+
+
+@app.command()
+def sft(
+    run: Run = None,
+    budget: Budget = "full",
+    steps: Steps = None,
+    batch_size: BatchSize = 16,
+    accumulate: Accumulate = 1,
+    learning_rate: Rate = None,
+    utterances: Utterances = 12_000,
+    flite: Flite = False,
+    seed: Seed = 0,
+    start: Start = None,
+    resume: Resume = False,
+    workers: Workers = 1,
+    precision: Precision = "no",
+) -> None:
+    """Fine-tune on dialogues: voice chat and audio analysis at once, nothing says which is which.
+
+    Example: q2a train sft --run my_run --budget class
+    """
+    from q2a_core.training.stages import sft as stage
+
+    given = _given(steps=steps, learning_rate=learning_rate, start=start, utterances=utterances)
+    config = _stage(
+        stage,
+        budget,
+        **given,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        engines=("espeak", "flite") if flite else ("espeak",),
+        seed=seed,
+    )
+    _run(config, run, resume, workers, precision)
+
+
+@app.command()
+def dpo(
+    run: Run = None,
+    budget: Budget = "full",
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="JSONL of your own pairs: clip, prompt, chosen, rejected."),
+    ] = None,
+    sampled: Annotated[
+        int, typer.Option(min=0, help="Pairs from the model's own replies, ranked by the judge.")
+    ] = 400,
+    steps: Steps = None,
+    batch_size: BatchSize = 16,
+    accumulate: Accumulate = 1,
+    learning_rate: Rate = None,
+    beta: Annotated[float, typer.Option(min=0.0, help="How strongly the reference holds.")] = 0.1,
+    seed: Seed = 0,
+    start: Start = None,
+    resume: Resume = False,
+    workers: Workers = 1,
+    precision: Precision = "no",
+) -> None:
+    """Train on preferences between two replies, with the start checkpoint as frozen reference.
+
+    Example: q2a train dpo --run my_run --pairs my_pairs.jsonl --sampled 0
+    """
+    from q2a_core.training.preferences import read_pairs
+    from q2a_core.training.run import run_dpo
+    from q2a_core.training.stages import dpo as stage
+
+    own = None if pairs is None else read_pairs(pairs)
+    config = _stage(
+        stage,
+        budget,
+        **_given(steps=steps, learning_rate=learning_rate, start=start),
+        batch_size=batch_size,
+        accumulate=accumulate,
+        beta=beta,
+        seed=seed,
+    )
+    with bar("sampling", "pairs") as on_pairs:
+        _run(
+            config,
+            run,
+            resume,
+            workers,
+            precision,
+            partial(run_dpo, pairs=own, sampled=sampled, on_pairs=on_pairs),
+        )
 
 
 @app.command()
@@ -71,8 +185,30 @@ def export(
     typer.echo(f"checkpoint: {export_newest(run, output)}")
 
 
+def _given(**values: Any) -> dict[str, Any]:
+    """The options that were set."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _stage(stage: Any, budget: str, **values: Any) -> Any:
+    """The stage with its options; the class budget's own figures are overruled by what was set."""
+    from q2a_core.training.stages import CLASS_BUDGET
+
+    if budget == "class":
+        small = CLASS_BUDGET[stage.__name__]
+        default_book = values.get("utterances") == 12_000
+        kept = {k: v for k, v in values.items() if not (k == "utterances" and default_book)}
+        values = {**small, **kept}
+    return stage(**values)
+
+
 def _run(
-    config: Any, run: Path, start: str | None, resume: bool, workers: int, precision: str
+    config: Any,
+    run: Path | None,
+    resume: bool,
+    workers: int,
+    precision: str,
+    runner: Any = None,
 ) -> None:
     from q2a_core.training.loop import Hooks, Progress
     from q2a_core.training.run import run_stage
@@ -82,7 +218,7 @@ def _run(
     def stop(*_: object) -> None:
         nonlocal stopping
         stopping = True
-        typer.echo("stopping after this step ...", err=True)
+        typer.echo("stopping ...", err=True)
 
     previous = signal.signal(signal.SIGINT, stop)
     try:
@@ -97,10 +233,9 @@ def _run(
                 on_message=lambda message: typer.echo(message, err=True),
                 workers=workers,
             )
-            checkpoint = run_stage(
+            checkpoint = (runner or run_stage)(
                 config,
-                run,
-                start=start,
+                run or paths.runs_dir() / config.name,
                 resume=resume,
                 hooks=hooks,
                 precision=precision,

@@ -2,7 +2,7 @@
 them."""
 
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Literal, get_args
 
 import typer
 
@@ -21,6 +21,12 @@ def synth(
     show: Annotated[
         bool, typer.Option("--list", help="What the world holds; writes nothing.")
     ] = False,
+    card: Annotated[
+        bool, typer.Option("--card", help="The grown world's data card with its counts.")
+    ] = False,
+    level: Annotated[
+        Literal["first", "grown"], typer.Option(help="World that the clips come from.")
+    ] = "first",
     samples: Annotated[
         bool, typer.Option("--samples", help="Rebuild the shipped clips instead.")
     ] = False,
@@ -33,6 +39,11 @@ def synth(
 
     if show:
         typer.echo(_contents())
+        return
+    if card:
+        from q2a_core.world.data_card import data_card
+
+        typer.echo(data_card(), nl=False)
         return
     if output is None:
         raise Q2AError("no folder was given; name one for the clips, or use --list")
@@ -47,7 +58,13 @@ def synth(
             written = write_samples(output, on_progress=update)
         else:
             written = write_clips(
-                output, split=split, count=count, seed=seed, kind=kind, on_progress=update
+                output,
+                split=split,
+                count=count,
+                seed=seed,
+                kind=kind,
+                level=level,
+                on_progress=update,
             )
     typer.echo(f"{written} clips and manifest.jsonl in {output}")
 
@@ -69,14 +86,24 @@ def trace(
 
 
 def _contents() -> str:
-    from q2a_core.world.lexicon import FIRST_WORLD_FAMILIES, english_words
+    from q2a_core.world.lexicon import ENGLISH, GERMAN, MANDARIN
+    from q2a_core.world.music import TUNE_INSTRUMENTS
     from q2a_core.world.sounds import SOUND_CLASSES
+    from q2a_core.world.vocal_sounds import VOCAL_CLASSES
     from q2a_core.world.voices import voices
+    from q2a_core.world.voices_grown import grown_voices
 
-    record: dict[str, Any] = {
-        family: list(english_words((family,))) for family in FIRST_WORLD_FAMILIES
-    }
-    lines = [f"{family}: {', '.join(words)}" for family, words in record.items()]
+    lines = [f"{family}: {', '.join(words)}" for family, words in ENGLISH.items()]
+    for name, families in (("German", GERMAN), ("Mandarin", MANDARIN)):
+        words = [entry[1] for entries in families.values() for entry in entries]
+        lines.append(f"{name}: {', '.join(words)}")
     lines.append(f"sounds: {', '.join(sound.label for sound in SOUND_CLASSES)}")
+    lines.append(f"vocal sounds: {', '.join(vocal.label for vocal in VOCAL_CLASSES)}")
+    lines.append(f"instruments: {', '.join(TUNE_INSTRUMENTS)}")
     lines.append(f"voices: {len(voices('train'))} to train, {len(voices('test'))} to test")
+    grown: list[int] = [
+        sum(len(grown_voices(split, language)) for language in ("en", "de", "zh"))
+        for split in ("train", "test")
+    ]
+    lines.append(f"voices of the grown world: {grown[0]} to train, {grown[1]} to test")
     return "\n".join(lines)

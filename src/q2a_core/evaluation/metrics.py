@@ -1,9 +1,12 @@
 """Scores of single replies, and what a set of scores says about the model."""
 
+import math
 import re
 from dataclasses import dataclass
 
 import numpy as np
+
+from q2a_core.evaluation.normalisers import normalise_for
 
 BOOTSTRAP_ROUNDS = 2000
 
@@ -18,16 +21,31 @@ class Score:
     n: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairedTest:
+    """Two models on the same items, by the items on which they differ."""
+
+    only_first: int
+    """Items that the first alone gets right."""
+    only_second: int
+    """Items that the second alone gets right."""
+    p: float
+    """Two-sided: how likely so uneven a split is if both were equally good."""
+
+
 def normalise(text: str) -> str:
-    """Lower case, letters and digits only, single spaces: what word error rates are counted on here."""
+    """Lower case, letters and digits only, single spaces: what error rates are counted on if no language is named."""
     return " ".join(re.sub(r"[^a-z0-9' ]+", " ", text.lower()).split())
 
 
-def word_errors(reference: str, hypothesis: str) -> tuple[int, int]:
-    """Substitutions, deletions and insertions to get from reference to hypothesis, and the reference's words."""
+def word_errors(reference: str, hypothesis: str, *, language: str | None = None) -> tuple[int, int]:
+    """Substitutions, deletions and insertions to get from reference to hypothesis, and the reference's words.
+
+    With a language both are normalised as the official scripts do; "seven" and "7" are then the same.
+    """
     import jiwer
 
-    reference, hypothesis = normalise(reference), normalise(hypothesis)
+    reference, hypothesis = _normalised(reference, language), _normalised(hypothesis, language)
     words = len(reference.split())
     if not words:
         return len(hypothesis.split()), 0
@@ -35,20 +53,56 @@ def word_errors(reference: str, hypothesis: str) -> tuple[int, int]:
     return result.substitutions + result.deletions + result.insertions, words
 
 
-def word_error_rate(pairs: list[tuple[str, str]], *, seed: int = 0) -> Score:
+def character_errors(reference: str, hypothesis: str, *, language: str) -> tuple[int, int]:
+    """The same by characters: in Chinese there are no spaces among them, elsewhere a space is one."""
+    import jiwer
+
+    reference, hypothesis = _normalised(reference, language), _normalised(hypothesis, language)
+    if not reference:
+        return len(hypothesis), 0
+    result = jiwer.process_characters(reference, hypothesis)
+    return result.substitutions + result.deletions + result.insertions, len(reference)
+
+
+def word_error_rate(
+    pairs: list[tuple[str, str]], *, language: str | None = None, seed: int = 0
+) -> Score:
     """Corpus-level WER over (reference, hypothesis) pairs; the interval resamples clips."""
-    counts = np.array([word_errors(*pair) for pair in pairs], dtype=np.float64).reshape(-1, 2)
-    return _bootstrap(counts, seed)
+    return _bootstrap([word_errors(*pair, language=language) for pair in pairs], seed)
+
+
+def character_error_rate(pairs: list[tuple[str, str]], *, language: str, seed: int = 0) -> Score:
+    """Corpus-level CER, for Chinese (where the paper calls it WER) and German."""
+    return _bootstrap([character_errors(*pair, language=language) for pair in pairs], seed)
 
 
 def accuracy(correct: list[bool], *, seed: int = 0) -> Score:
     """Share of correct replies."""
-    counts = np.array([[float(hit), 1.0] for hit in correct]).reshape(-1, 2)
-    return _bootstrap(counts, seed)
+    return _bootstrap([(hit, 1) for hit in correct], seed)
 
 
-def _bootstrap(counts: np.ndarray, seed: int) -> Score:
+def mean(values: list[float], *, seed: int = 0) -> Score:
+    """The mean of marks, such as a judge's 0 to 10."""
+    return _bootstrap([(value, 1) for value in values], seed)
+
+
+def mcnemar(first: list[bool], second: list[bool]) -> PairedTest:
+    """McNemar's exact test of two models' right and wrong answers to the same items."""
+    only_first = sum(a and not b for a, b in zip(first, second, strict=True))
+    only_second = sum(b and not a for a, b in zip(first, second, strict=True))
+    differing = only_first + only_second
+    tail = sum(math.comb(differing, k) for k in range(min(only_first, only_second) + 1))
+    p = min(1.0, 2 * tail / 2**differing)
+    return PairedTest(only_first=only_first, only_second=only_second, p=p)
+
+
+def _normalised(text: str, language: str | None) -> str:
+    return normalise(text) if language is None else normalise_for(text, language)
+
+
+def _bootstrap(rows: list[tuple[float, float]], seed: int) -> Score:
     """The ratio of column sums, and its 95 % interval over resampled rows."""
+    counts = np.array(rows, dtype=np.float64).reshape(-1, 2)
     if not len(counts) or not counts[:, 1].sum():
         return Score(value=float("nan"), low=float("nan"), high=float("nan"), n=len(counts))
     rng = np.random.default_rng(seed)

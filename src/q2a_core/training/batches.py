@@ -1,10 +1,5 @@
-"""From examples to tensors: dialogues padded on the right, clips cut to the longest of their batch.
+"""From examples to tensors: dialogues padded on the right, clips cut to the longest of their batch."""
 
-A block of eight batches is drawn, sorted by length and cut, so that no batch carries much padding;
-then the batches are shuffled. Block k depends on (seed, k) alone: a run resumes at any batch.
-"""
-
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,15 +10,13 @@ from q2a_core import lengths as rates
 from q2a_core.audio.mel import log_mel, stack_mels
 from q2a_core.model import IGNORE_INDEX
 from q2a_core.text import ChatFormat
+from q2a_core.training.blocks import StepBlocks
 from q2a_core.world.corpus import Corpus, Example
 from q2a_core.world.room import mask_mel
+from q2a_core.world.spelling import spell
 
-BLOCK = 8
-"""Batches drawn and sorted together."""
 MASKED_SHARE = 0.3
 """Training clips in which a band and a span are hidden."""
-LETTERS = " abcdefghijklmnopqrstuvwxyz"
-"""What the spelling loss spells; class 0 is CTC's blank, LETTERS[i] is class i + 1."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -82,7 +75,7 @@ def encode_example(
         loss_mask=dialogue.loss_mask,
         mel=mel,
         mel_length=mel_length,
-        letters=[LETTERS.index(letter) + 1 for letter in example.transcript],
+        letters=spell(example.transcript),
     )
 
 
@@ -111,75 +104,28 @@ def collate(examples: list[EncodedExample], *, pad_id: int) -> Batch:
     )
 
 
-class Blocks(torch.utils.data.Dataset):
-    """Block k: BLOCK batches of similar lengths, in random order. Made in worker processes."""
+class Blocks(StepBlocks):
+    """Training steps from a corpus; example `index` of the corpus is seen once."""
 
-    def __init__(self, corpus: Corpus, chat_format: ChatFormat, *, batch_size: int, seed: int):
+    def __init__(
+        self,
+        corpus: Corpus,
+        chat_format: ChatFormat,
+        *,
+        batch_size: int,
+        seed: int,
+        accumulate: int = 1,
+    ):
+        super().__init__(chat_format, batch_size=batch_size, accumulate=accumulate, seed=seed)
         self.corpus = corpus
-        self.chat = (
-            chat_format.tokenizer.to_json(),
-            chat_format.template,
-            chat_format.audio_token_id,
-        )
-        self.chat_format: ChatFormat | None = None
-        self.batch_size = batch_size
-        self.seed = seed
 
-    def __len__(self) -> int:
-        return 2**31
-
-    def __getitem__(self, block: int) -> list[Batch]:
-        chat_format = self._chat_format()
-        rng = np.random.default_rng([self.seed, block, 11])
-        count = BLOCK * self.batch_size
-        examples = [
-            encode_example(self.corpus.example(index), chat_format, rng)
-            for index in range(block * count, (block + 1) * count)
+    def draw(self, first: int, count: int, rng: np.random.Generator) -> list[EncodedExample]:
+        """Examples `first` to `first + count` of the corpus, encoded."""
+        return [
+            encode_example(self.corpus.example(index), self.chat_format, rng)
+            for index in range(first, first + count)
         ]
-        examples.sort(key=lambda example: example.cost)
-        pad_id = chat_format.tokenizer.token_id("<|endoftext|>") or 0
-        batches = [
-            collate(examples[start : start + self.batch_size], pad_id=pad_id)
-            for start in range(0, count, self.batch_size)
-        ]
-        return [batches[i] for i in rng.permutation(BLOCK)]
 
-    def _chat_format(self) -> ChatFormat:
-        """Built where it is used: a tokenizer crosses to a worker process as text."""
-        if self.chat_format is None:
-            from q2a_core.text import Tokenizer
-
-            tokenizer, template, audio_token_id = self.chat
-            self.chat_format = ChatFormat(
-                Tokenizer.from_json(tokenizer.encode()), template, audio_token_id=audio_token_id
-            )
-        return self.chat_format
-
-
-def batches_from(blocks: Blocks, *, start: int, workers: int) -> Iterator[Batch]:
-    """Batches number `start`, `start` + 1, ... for ever; 0 workers makes them in this process."""
-    loader = torch.utils.data.DataLoader(
-        blocks,
-        batch_size=None,
-        sampler=_CountFrom(start // BLOCK),
-        num_workers=workers,
-        multiprocessing_context="spawn" if workers else None,
-        prefetch_factor=2 if workers else None,
-        worker_init_fn=_one_thread if workers else None,
-    )
-    skip = start % BLOCK
-    for block in loader:
-        yield from block[skip:]
-        skip = 0
-
-
-class _CountFrom(torch.utils.data.Sampler[int]):
-    def __init__(self, first: int):
-        self.first = first
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.first, 2**31))
-
-
-def _one_thread(_: int) -> None:
-    torch.set_num_threads(1)
+    def collate(self, examples: list[EncodedExample]) -> Batch:
+        """Padded and stacked."""
+        return collate(examples, pad_id=self.pad_id)

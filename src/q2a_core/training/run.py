@@ -1,9 +1,7 @@
 """A whole run: speech book, corpus, model, loop, and at the end a checkpoint in the hub's layout."""
 
 import json
-import textwrap
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,61 +9,108 @@ import torch
 
 from q2a_core import presets
 from q2a_core.audio.mel import log_mel
-from q2a_core.checkpoint import open_checkpoint, save_checkpoint
+from q2a_core.checkpoint import Checkpoint, open_checkpoint, save_checkpoint
 from q2a_core.errors import RunError
 from q2a_core.inference import GenerationSettings, generate
 from q2a_core.lengths import audio_tokens, mel_frames
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat
+from q2a_core.training.data import held_out_examples, preference_corpus, training_blocks
+from q2a_core.training.dpo import train_dpo
 from q2a_core.training.loop import Hooks, train
+from q2a_core.training.model_card import about_run, model_card
+from q2a_core.training.preferences import PreferencePair
+from q2a_core.training.sampled_pairs import Sampling, sample_pairs
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.state import load_newest, restore_weights
-from q2a_core.world.corpus import Corpus, Example
-from q2a_core.world.lexicon import first_world_words
+from q2a_core.training.supervised import Supervised
+from q2a_core.world.corpus import Example
 from q2a_core.world.mini_tokenizer import mini_chat_format
-from q2a_core.world.render import MAX_SECONDS
-from q2a_core.world.sounds import SOUND_CLASSES
-from q2a_core.world.speech import open_or_build
 
-SAMPLES = 4
-"""Held-out clips that are decoded while training."""
+START_FILE = "start.json"
+"""Inside a run: name, hash and clips of the checkpoint that it went on from."""
 
 
 def run_stage(
     stage: StageConfig,
     run: Path,
     *,
-    start: str | None = None,
     resume: bool = False,
     hooks: Hooks | None = None,
     precision: str = "no",
     on_speech: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Train a stage in the folder `run` and export RUN/checkpoint; returns its path.
+    """Train a supervised stage in the folder `run` and export RUN/checkpoint; returns its path.
 
-    `start` names a checkpoint to go on from; None begins with fresh weights. Raises RunError, SpeechError and
-    CheckpointError.
+    Raises RunError, SpeechError and CheckpointError.
     """
     hooks = hooks or Hooks()
     chat_format = mini_chat_format()
-    model = _model(stage, start)
-    book = open_or_build("train", count=stage.utterances, seed=stage.seed, progress=on_speech)
-    held_out = open_or_build("test", count=60, seed=stage.seed)
-    examples = [
-        Corpus(held_out, "test", seed=stage.seed).example(index) for index in range(SAMPLES)
-    ]
-    hooks.on_sample = lambda model, step: [_decode(model, chat_format, e) for e in examples]
+    model = _model(stage, run)
+    blocks, book = training_blocks(stage, chat_format, on_speech=on_speech)
+    _listen(stage, chat_format, hooks)
     train(
         stage,
         run,
-        model=model,
-        chat_format=chat_format,
-        corpus=Corpus(book, "train", seed=stage.seed),
+        objective=Supervised(model, ctc_weight=stage.ctc_weight, seed=stage.seed),
+        blocks=blocks,
+        facts={"book": book},
         resume=resume,
         hooks=hooks,
         precision=precision,
     )
     return export(run, stage, model=model, chat_format=chat_format)
+
+
+def run_dpo(
+    stage: StageConfig,
+    run: Path,
+    *,
+    pairs: Sequence[PreferencePair] | None = None,
+    sampled: int = 400,
+    resume: bool = False,
+    hooks: Hooks | None = None,
+    precision: str = "no",
+    on_speech: Callable[[int, int], None] | None = None,
+    on_pairs: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Train on preferences in the folder `run` and export RUN/checkpoint; returns its path.
+
+    `sampled` pairs come from the start checkpoint's own replies, `pairs` are added to them. The same seed samples the
+    same pairs, so a resumed run makes them again. Raises RunError, SpeechError and CheckpointError.
+    """
+    hooks = hooks or Hooks()
+    chat_format = mini_chat_format()
+    model = _model(stage, run).eval()
+    chosen = list(pairs or ())
+    if sampled:
+        corpus = preference_corpus(stage, on_speech=on_speech)
+        chosen += sample_pairs(
+            model,
+            chat_format,
+            corpus,
+            count=sampled,
+            sampling=Sampling(seed=stage.seed),
+            on_progress=on_pairs,
+        )
+    _listen(stage, chat_format, hooks)
+    train_dpo(
+        stage,
+        run,
+        model=model,
+        chat_format=chat_format,
+        pairs=chosen,
+        resume=resume,
+        hooks=hooks,
+        precision=precision,
+    )
+    return export(run, stage, model=model, chat_format=chat_format)
+
+
+def _listen(stage: StageConfig, chat_format: ChatFormat, hooks: Hooks) -> None:
+    """Have the same held-out clips decoded now and then while training."""
+    examples = held_out_examples(stage)
+    hooks.on_sample = lambda model, step: [_decode(model, chat_format, e) for e in examples]
 
 
 def export_newest(run: Path, target: Path) -> Path:
@@ -102,6 +147,10 @@ def export(
 ) -> Path:
     """Write a trained model as a checkpoint, with what faces need to know about it in about.json."""
     about = about_run(stage, step=stage.steps if step is None else step)
+    if (run / START_FILE).is_file():
+        start = json.loads((run / START_FILE).read_text("utf-8"))
+        about |= {"start": start, "clips": about["clips"] + start["clips"]}
+        about["config"]["start"] = start["name"]
     return save_checkpoint(
         model,
         target or run / "checkpoint",
@@ -111,54 +160,24 @@ def export(
     )
 
 
-def about_run(stage: StageConfig, *, step: int) -> dict[str, Any]:
-    """What a checkpoint of this stage has seen and can hear."""
-    return {
-        "stage": stage.name,
-        "step": step,
-        "clips": step * stage.batch_size,
-        "trained_on": "synthetic voices (eSpeak NG) and procedural sounds",
-        "trained_seconds": MAX_SECONDS,
-        "words": list(first_world_words()),
-        "sounds": [sound.noun for sound in SOUND_CLASSES],
-        "try": [
-            "Play a sound, then ask aloud: what is this sound?",
-            "Say: seven red cups",
-            "Say: please open the green door",
-            "Play a sound and type: How many times?",
-            "Type: What does the person say?",
-        ],
-        "config": asdict(stage),
-    }
-
-
-def model_card(about: dict[str, Any]) -> str:
-    """README.md of a checkpoint: what it is, how it was made, what it cannot do."""
-    config = about["config"]
-    command = (
-        f"q2a train pretrain --run RUN --steps {config['steps']} --batch-size {config['batch_size']} "
-        f"--learning-rate {config['learning_rate']:g} --utterances {config['utterances']} --seed {config['seed']}"
-    )
-    paragraphs = (
-        "The architecture of Qwen2-Audio (arXiv 2407.10759) at under 3 million parameters, trained from scratch by "
-        f"q2a on {about['trained_on']}: {about['clips']:,} clips of up to {about['trained_seconds']:g} s in "
-        f"{about['step']:,} steps. Stored in fp16, computed in fp32. License Apache-2.0.",
-        f"Made by `{command}`, then `q2a train export RUN DIRECTORY`.",
-        f"It answers in English about {len(about['sounds'])} kinds of sounds and {len(about['words'])} words "
-        "(about.json lists them), in voice chat (a clip alone) and in audio analysis (a clip with a text "
-        "question). Real voices and recordings, other words, noise and longer clips are beyond it, and it answers "
-        "them all the same. It is for teaching, and it is not Qwen2-Audio.",
-    )
-    filled = [textwrap.fill(text, 118, break_on_hyphens=False) for text in paragraphs]
-    return "\n\n".join(["# A mini Qwen2-Audio", *filled]) + "\n"
-
-
-def _model(stage: StageConfig, start: str | None) -> Qwen2Audio:
-    if start is not None:
-        return open_checkpoint(start).load_model()
+def _model(stage: StageConfig, run: Path) -> Qwen2Audio:
+    if stage.start is not None:
+        checkpoint = open_checkpoint(stage.start)
+        _note_start(run, checkpoint)
+        return checkpoint.load_model()
     model = Qwen2Audio(presets.mini())
     model.init_weights(torch.Generator().manual_seed(stage.seed))
     return model
+
+
+def _note_start(run: Path, checkpoint: Checkpoint) -> None:
+    """Write down which checkpoint the run began with, before that name may come to mean another."""
+    path = run / START_FILE
+    if not path.is_file():
+        run.mkdir(parents=True, exist_ok=True)
+        clips = checkpoint.about.get("clips", 0)
+        start = {"name": checkpoint.name, "hash": checkpoint.hash, "clips": clips}
+        path.write_text(json.dumps(start) + "\n", encoding="utf-8")
 
 
 def _decode(model: Qwen2Audio, chat_format: ChatFormat, example: Example) -> dict[str, Any]:

@@ -6,19 +6,22 @@ from typing import Any
 
 
 class RunLog:
-    """Appends records to `log.jsonl`."""
+    """Appends records to `log.jsonl`; a silent one, of a process that must not write, does nothing."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, *, silent: bool = False):
         self.path = path
+        self.silent = silent
 
     def write(self, kind: str, **values: Any) -> None:
         """Append one record; `kind` is run, step, sample, state or end."""
+        if self.silent:
+            return
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"kind": kind, **values}, ensure_ascii=False) + "\n")
 
     def cut(self, step: int) -> None:
         """Drop what a killed run logged after its last saved state, so that no step stands twice."""
-        if not self.path.is_file():
+        if self.silent or not self.path.is_file():
             return
         kept = [record for record in read_log(self.path) if record.get("step", 0) <= step]
         staging = self.path.with_suffix(".tmp")

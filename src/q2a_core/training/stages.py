@@ -3,10 +3,13 @@
 The paper names three stages and not which weights each of them trains; the tables here are ours.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from q2a_core.errors import RunError
+from q2a_core.world.levels import Level
+from q2a_core.world.mixtures import RAMP
+from q2a_core.world.utterances import Engine
 
 Part = Literal["audio_encoder", "projector", "decoder"]
 PARTS: tuple[Part, ...] = ("audio_encoder", "projector", "decoder")
@@ -20,8 +23,12 @@ class StageConfig:
     """pretrain; sft and dpo follow."""
     steps: int
     """Optimizer steps."""
+    start: str | None = None
+    """Checkpoint to go on from; None begins with fresh weights."""
     batch_size: int = 16
-    """Dialogues in a step."""
+    """Dialogues in a micro-batch."""
+    accumulate: int = 1
+    """Micro-batches in a step, those of all processes together; their tokens weigh the same."""
     learning_rate: float = 1e-3
     """Peak of the schedule."""
     warmup_steps: int = 200
@@ -36,8 +43,20 @@ class StageConfig:
     """Gradients are scaled down to this norm."""
     ctc_weight: float = 1.0
     """Weight of the spelling loss on the encoder's frames; 0 leaves it out."""
+    beta: float = 0.1
+    """How strongly DPO holds the model to its reference; other stages don't look at it."""
     trains: tuple[Part, ...] = PARTS
     """Parts whose weights move."""
+    rates: dict[Part, float] = field(default_factory=dict)
+    """Parts that learn at another rate, as factors of `learning_rate`."""
+    level: Level = "first"
+    """World that the clips come from."""
+    prompts: Literal["natural", "tags"] = "natural"
+    """How the tasks are worded: natural language, or the hierarchical tags of Qwen-Audio."""
+    engines: tuple[Engine, ...] = ("espeak",)
+    """Speech engines that speak the training book."""
+    ramp: int = RAMP
+    """Clips over which the grown world reaches its full difficulty."""
     utterances: int = 12_000
     """Spoken phrases in the training book."""
     seed: int = 0
@@ -50,13 +69,23 @@ class StageConfig:
     """Steps between decoded samples."""
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch_size < 1:
-            raise RunError(
-                f"steps is {self.steps} and batch_size {self.batch_size}; expected at least 1"
-            )
+        for name in ("steps", "batch_size", "accumulate"):
+            if getattr(self, name) < 1:
+                raise RunError(f"{name} is {getattr(self, name)}; expected at least 1")
         unknown = set(self.trains) - set(PARTS)
         if unknown or not self.trains:
             raise RunError(f"trains is {self.trains}; expected some of {', '.join(PARTS)}")
+        for part, factor in self.rates.items():
+            if part not in self.trains or not factor > 0:
+                raise RunError(
+                    f"rates gives {part} the factor {factor}; expected a factor over 0 for one of the parts "
+                    f"that train: {', '.join(self.trains)}"
+                )
+
+    @property
+    def step_size(self) -> int:
+        """Dialogues in a step."""
+        return self.batch_size * self.accumulate
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -69,12 +98,40 @@ class StageConfig:
         if unknown:
             raise RunError(f"the run's config has unknown entries {sorted(unknown)}")
         known: dict[str, Any] = dict(values)
-        for name in ("betas", "trains"):
+        for name in ("betas", "trains", "engines"):
             if name in known:
                 known[name] = tuple(known[name])
         return cls(**known)
 
 
-def pretrain(*, steps: int = 4800, **changes: Any) -> StageConfig:
-    """The first stage: every part learns, from spelling to answering, on the mini world."""
-    return StageConfig(name="pretrain", steps=steps, **changes)
+def pretrain(*, steps: int = 12_000, **changes: Any) -> StageConfig:
+    """The first stage: every part learns, from spelling to answering typed questions."""
+    return StageConfig(name="pretrain", steps=steps, **{"level": "grown", **changes})
+
+
+def sft(*, steps: int = 3000, **changes: Any) -> StageConfig:
+    """Fine-tuning: both modes at once, on dialogues; every part learns, more gently."""
+    values = {"level": "grown", "learning_rate": 4e-4, "ctc_weight": 0.3, "start": "mini-pretrain"}
+    return StageConfig(name="sft", steps=steps, **{**values, **changes})
+
+
+def dpo(*, steps: int = 300, **changes: Any) -> StageConfig:
+    """Preferences: projector and decoder learn, the encoder hears as before."""
+    values: dict[str, Any] = {
+        "level": "grown",
+        "learning_rate": 5e-5,
+        "ctc_weight": 0.0,
+        "start": "mini-sft",
+        "warmup_steps": 20,
+        "weight_decay": 0.0,
+        "trains": ("projector", "decoder"),
+    }
+    return StageConfig(name="dpo", steps=steps, **{**values, **changes})
+
+
+CLASS_BUDGET: dict[str, dict[str, Any]] = {
+    "pretrain": {"steps": 150, "warmup_steps": 20, "start": "mini-start", "utterances": 2000},
+    "sft": {"steps": 120, "warmup_steps": 15, "utterances": 2000},
+    "dpo": {"steps": 60, "warmup_steps": 10},
+}
+"""What a class does in little over a minute, from the shipped checkpoint of the stage before."""

@@ -64,8 +64,18 @@ def save_state(
             "make room and resume"
         ) from error
     for old in saved_states(run)[:-KEPT_STATES]:
-        shutil.rmtree(old, ignore_errors=True)
+        _discard(old)
     return target
+
+
+def _discard(state: Path) -> None:
+    """Hide a state before its files go, so that a kill in between leaves no half of one."""
+    hidden = state.with_name(f".{state.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        state.rename(hidden)
+    except OSError:
+        return
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
 def saved_states(run: Path) -> list[Path]:
@@ -107,7 +117,7 @@ def restore(path: Path, *, module: nn.Module, optimizer: torch.optim.Optimizer) 
     from safetensors.torch import load_file
 
     module.load_state_dict(load_file(path / FILES[0]))
-    optimizer.load_state_dict(torch.load(path / FILES[1], weights_only=True))
+    optimizer.load_state_dict(torch.load(path / FILES[1], map_location="cpu", weights_only=True))
 
 
 def restore_weights(path: Path, model: nn.Module) -> None:
@@ -117,6 +127,14 @@ def restore_weights(path: Path, model: nn.Module) -> None:
     prefix = "model."
     state = load_file(path / FILES[0])
     model.load_state_dict({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that a kill leaves the old one or the new one."""
+    staging = path.with_name(f".{path.name}.tmp")
+    staging.write_text(text, encoding="utf-8")
+    flush(staging)
+    staging.replace(path)
 
 
 class RunLock:

@@ -75,22 +75,32 @@ class EspeakProcess:
         self.process.wait()
 
     def speak(
-        self, text: str, *, voice: str, rate: int = 160, pitch: int = 50
+        self,
+        text: str,
+        *,
+        voice: str,
+        rate: int = 160,
+        pitch: int = 50,
+        pitch_range: int = 50,
+        size: float = 1.0,
     ) -> tuple[np.ndarray, WordTimes]:
         """Samples (S,) int16 at 16 kHz, trimmed, and (char offset, start in seconds) of each word.
 
-        `rate` in words a minute, `pitch` 0 to 99 around the voice's own. Raises SpeechError for an
+        `rate` in words a minute, `pitch` and `pitch_range` 0 to 99 around the voice's own; `size`
+        plays it that much faster, which raises pitch and formants. Raises SpeechError for an
         unknown voice, an empty result, and a process that crashed or hangs.
         """
-        request = {"text": text, "voice": voice, "rate": rate, "pitch": pitch}
+        request = {"text": text, "voice": voice, "rate": rate, "pitch": pitch, "range": pitch_range}
         header, samples = self._limited(REQUEST_TIMEOUT, lambda: self._ask(request))
         if "error" in header:
             raise SpeechError(f"cannot say {text!r}: {header['error']}. See `voices()` for names.")
-        waveform, start = _to_clip(samples, int(header["sample_rate"]))
+        waveform, start = to_clip(samples, header["sample_rate"] * size)
         if waveform.size == 0:
             raise SpeechError(f"the voice {voice!r} says nothing for {text!r}")
         last = waveform.size / SAMPLE_RATE
-        words = [(char, min(max(ms / 1000 - start, 0.0), last)) for char, _, ms in header["words"]]
+        words = [
+            (char, min(max(ms / 1000 / size - start, 0.0), last)) for char, _, ms in header["words"]
+        ]
         return waveform, words
 
     def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
@@ -136,7 +146,7 @@ class EspeakProcess:
             timer.cancel()
 
 
-def _to_clip(samples: np.ndarray, sample_rate: int) -> tuple[np.ndarray, float]:
+def to_clip(samples: np.ndarray, sample_rate: float) -> tuple[np.ndarray, float]:
     """Resampled and trimmed int16 samples and the seconds that were cut off in front."""
     import soxr
 

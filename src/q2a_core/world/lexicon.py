@@ -159,6 +159,34 @@ MANDARIN: dict[str, tuple[Entry, ...]] = {
 }
 
 
+# what the grown world needs beside the words; the tokenizer was trained without it
+GERMAN_PLURALS: dict[str, str] = {
+    one: several
+    for one, several, _ in _entries(
+        "Hund Hunde, Katze Katzen, Kuh Kühe, Schaf Schafe, Pferd Pferde, Ente Enten, "
+        "Vogel Vögel, Fisch Fische, Frosch Frösche, Maus Mäuse, Löwe Löwen, Bär Bären, "
+        "Schwein Schweine, Hahn Hähne, Eule Eulen, Krähe Krähen, Tasse Tassen, Löffel Löffel, "
+        "Tisch Tische, Stuhl Stühle, Tür Türen, Fenster Fenster, Schlüssel Schlüssel, "
+        "Lampe Lampen, Buch Bücher, Flasche Flaschen, Kiste Kisten, Uhr Uhren, Bett Betten, "
+        "Tastatur Tastaturen, Glocke Glocken, Telefon Telefone, Messer Messer, Glas Gläser, "
+        "Mann Männer, Frau Frauen, Kind Kinder, Person Personen"
+    )
+}
+GERMAN_NUMBER_PARTS: dict[int, str] = {
+    **{13: "dreizehn", 14: "vierzehn", 15: "fünfzehn", 16: "sechzehn", 17: "siebzehn"},
+    **{18: "achtzehn", 19: "neunzehn", 20: "zwanzig", 30: "dreißig", 40: "vierzig"},
+    **{50: "fünfzig", 60: "sechzig", 70: "siebzig", 80: "achtzig", 90: "neunzig"},
+}
+# English command, German command, Mandarin command, what it can be said of
+PARALLEL_COMMANDS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("open", "öffne", "打开", ("door", "window", "box", "bottle", "book")),
+    ("close", "schließe", "关上", ("door", "window", "box")),
+    ("take", "nimm", "拿起", ("cup", "spoon", "key", "book", "bottle", "knife", "lamp", "bell")),
+    ("find", "finde", "找到", ("cup", "key", "book", "clock", "phone", "dog", "cat", "mouse")),
+    ("wash", "wasche", "洗", ("cup", "spoon", "bottle", "window", "table", "knife", "dog")),
+)
+
+
 def english_words(families: tuple[str, ...] | None = None) -> tuple[str, ...]:
     """The words of the given families, in order; of all families by default."""
     return tuple(word for family in families or tuple(ENGLISH) for word in ENGLISH[family])

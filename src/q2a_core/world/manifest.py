@@ -15,16 +15,23 @@ import numpy as np
 from q2a_core.audio import write_wav
 from q2a_core.errors import Q2AError
 from q2a_core.lengths import SAMPLE_RATE
+from q2a_core.world.answers import NOUNS, with_article
 from q2a_core.world.corpus import Corpus
 from q2a_core.world.dialogues import analysis_answer, count_answer, voice_chat_answer
+from q2a_core.world.levels import Level
+from q2a_core.world.mixtures import STAGE_SHARES
 from q2a_core.world.render import render
-from q2a_core.world.scene import Event, Scene, SceneKind
-from q2a_core.world.sounds import SOUND_CLASSES
+from q2a_core.world.scene import SCENE_SHARES, Event, Scene, SceneKind
 from q2a_core.world.speech import Utterance, build_book, open_or_build
 from q2a_core.world.utterance_book import UtteranceBook
 
 Progress = Callable[[int, int], None]
 CLIP_UTTERANCES = 600
+KINDS: dict[Level, tuple[SceneKind, ...]] = {
+    "first": tuple(SCENE_SHARES),
+    "grown": tuple(STAGE_SHARES["sft"]),
+}
+"""Kinds of scenes that each world draws."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,11 +108,21 @@ def write_clips(
     count: int,
     seed: int = 0,
     kind: str | None = None,
+    level: Level = "first",
     on_progress: Progress = lambda done, total: None,
 ) -> int:
     """Write `count` clips of a split with their dialogues; returns how many. Raises Q2AError, SpeechError."""
-    book = open_or_build(split, count=CLIP_UTTERANCES, seed=0)  # type: ignore[arg-type]
-    corpus = Corpus(book, split, seed=seed, kinds=(kind,) if kind else ())  # type: ignore[arg-type]
+    if kind is not None and kind not in KINDS[level]:
+        raise Q2AError(f"kind is {kind!r}; the {level} world has {', '.join(KINDS[level])}")
+    book = open_or_build(split, count=CLIP_UTTERANCES, seed=0, level=level)  # type: ignore[arg-type]
+    corpus = Corpus(
+        book,
+        split,  # type: ignore[arg-type]
+        seed=seed,
+        kinds=(kind,) if kind else (),  # type: ignore[arg-type]
+        level=level,
+        stage="sft",
+    )
     lines, index = [], 0
     while len(lines) < count:
         example = corpus.example(index)
@@ -195,12 +212,12 @@ def _line(name: str, scene: Scene, samples: np.ndarray) -> dict[str, Any]:
         "label": ", then ".join(heard) or scene.kind,
         "kind": scene.kind,
         "text": scene.transcript or None,
-        "sounds": [event.label for event in scene.events if event.kind == "sound"],
+        "sounds": [event.label for event in scene.events if event.kind != "speech"],
     }
 
 
 def _noun(label: str) -> str:
-    return next(sound.noun for sound in SOUND_CLASSES if sound.label == label)
+    return NOUNS.get(label) or with_article(label)
 
 
 def _write_clip(folder: Path, line: dict[str, Any], samples: np.ndarray) -> None:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2a_core.lengths import SAMPLE_RATE
+from q2a_core.world.music import synthesise_tune
 from q2a_core.world.room import augment, mix_at_snr
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.sounds import background, synthesise_sound
 from q2a_core.world.utterance_book import UtteranceBook
+from q2a_core.world.vocal_sounds import synthesise_vocal
 
 MAX_SECONDS = 10.0
 """Longest clip that the mini world makes."""
@@ -59,13 +61,17 @@ def _event_samples(
         assert event.utterance is not None
         _, stored = book[event.utterance]
         return _at_level(stored.astype(np.float32) / 32768, -22.0)
-    sound = synthesise_sound(
-        event.label,
-        np.random.default_rng([event.seed, 7]),
-        count=event.count,
-        seconds=event.seconds,
-    )
-    return _at_level(sound.samples, -22.0 + scene.sound_gain_db)
+    own = np.random.default_rng([event.seed, 7])
+    if event.kind == "music":
+        assert event.tune is not None
+        assert event.seconds is not None
+        sound = synthesise_tune(event.tune, seconds=event.seconds)
+    elif event.kind == "vocal":
+        sound = synthesise_vocal(event.label, own, count=event.count)
+    else:
+        made = synthesise_sound(event.label, own, count=event.count, seconds=event.seconds)
+        sound = made.samples
+    return _at_level(sound, -22.0 + scene.sound_gain_db + event.gain_db)
 
 
 def _timeline(

@@ -9,10 +9,25 @@ from typing import Literal
 
 import numpy as np
 
-from q2a_core.world.utterances import SPLIT_SEEDS
+from q2a_core.world.music import Tune
+from q2a_core.world.utterances import SPLIT_SEEDS, Utterance
 from q2a_core.world.voices import Split
 
-SceneKind = Literal["speech", "sound", "question", "both", "lone_question", "silence", "noise"]
+SceneKind = Literal[
+    "speech",
+    "sound",
+    "question",
+    "both",
+    "lone_question",
+    "silence",
+    "noise",
+    "vocal",
+    "music",
+    "sounds",
+    "mixed",
+]
+"""The last four belong to the grown world."""
+EventKind = Literal["speech", "sound", "vocal", "music"]
 
 SCENE_SHARES: dict[SceneKind, float] = {
     "speech": 0.36,
@@ -32,9 +47,9 @@ BACKGROUNDS = ("white", "pink", "brown", "hum", "babble")
 class Event:
     """One thing that happens in a scene."""
 
-    kind: Literal["speech", "sound"]
+    kind: EventKind
     label: str
-    """Class of the sound, or the words spoken in normal form."""
+    """Class of the sound, instrument of the music, or the words spoken in normal form."""
     utterance: int | None = None
     """Place in the book of utterances; None for a sound."""
     count: int | None = None
@@ -43,6 +58,12 @@ class Event:
     """Length of a sound that goes on; None where it lasts as its events do."""
     seed: int = 0
     """What a sound's variation is drawn from."""
+    spoken: Utterance | None = None
+    """Who says it, how, and what it means in other languages; the grown world fills it in."""
+    tune: Tune | None = None
+    """What is played, for music."""
+    gain_db: float = 0.0
+    """Level relative to the other events of the scene."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +86,7 @@ class Scene:
     strength: float = 1.0
     """How hard room, microphone and speaker vary; 0 is a clean recording."""
 
-    def first(self, kind: Literal["speech", "sound"]) -> Event | None:
+    def first(self, kind: EventKind) -> Event | None:
         """The first event of a kind."""
         return next((event for event in self.events if event.kind == kind), None)
 

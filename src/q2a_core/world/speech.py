@@ -12,11 +12,13 @@ import numpy as np
 from q2a_core.errors import SpeechError
 from q2a_core.paths import cache_dir
 from q2a_core.world.espeak import EspeakProcess
+from q2a_core.world.levels import ENGINES, Level, plan_utterances
 from q2a_core.world.utterance_book import Progress, UtteranceBook, build_book
-from q2a_core.world.utterances import Utterance, plan_hash, plan_utterances
+from q2a_core.world.utterances import Engine, Utterance, plan_hash
 from q2a_core.world.voices import Split, english_voices, voices
 
 __all__ = [
+    "Level",
     "Utterance",
     "UtteranceBook",
     "book_directory",
@@ -30,6 +32,9 @@ __all__ = [
     "voices",
 ]
 
+# changes when the samples of the same grown plan do
+GROWN_SOUND = 1
+
 
 def engine_version() -> str:
     """The version of espeakng-loader, which brings the engine; raises SpeechError without it."""
@@ -42,11 +47,22 @@ def engine_version() -> str:
         ) from error
 
 
-def book_directory(split: Split, *, count: int, seed: int) -> Path:
+def book_directory(
+    split: Split,
+    *,
+    count: int,
+    seed: int,
+    level: Level = "first",
+    engines: tuple[Engine, ...] = ENGINES,
+) -> Path:
     """Where the book of a plan lies by default; the name changes with the plan and the engine."""
-    plan = plan_utterances(split, count=count, seed=seed)
-    key = f"{split}-{count}-{seed}-{plan_hash(plan)[:12]}-espeak-{engine_version()}"
-    return cache_dir() / "speech" / key
+    plan = plan_utterances(split, count=count, seed=seed, level=level, engines=engines)
+    return _directory(plan, split, seed, level)
+
+
+def _directory(plan: list[Utterance], split: Split, seed: int, level: Level) -> Path:
+    key = f"{split}-{len(plan)}-{seed}-{plan_hash(plan)[:12]}-espeak-{engine_version()}"
+    return cache_dir() / "speech" / (key if level == "first" else f"{level}-{key}-{GROWN_SOUND}")
 
 
 def open_or_build(
@@ -54,21 +70,23 @@ def open_or_build(
     *,
     count: int,
     seed: int,
+    level: Level = "first",
+    engines: tuple[Engine, ...] = ENGINES,
     workers: int = 2,
     progress: Progress | None = None,
 ) -> UtteranceBook:
-    """The book of `plan_utterances(split, count, seed)`, spoken now if it is not in the cache.
+    """The book of that `plan_utterances`, spoken now if it is not in the cache.
 
     `progress(done, total)` counts utterances. Raises SpeechError.
     """
-    directory = book_directory(split, count=count, seed=seed)
+    plan = plan_utterances(split, count=count, seed=seed, level=level, engines=engines)
+    directory = _directory(plan, split, seed, level)
     if (directory / "book.json").is_file():
         try:
             return UtteranceBook.open(directory)
         except SpeechError:
             # damaged: building keeps what is whole and speaks the rest again
             pass
-    plan = plan_utterances(split, count=count, seed=seed)
     return build_book(plan, directory, workers=workers, progress=progress)
 
 

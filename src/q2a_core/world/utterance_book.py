@@ -17,7 +17,6 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,10 @@ import numpy as np
 
 from q2a_core.errors import SpeechError
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world.espeak import EspeakProcess
-from q2a_core.world.utterances import Utterance, plan_hash
+from q2a_core.world import flite
+from q2a_core.world.espeak import EspeakProcess, WordTimes, to_clip
+from q2a_core.world.prosody import express
+from q2a_core.world.utterances import Utterance, from_record, plan_hash, to_record
 
 SHARD_SIZE = 500
 FORMAT = 1
@@ -78,9 +79,7 @@ class UtteranceBook:
         self._shards.append(samples)
         start = 0
         for entry, length in zip(table["utterances"], lengths, strict=True):
-            self.utterances.append(
-                Utterance(**{key: entry[key] for key in ("text", "voice", "rate", "pitch")})
-            )
+            self.utterances.append(from_record(entry))
             self._words.append([(int(char), float(time)) for char, time in entry["words"]])
             self._places.append((number, start, start + length))
             start += length
@@ -193,12 +192,10 @@ def _build_shard(
         for item in part:
             if stop.is_set():
                 return None
-            samples, words = engine.speak(
-                item.text, voice=item.voice, rate=item.rate, pitch=item.pitch
-            )
+            samples, words = _say(engine, item)
             clips.append(samples)
             times = [(char, round(time, 3)) for char, time in words]
-            entries.append({**asdict(item), "samples": samples.size, "words": times})
+            entries.append({**to_record(item), "samples": samples.size, "words": times})
             tick(1)
         version = engine.version
     audio = np.concatenate(clips)
@@ -209,15 +206,39 @@ def _build_shard(
     return {"name": name, "sha256": sha256, "engine": version}
 
 
+def _say(engine: EspeakProcess, item: Utterance) -> tuple[np.ndarray, WordTimes]:
+    """An utterance by its engine, with its emotion; what is random follows from the utterance."""
+    if item.engine == "flite":
+        raw, rate = flite.speak(item.text, voice=item.voice, rate=item.rate, pitch=item.pitch)
+        samples, _ = to_clip(raw, rate * item.size)
+        # flite tells no word times
+        words: WordTimes = [(0, 0.0)]
+        if samples.size == 0:
+            raise SpeechError(f"flite says nothing for {item.text!r}")
+    else:
+        samples, words = engine.speak(
+            item.text + item.ending,
+            voice=item.voice,
+            rate=item.rate,
+            pitch=item.pitch,
+            pitch_range=item.pitch_range,
+            size=item.size,
+        )
+    if item.emotion != "neutral":
+        rng = np.random.default_rng(int(plan_hash([item])[:16], 16))
+        samples = express(samples, item.emotion, item.strength, rng)
+    return samples, words
+
+
 def _whole_shard(part: list[Utterance], directory: Path, name: str) -> dict[str, str] | None:
     table = _read_json(directory / f"{name}.json")
     if table is None:
         return None
     try:
-        spoken = [{key: entry[key] for key in asdict(part[0])} for entry in table["utterances"]]
+        spoken = [from_record(entry) for entry in table["utterances"]]
         audio = np.load(directory / f"{name}.npy")
         sha256 = hashlib.sha256(audio.astype("<i2").tobytes()).hexdigest()
-        same = spoken == [asdict(item) for item in part] and sha256 == table["sha256"]
+        same = spoken == part and sha256 == table["sha256"]
         return {"name": name, "sha256": sha256, "engine": table["engine"]} if same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

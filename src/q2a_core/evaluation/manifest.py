@@ -1,0 +1,151 @@
+"""The truth about a folder of recordings: a manifest with one JSON object in each line.
+
+    {"file": "a.wav", "task": "transcribe", "text": "seven red cups", "language": "en"}
+    {"file": "b.wav", "task": "sound", "label": "dog"}
+    {"file": "c.wav", "task": "question", "answer": "two", "prompt": "How many times does the dog bark?"}
+
+`text`, `label` and `answer` are one field under three names. Without a prompt the task's own is asked; a question
+without one is spoken in the clip itself. Further keys, such as a licence, are left alone.
+"""
+
+import difflib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from q2a_core.errors import Q2AError
+
+PROMPTS: dict[str, str | None] = {
+    "transcribe": "Detect the language and recognize the speech: <|{code}|>",
+    "translate": "Detect the language and translate the speech into {language}:",
+    "emotion": "Recognize the emotion with keywords in English:",
+    "vocal": "Classify the human vocal sound to VocalSound in English:",
+    "sound": "What is this sound?",
+    "music": "What instrument is this?",
+    "speaker": "What is the gender of the speaker?",
+    "question": None,
+}
+"""The tasks, with what is asked if the manifest names no prompt."""
+TRUTHS = ("text", "label", "answer")
+KEYS = ("file", "task", "language", "prompt", *TRUTHS)
+LANGUAGES = {"en": "English", "de": "German", "zh": "Mandarin", "fr": "French", "es": "Spanish"}
+SHOWN_PROBLEMS = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recording:
+    """One line: a clip, what is asked about it, and the truth."""
+
+    line: int
+    """Its line in the manifest, from 1."""
+    file: str
+    """The clip, relative to the folder."""
+    path: Path
+    """Where it lies."""
+    task: str
+    """One of `PROMPTS`."""
+    truth: str
+    """What is said, the label, or the answer."""
+    language: str
+    """Code of the language of the truth: for a translation the one translated into."""
+    prompt: str | None
+    """What is asked in text; None leaves the clip to speak for itself."""
+
+
+def read_manifest(folder: str | Path, manifest: str | Path) -> list[Recording]:
+    """All lines, checked. Raises Q2AError with one sentence for each line that cannot be used."""
+    folder, manifest = Path(folder), Path(manifest)
+    if not folder.is_dir():
+        raise Q2AError(f"{folder} is no folder; expected the folder that the clips lie in")
+    try:
+        text = manifest.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise Q2AError(
+            f"{manifest}: {error.strerror}; expected a manifest in JSON lines"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise Q2AError(f"{manifest.name} is not UTF-8; save it as UTF-8 text") from error
+    recordings, problems = [], []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            recordings.append(_recording(line, number, folder))
+        except Q2AError as error:
+            problems.append(f"{manifest.name}, line {number}: {error}")
+    if problems:
+        more = len(problems) - SHOWN_PROBLEMS
+        shown = problems[:SHOWN_PROBLEMS] + ([f"and {more} more lines"] if more > 0 else [])
+        raise Q2AError("\n".join(shown))
+    if not recordings:
+        raise Q2AError(f'{manifest.name} is empty; expected lines such as {{"file": "a.wav", ...}}')
+    return recordings
+
+
+def _recording(line: str, number: int, folder: Path) -> Recording:
+    row = _json_object(line)
+    for key in row:
+        meant = [] if key in KEYS else difflib.get_close_matches(key, KEYS, 1, 0.75)
+        if meant:
+            raise Q2AError(f"found the key {key!r}; expected {meant[0]!r}")
+    file, task = _text(row, "file"), _text(row, "task")
+    if task not in PROMPTS:
+        raise Q2AError(f"found the task {task!r}; expected one of {', '.join(PROMPTS)}")
+    given = [key for key in TRUTHS if key in row]
+    if len(given) != 1:
+        raise Q2AError(
+            f"found {' and '.join(given) or 'no truth'}; expected one of {', '.join(TRUTHS)}"
+        )
+    language = _text(row, "language", "en")
+    if not re.fullmatch(r"[a-z]{2,3}", language):
+        raise Q2AError(f"found the language {language!r}; expected a code such as en, de or zh")
+    prompt = PROMPTS[task]
+    if prompt is not None:
+        prompt = prompt.format(code=language, language=LANGUAGES.get(language, language))
+    if row.get("prompt") is not None:
+        prompt = _text(row, "prompt")
+    return Recording(
+        line=number,
+        file=file,
+        path=_clip_path(folder, file),
+        task=task,
+        truth=_text(row, given[0]),
+        language=language,
+        prompt=prompt,
+    )
+
+
+def _json_object(line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise Q2AError(
+            f"found {line.strip()[:40]!r}, which is no JSON; expected an object"
+        ) from error
+    if not isinstance(row, dict):
+        raise Q2AError(f"found a {type(row).__name__}; expected an object with file and task")
+    return row
+
+
+def _text(row: dict[str, Any], key: str, default: str | None = None) -> str:
+    value = row.get(key, default)
+    if not isinstance(value, str) or not value.strip():
+        found = f"{key} is {value!r}" if key in row else f"found no {key}"
+        raise Q2AError(f"{found}; expected a text")
+    return value.strip()
+
+
+def _clip_path(folder: Path, file: str) -> Path:
+    path = folder / file
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+        is_there = path.is_file()
+    except (OSError, ValueError, RuntimeError):
+        inside, is_there = True, False
+    if not inside:
+        raise Q2AError(f"{file!r} lies outside the folder; expected a path inside {folder.name}")
+    if not is_there:
+        raise Q2AError(f"found no clip {file!r}; expected it in {folder}")
+    return path

@@ -1,0 +1,203 @@
+"""`q2a eval --suite mini`: ask a checkpoint everything once, keep the replies, score them, and check that it listens.
+
+Beside each figure stands the same suite with the clips moved on: what a model scores that answers from the question
+alone. Then the listening control: the same questions with silence and with noise, where the right reply is to say so.
+"""
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from q2a_core.checkpoint import Checkpoint
+from q2a_core.evaluation.metrics import accuracy
+from q2a_core.evaluation.mini_suites import (
+    MINI_SUITES,
+    TEST_UTTERANCES,
+    Answered,
+    MiniSuite,
+    mini_items,
+    rights,
+)
+from q2a_core.evaluation.normalisers import normaliser_name
+from q2a_core.evaluation.replies import ReplyKey, ReplyStore, answer_once, clip_hash, text_hash
+from q2a_core.evaluation.runner import MAX_NEW_TOKENS, answer
+from q2a_core.evaluation.suites import Item
+from q2a_core.world.render import render
+from q2a_core.world.scene import Event, Scene
+from q2a_core.world.speech import open_or_build
+from q2a_core.world.utterance_book import UtteranceBook
+
+LARGER = {"false yes": 6, "mode: kind of reply": 2}
+"""Suites that have this many times as many items: their figures are small or compared in pairs."""
+ROBUST_GAIN_DB = -8.0
+"""Level of what is added to a clip for the robustness pairs, relative to the speech in it."""
+NOTHING_HEARD = ("silence", "noise", "no speech", "no such", "only a voice", "no ")
+"""How a reply says that there is nothing to answer."""
+
+
+def evaluate_mini(
+    checkpoint: Checkpoint,
+    *,
+    count: int = 100,
+    suites: tuple[MiniSuite, ...] = MINI_SUITES,
+    store: ReplyStore | None = None,
+    device: str = "cpu",
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """The mini Table 2 of a checkpoint as a JSON-ready report; with a `store` on disk a killed run goes on.
+
+    `count` items in each suite, some have a multiple. Raises SpeechError and Q2AError.
+    """
+    start = time.perf_counter()
+    model = checkpoint.load_model(device=device)
+    book = open_or_build("test", count=TEST_UTTERANCES, seed=0, level="grown")
+    store = store or ReplyStore()
+    total = sum(count * LARGER.get(suite.name, 1) + count // 2 for suite in suites) + 4 * count
+    done = 0
+
+    def ask(name: str, items: list[Item]) -> Answered:
+        nonlocal done
+        before = done
+
+        def tick(part: int, _: int) -> None:
+            on_progress(min(before + part, total), total)
+
+        keys = [_key(checkpoint, name, item) for item in items]
+        replies = answer_once(
+            store,
+            keys,
+            lambda places: answer(checkpoint, model, [items[place] for place in places]),
+            on_progress=tick,
+        )
+        done += len(items)
+        return list(zip(items, replies, strict=True))
+
+    rows, examples = [], []
+    for suite in suites:
+        items = mini_items(suite, book, count=count * LARGER.get(suite.name, 1))
+        answered = ask(suite.name, items)
+        swapped = ask(f"{suite.name}, swapped", _swapped(items)[: max(count // 2, 1)])
+        rows.append(
+            {
+                "suite": suite.name,
+                "metric": suite.metric,
+                "seed": suite.seed,
+                "score": asdict(suite.score(answered)),
+                "control": asdict(suite.score(swapped)),
+            }
+        )
+        examples += [_example(suite.name, item, reply) for item, reply in answered]
+    rows += _robustness(ask, suites, book, count)
+    rows += _listening(ask, suites, book, count)
+    on_progress(total, total)
+    return {
+        "checkpoint": {"name": checkpoint.name, "hash": checkpoint.hash},
+        "conditions": {
+            "split": "test",
+            "book": book.hash[:12],
+            "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
+            "prompts": "the official wording, or one that training never saw",
+            "normaliser": normaliser_name("en"),
+            "intervals": "95 %, bootstrap over clips",
+            "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {device}",
+            "seconds": round(time.perf_counter() - start, 1),
+        },
+        "rows": rows,
+        "examples": examples,
+    }
+
+
+def _robustness(ask, suites: tuple[MiniSuite, ...], book: UtteranceBook, count: int) -> list[dict]:
+    """Figure 10 in mini form: the same question about the same speech, clean and with something added."""
+    suite = next((suite for suite in suites if suite.name == "recognition"), None)
+    if suite is None:
+        return []
+    clean = mini_items(suite, book, count=count)
+    donor = next(suite for suite in MINI_SUITES if suite.name == "everyday sound")
+    added = mini_items(donor, book, count=count)
+    noisy = []
+    for item, other in zip(clean, added, strict=True):
+        event = replace(other.scene.events[0], gain_db=ROBUST_GAIN_DB)
+        scene = _with_added(item.scene, event)
+        noisy.append(Item(scene=scene, task=item.task, samples=render(scene, book).samples))
+    pairs = zip(
+        ask("robustness, clean", clean), ask("robustness, with a sound", noisy), strict=True
+    )
+    hits = [
+        rights([one])[0] and rights([(one[0], two[1])])[0] and one[1] == two[1]
+        for one, two in pairs
+    ]
+    score = asdict(accuracy(hits))
+    return [{"suite": "robustness: same and right", "metric": "accuracy", "score": score}]
+
+
+def _listening(ask, suites: tuple[MiniSuite, ...], book: UtteranceBook, count: int) -> list[dict]:
+    """The questions of two suites with nothing to hear: how often the reply says so."""
+    rows = []
+    for name in ("recognition", "everyday sound"):
+        suite = next((suite for suite in suites if suite.name == name), None)
+        if suite is None:
+            continue
+        items = mini_items(suite, book, count=max(count // 2, 1))
+        for what in ("silence", "noise"):
+            empty = [_emptied(item, what) for item in items]
+            answered = ask(f"{name}, {what}", empty)
+            said = [any(words in reply.lower() for words in NOTHING_HEARD) for _, reply in answered]
+            rows.append(
+                {
+                    "suite": f"listening: {name} of {what}",
+                    "metric": "accuracy",
+                    "score": asdict(accuracy(said)),
+                }
+            )
+    return rows
+
+
+def _with_added(scene: Scene, event: Event) -> Scene:
+    return replace(scene, events=(*scene.events, event), overlap=True)
+
+
+def _emptied(item: Item, what: str) -> Item:
+    """The same question about silence or noise of the same length."""
+    samples = np.zeros_like(item.samples)
+    if what == "noise":
+        rng = np.random.default_rng(len(item.samples))
+        samples = (0.05 * rng.standard_normal(len(samples))).astype(np.float32)
+    return Item(scene=item.scene, task=item.task, samples=samples)
+
+
+def _swapped(items: list[Item]) -> list[Item]:
+    """Every question with another item's clip."""
+    step = max(len(items) // 3, 1)
+    moved = items[step:] + items[:step]
+    return [
+        Item(scene=item.scene, task=item.task, samples=other.samples)
+        for item, other in zip(items, moved, strict=True)
+    ]
+
+
+def _key(checkpoint: Checkpoint, suite: str, item: Item) -> ReplyKey:
+    prompt = str([message["content"] for message in item.task.prompt])
+    return ReplyKey(
+        checkpoint=checkpoint.hash,
+        suite=suite,
+        item=f"{item.scene.index} {clip_hash(item.samples)}",
+        prompt=text_hash(prompt),
+        decoding=f"greedy {MAX_NEW_TOKENS}",
+    )
+
+
+def _example(suite: str, item: Item, reply: str) -> dict[str, Any]:
+    texts = [part.get("text") for part in item.task.prompt[-1]["content"]]
+    return {
+        "suite": suite,
+        "clip": item.scene.index,
+        "question": texts[-1],
+        "true": item.task.answer,
+        "reply": reply,
+    }

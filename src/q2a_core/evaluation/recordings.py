@@ -1,0 +1,182 @@
+"""Any recordings with their truth: ask the checkpoint about each, and score the replies by task and language.
+
+A clip that cannot be decoded counts as a wrong reply and is listed with the reason; it never ends the run. Decoding is
+greedy, and every clip is a dialogue of its own.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from q2a_core.checkpoint import Checkpoint
+from q2a_core.errors import AudioError, ChatError
+from q2a_core.evaluation.bleu import bleu
+from q2a_core.evaluation.keywords import SYNONYMS, contains, names_only
+from q2a_core.evaluation.manifest import Recording, read_manifest
+from q2a_core.evaluation.metrics import accuracy, character_error_rate, word_error_rate
+from q2a_core.evaluation.normalisers import normalise_for, normaliser_name
+from q2a_core.evaluation.replies import ReplyKey, ReplyStore, clip_hash, text_hash
+from q2a_core.inference import AudioChat
+from q2a_core.text import user_message
+
+MAX_NEW_TOKENS = 60
+BY_CHARACTERS = ("zh", "de")
+"""Languages whose transcripts are counted by characters."""
+Answered = list[tuple[Recording, str]]
+
+
+def score_recordings(
+    chat: AudioChat | Checkpoint | str | Path,
+    folder: str | Path,
+    manifest: str | Path,
+    *,
+    store: ReplyStore | None = None,
+    synonyms: Mapping[str, Iterable[str]] = SYNONYMS,
+    device: str = "cpu",
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """A JSON-ready report: figures by task and language with their intervals, every reply, and the failures.
+
+    `synonyms` are other names of labels, so that "keyboard" may stand for typing. Raises Q2AError for a manifest that
+    cannot be used, before the model is loaded.
+    """
+    recordings = read_manifest(folder, manifest)
+    chat = _open_chat(chat, device)
+    store = ReplyStore() if store is None else store
+    answered, replies, failures = [], [], []
+    for done, recording in enumerate(recordings):
+        on_progress(done, len(recordings))
+        text, reason = _ask(chat, recording, store, max_new_tokens)
+        answered.append((recording, text))
+        row = {name: getattr(recording, name) for name in ("file", "line", "task", "language")}
+        replies.append({**row, "prompt": recording.prompt, "true": recording.truth, "reply": text})
+        if reason is not None:
+            failures.append({"file": recording.file, "line": recording.line, "reason": reason})
+    on_progress(len(recordings), len(recordings))
+    return {
+        "checkpoint": {"name": chat.checkpoint.name, "hash": chat.checkpoint.hash},
+        "conditions": {
+            "folder": Path(folder).name,
+            "manifest": text_hash(Path(manifest).read_text("utf-8-sig")),
+            "decoding": _decoding(chat, max_new_tokens),
+            "intervals": "95 %, bootstrap over clips",
+            "seed": seed,
+        },
+        "n": len(recordings),
+        "rows": score_answers(answered, synonyms=synonyms, seed=seed),
+        "failures": failures,
+        "replies": replies,
+    }
+
+
+def score_answers(
+    answered: Answered, *, synonyms: Mapping[str, Iterable[str]] = SYNONYMS, seed: int = 0
+) -> list[dict[str, Any]]:
+    """The figures of each task and language, from recordings with their replies."""
+    groups: dict[tuple[str, str], Answered] = {}
+    for recording, reply in answered:
+        groups.setdefault((recording.task, recording.language), []).append((recording, reply))
+    rows = []
+    for (task, language), group in groups.items():
+        if task == "transcribe":
+            figures = _transcripts(group, language, seed)
+        elif task == "translate":
+            pairs = [(recording.truth, reply) for recording, reply in group]
+            figures = [("BLEU", bleu(pairs, language=language, seed=seed))]
+        else:
+            figures = _labels(group, language, synonyms, seed)
+        for metric, score in figures:
+            row = {"suite": task, "language": language, "metric": metric, "score": asdict(score)}
+            row["normaliser"] = "none" if metric in ("BLEU", "exact") else normaliser_name(language)
+            rows.append(row)
+    return rows
+
+
+def _transcripts(group: Answered, language: str, seed: int) -> list[tuple[str, Any]]:
+    """Errors, the share of replies that are the truth word for word, and of those that hold it somewhere."""
+    pairs = [(recording.truth, reply) for recording, reply in group]
+    same = [
+        normalise_for(truth, language) == normalise_for(reply, language) for truth, reply in pairs
+    ]
+    within = [contains(reply, truth, language) for truth, reply in pairs]
+    if language in BY_CHARACTERS:
+        errors = ("CER", character_error_rate(pairs, language=language, seed=seed))
+    else:
+        errors = ("WER", word_error_rate(pairs, language=language, seed=seed))
+    return [
+        errors,
+        ("word accuracy", accuracy(same, seed=seed)),
+        ("truth in reply", accuracy(within, seed=seed)),
+    ]
+
+
+def _labels(
+    group: Answered, language: str, synonyms: Mapping[str, Iterable[str]], seed: int
+) -> list[tuple[str, Any]]:
+    """Replies that name the true label alone; for labels also the official exact match."""
+    task = group[0][0].task
+    rivals = {recording.truth for recording, _ in group} if task != "question" else set()
+    hits = [
+        _answers(recording, reply)
+        if task == "question"
+        else names_only(reply, recording.truth, rivals, synonyms=synonyms, language=language)
+        for recording, reply in group
+    ]
+    figures = [("accuracy", accuracy(hits, seed=seed))]
+    if task in ("emotion", "vocal"):
+        exact = [reply.lstrip() == recording.truth for recording, reply in group]
+        figures.append(("exact", accuracy(exact, seed=seed)))
+    return figures
+
+
+def _answers(recording: Recording, reply: str) -> bool:
+    """Whether a reply holds the answer; yes or no must be its first word."""
+    truth = normalise_for(recording.truth, recording.language)
+    if truth in ("yes", "no"):
+        return normalise_for(reply, recording.language).split()[:1] == [truth]
+    return contains(reply, recording.truth, recording.language)
+
+
+def _ask(
+    chat: AudioChat, recording: Recording, store: ReplyStore, max_new_tokens: int
+) -> tuple[str, str | None]:
+    """The reply, and why there is none."""
+    rendered = chat.checkpoint.chat_format.render([user_message(recording.prompt, clips=1)])
+    try:
+        key = ReplyKey(
+            checkpoint=chat.checkpoint.hash,
+            suite=f"recordings/{recording.task}",
+            item=f"{recording.file} {clip_hash(recording.path.read_bytes())}",
+            prompt=text_hash(rendered),
+            decoding=_decoding(chat, max_new_tokens),
+        )
+        known = store.get(key)
+        if known is not None:
+            return known, None
+        reply = chat.fork().ask(
+            recording.path,
+            recording.prompt,
+            split="window",
+            temperature=0.0,
+            max_new_tokens=max_new_tokens,
+        )
+    except (AudioError, ChatError, OSError) as error:
+        return "", str(error)
+    store.put(key, reply.text)
+    return reply.text, None
+
+
+def _decoding(chat: AudioChat, max_new_tokens: int) -> str:
+    penalty = chat.checkpoint.generation_config.get("repetition_penalty") or 1.0
+    return f"greedy, at most {max_new_tokens} tokens, repetition penalty {penalty:g}, long clips cut by the window"
+
+
+def _open_chat(chat: AudioChat | Checkpoint | str | Path, device: str) -> AudioChat:
+    if isinstance(chat, AudioChat):
+        return chat
+    if isinstance(chat, Checkpoint):
+        return AudioChat(chat, chat.load_model(device=device))
+    return AudioChat.from_pretrained(chat, device=device)

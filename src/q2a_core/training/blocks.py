@@ -1,0 +1,112 @@
+"""Training steps in blocks, made in worker processes: drawn, sorted by length, cut and dealt.
+
+A block of eight steps is drawn, sorted by length and cut, so that no batch carries much padding; then the steps are
+shuffled. Block k depends on (seed, k) and on the size of a step alone: a run resumes at any step, and whether a step's
+examples come as one batch or as several micro-batches, in one process or in many, they are the same.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from q2a_core.errors import RunError
+from q2a_core.text import ChatFormat
+
+BLOCK = 8
+"""Steps drawn and sorted together."""
+
+
+class StepBlocks(torch.utils.data.Dataset):
+    """Item k is block k: BLOCK steps, each the list of micro-batches that this process computes."""
+
+    def __init__(self, chat_format: ChatFormat, *, batch_size: int, seed: int, accumulate: int = 1):
+        self._chat = (
+            chat_format.tokenizer.to_json(),
+            chat_format.template,
+            chat_format.audio_token_id,
+        )
+        self._chat_format: ChatFormat | None = None
+        self.batch_size, self.accumulate, self.seed = batch_size, accumulate, seed
+        self.rank, self.processes = 0, 1
+
+    def draw(self, first: int, count: int, rng: np.random.Generator) -> list[Any]:
+        """`count` encoded examples from number `first` on; each has a `cost` to be sorted by."""
+        raise NotImplementedError
+
+    def collate(self, examples: list[Any]) -> Any:
+        """One micro-batch."""
+        raise NotImplementedError
+
+    def deal(self, rank: int, processes: int) -> None:
+        """Make only the share of process `rank`; raises RunError if a step has fewer examples than processes."""
+        if self.batch_size * self.accumulate < processes:
+            raise RunError(
+                f"a step has {self.batch_size * self.accumulate} dialogues for {processes} processes; "
+                "expected at least one each"
+            )
+        self.rank, self.processes = rank, processes
+
+    def __len__(self) -> int:
+        return 2**31
+
+    def __getitem__(self, block: int) -> list[list[Any]]:
+        rng = np.random.default_rng([self.seed, block, 11])
+        size = self.batch_size * self.accumulate
+        examples = self.draw(block * BLOCK * size, BLOCK * size, rng)
+        examples.sort(key=lambda example: example.cost)
+        return [self._share(examples[i * size : (i + 1) * size]) for i in rng.permutation(BLOCK)]
+
+    def _share(self, examples: list[Any]) -> list[Any]:
+        """Cut a step into as many pieces for each process, none larger than `batch_size`, and keep ours."""
+        pieces = -(-self.accumulate // self.processes) * self.processes
+        cuts = [len(examples) * piece // pieces for piece in range(pieces + 1)]
+        ours = range(self.rank, pieces, self.processes)
+        return [self.collate(examples[cuts[piece] : cuts[piece + 1]]) for piece in ours]
+
+    @property
+    def chat_format(self) -> ChatFormat:
+        """Built where it is used: a tokenizer crosses to a worker process as text."""
+        if self._chat_format is None:
+            from q2a_core.text import Tokenizer
+
+            tokenizer, template, audio_token_id = self._chat
+            self._chat_format = ChatFormat(
+                Tokenizer.from_json(tokenizer.encode()), template, audio_token_id=audio_token_id
+            )
+        return self._chat_format
+
+    @property
+    def pad_id(self) -> int:
+        """What rows are padded with."""
+        return self.chat_format.tokenizer.token_id("<|endoftext|>") or 0
+
+
+def steps_from(blocks: StepBlocks, *, start: int, workers: int) -> Iterator[list[Any]]:
+    """The micro-batches of steps number `start`, `start` + 1, ... for ever; 0 workers makes them in this process."""
+    loader = torch.utils.data.DataLoader(
+        blocks,
+        batch_size=None,
+        sampler=_CountFrom(start // BLOCK),
+        num_workers=workers,
+        multiprocessing_context="spawn" if workers else None,
+        prefetch_factor=2 if workers else None,
+        worker_init_fn=_one_thread if workers else None,
+    )
+    skip = start % BLOCK
+    for block in loader:
+        yield from block[skip:]
+        skip = 0
+
+
+class _CountFrom(torch.utils.data.Sampler[int]):
+    def __init__(self, first: int):
+        self.first = first
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.first, 2**31))
+
+
+def _one_thread(_: int) -> None:
+    torch.set_num_threads(1)

@@ -1,0 +1,85 @@
+"""What a stage learns from: the corpus of its world, level and wording, and held-out clips to listen to."""
+
+from collections.abc import Callable
+
+from q2a_core.text import ChatFormat
+from q2a_core.training.batches import Blocks
+from q2a_core.training.stages import StageConfig
+from q2a_core.world.corpus import Corpus, Example
+from q2a_core.world.speech import open_or_build
+from q2a_core.world.tasks import Stage
+
+HELD_OUT_UTTERANCES = 60
+"""Phrases behind the clips that are decoded while training."""
+PREFERENCE_UTTERANCES = 1500
+"""Phrases behind the clips that preferences are sampled on."""
+PREFERENCE_SEED = 40_000
+"""Keeps their scenes apart from those of the other stages."""
+SAMPLES = 4
+"""Held-out clips that are decoded while training."""
+
+Progress = Callable[[int, int], None]
+
+
+def training_blocks(
+    stage: StageConfig, chat_format: ChatFormat, *, on_speech: Progress | None = None
+) -> tuple[Blocks, str]:
+    """The stage's training steps, and the hash of the speech in them; speaks the utterances if need be."""
+    book = open_or_build(
+        "train",
+        count=stage.utterances,
+        seed=stage.seed,
+        level=stage.level,
+        engines=stage.engines,
+        progress=on_speech,
+    )
+    corpus = Corpus(
+        book,
+        "train",
+        seed=stage.seed,
+        level=stage.level,
+        stage=_asking(stage),
+        tags=stage.prompts == "tags",
+        ramp=stage.ramp,
+    )
+    blocks = Blocks(
+        corpus,
+        chat_format,
+        batch_size=stage.batch_size,
+        accumulate=stage.accumulate,
+        seed=stage.seed,
+    )
+    return blocks, book.hash
+
+
+def preference_corpus(stage: StageConfig, *, on_speech: Progress | None = None) -> Corpus:
+    """Training scenes that no other stage draws, asked as in fine-tuning: what the model's own replies are about."""
+    book = open_or_build(
+        "train",
+        count=PREFERENCE_UTTERANCES,
+        seed=stage.seed,
+        level=stage.level,
+        progress=on_speech,
+    )
+    return Corpus(
+        book, "train", seed=PREFERENCE_SEED + stage.seed, level=stage.level, stage="sft", ramp=0
+    )
+
+
+def held_out_examples(stage: StageConfig, *, count: int = SAMPLES) -> list[Example]:
+    """The first clips of the test split, asked as the stage asks."""
+    book = open_or_build("test", count=HELD_OUT_UTTERANCES, seed=stage.seed, level=stage.level)
+    corpus = Corpus(
+        book,
+        "test",
+        seed=stage.seed,
+        level=stage.level,
+        stage=_asking(stage),
+        tags=stage.prompts == "tags",
+    )
+    return [corpus.example(index) for index in range(count)]
+
+
+def _asking(stage: StageConfig) -> Stage:
+    """How a stage asks: one typed question while pre-training, all that people do afterwards."""
+    return "pretrain" if stage.name == "pretrain" else "sft"

@@ -1,0 +1,161 @@
+"""Direct preference optimisation: the objective, and what the frozen reference thinks of each pair.
+
+The reference is the model as it stands before the first step. Its log-probabilities never change, so they are computed
+once and kept beside the run, by the hash of the pair and of the reference's weights; no second model stays in memory.
+
+    RUN/reference.json         {"reference": weights and precision, "logps": {hash of the pair: [chosen, rejected]}}
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from q2a_core.errors import RunError
+from q2a_core.model import Qwen2Audio
+from q2a_core.text import ChatFormat
+from q2a_core.training.loop import Hooks, train
+from q2a_core.training.objective import Objective
+from q2a_core.training.pairs import PairBatch, PairBlocks, collate_pairs, encode_pair
+from q2a_core.training.preferences import PreferencePair, dpo_loss, sequence_logps
+from q2a_core.training.processes import Processes
+from q2a_core.training.stages import StageConfig
+from q2a_core.training.state import write_whole
+
+REFERENCE_FILE = "reference.json"
+REFERENCE_BATCH = 8
+"""Pairs that the reference judges at a time."""
+METRICS = ("loss", "accuracy", "margin", "chosen", "rejected", "kl")
+
+
+class Preference(Objective):
+    """The sigmoid loss over pairs, and beside it what tells whether it does what it should."""
+
+    def __init__(self, model: Qwen2Audio, *, beta: float):
+        super().__init__(model)
+        self.beta = beta
+        self.weights = {"loss": 1.0}
+
+    def counts(self, batch: PairBatch) -> dict[str, int]:
+        """Pairs, for every sum."""
+        return dict.fromkeys(METRICS, len(batch.reference) // 2)
+
+    def forward(self, batch: PairBatch) -> dict[str, Tensor]:
+        """Sums over the pairs of loss, reward accuracy, margin, log-probabilities and KL."""
+        policy_chosen, policy_rejected = pair_logps(self.model, batch).chunk(2)
+        reference_chosen, reference_rejected = batch.reference.chunk(2)
+        found = dpo_loss(
+            policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta=self.beta
+        )
+        return {name: getattr(found, name).sum() for name in METRICS}
+
+
+def pair_logps(model: Qwen2Audio, pairs: PairBatch) -> Tensor:
+    """Log-probability of every reply (2B,): the chosen ones, then the rejected ones."""
+    batch, audio_embeds = pairs.batch, None
+    if batch.mel is not None:
+        audio_embeds = model.encode_audio(batch.mel, batch.mel_lengths)
+        audio_embeds = torch.cat([audio_embeds, audio_embeds])  # both halves hear the same clips
+    hidden_states = model.hidden_states(batch.input_ids, audio_embeds=audio_embeds)
+    return sequence_logps(model, hidden_states, batch.labels)
+
+
+def weights_hash(model: Qwen2Audio) -> str:
+    """SHA-256 over names and values of all weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def reference_logps(
+    model: Qwen2Audio,
+    pairs: Sequence[PreferencePair],
+    chat_format: ChatFormat,
+    cache: Path,
+    *,
+    processes: Processes,
+    same: bool = False,
+) -> list[tuple[float, float]]:
+    """What `model` as it stands gives each pair's two replies; read from the file `cache` as far as it holds them.
+
+    With `same` the file must be of this very model; raises RunError if it is not.
+    """
+    reference = f"{weights_hash(model)} {processes.precision}"
+    held = json.loads(cache.read_text("utf-8")) if cache.is_file() else {}
+    if same and held.get("reference", reference) != reference:
+        raise RunError(
+            f"{cache.parent.name} began from other weights or in another precision; resume it with the same ones"
+        )
+    known = held["logps"] if held.get("reference") == reference else {}
+    hashes = [pair.hash() for pair in pairs]
+    missing = {name: pair for name, pair in zip(hashes, pairs, strict=True) if name not in known}
+    names = list(missing)
+    for start in range(0, len(names), REFERENCE_BATCH):
+        part = names[start : start + REFERENCE_BATCH]
+        with torch.no_grad(), processes.accelerator.autocast():
+            logps = _judge(model, [missing[name] for name in part], chat_format)
+        known |= dict(zip(part, logps, strict=True))
+    if missing:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(cache, json.dumps({"reference": reference, "logps": known}))
+    return [(known[name][0], known[name][1]) for name in hashes]
+
+
+def _judge(
+    model: Qwen2Audio, pairs: Sequence[PreferencePair], chat_format: ChatFormat
+) -> list[tuple[float, float]]:
+    pad_id = chat_format.tokenizer.token_id("<|endoftext|>") or 0
+    batch = collate_pairs([encode_pair(pair, chat_format) for pair in pairs], pad_id=pad_id)
+    chosen, rejected = pair_logps(model, batch.to(model.projector.linear.weight.device)).chunk(2)
+    return list(zip(chosen.tolist(), rejected.tolist(), strict=True))
+
+
+def train_dpo(
+    stage: StageConfig,
+    run: Path,
+    *,
+    model: Qwen2Audio,
+    chat_format: ChatFormat,
+    pairs: Sequence[PreferencePair],
+    resume: bool = False,
+    hooks: Hooks | None = None,
+    precision: str = "no",
+) -> Qwen2Audio:
+    """Train `model` in place on preference pairs and return it; as it comes, it is the reference too.
+
+    With `resume` give the same start model again. Raises RunError as `loop.train` does, and for an empty list.
+    """
+    if not pairs:
+        raise RunError("there are no preference pairs; expected at least one")
+    processes = Processes(precision)
+    model.to(processes.device)
+    if not processes.writes:
+        processes.wait()
+    references = reference_logps(
+        model, pairs, chat_format, run / REFERENCE_FILE, processes=processes, same=resume
+    )
+    if processes.writes:
+        processes.wait()
+    blocks = PairBlocks(
+        pairs,
+        references,
+        chat_format,
+        batch_size=stage.batch_size,
+        accumulate=stage.accumulate,
+        seed=stage.seed,
+    )
+    return train(
+        stage,
+        run,
+        objective=Preference(model, beta=stage.beta),
+        blocks=blocks,
+        facts={"pairs": len(pairs), "reference": weights_hash(model)},
+        resume=resume,
+        hooks=hooks,
+        precision=precision,
+    )

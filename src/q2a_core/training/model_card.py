@@ -1,0 +1,104 @@
+"""What a checkpoint says of itself: about.json, which faces read, and the README of its directory."""
+
+import textwrap
+from dataclasses import asdict
+from typing import Any
+
+from q2a_core.training.stages import StageConfig
+from q2a_core.world.answers import NOUNS
+from q2a_core.world.lexicon import GERMAN, MANDARIN, english_words, first_world_words
+from q2a_core.world.music import TUNE_INSTRUMENTS
+from q2a_core.world.render import MAX_SECONDS
+from q2a_core.world.sounds import SOUND_CLASSES
+
+FIRST_WORLD_TRY = [
+    "Play a sound, then ask aloud: what is this sound?",
+    "Say: seven red cups",
+    "Say: please open the green door",
+    "Play a sound and type: How many times?",
+    "Type: What does the person say?",
+]
+GROWN_WORLD_TRY = [
+    "Play a sound, then ask aloud: what is this sound?",
+    "Say: wednesday",
+    "Say: please close the green door",
+    "Say it in German: der Hund ist groß",
+    "Type: Translate the speech into German.",
+    "Type: How does the speaker feel?",
+    "Play music and type: Which instrument plays?",
+    "Play two sounds and type: Which sound comes first?",
+]
+ANSWERS = {
+    "pretrain": "typed questions about a clip, one at a time",
+    "sft": "voice chat (a clip alone) and audio analysis (a clip with a typed question), over several turns",
+    "dpo": "voice chat (a clip alone) and audio analysis (a clip with a typed question), over several turns",
+}
+"""What each stage teaches a grown model to take."""
+
+
+def about_run(stage: StageConfig, *, step: int) -> dict[str, Any]:
+    """What a checkpoint of this stage has seen and can hear."""
+    grown = stage.level == "grown"
+    engines = "eSpeak NG and flite" if "flite" in stage.engines else "eSpeak NG"
+    words = list(english_words() if grown else first_world_words())
+    about: dict[str, Any] = {
+        "stage": stage.name,
+        "step": step,
+        "clips": step * stage.step_size,
+        "trained_on": f"synthetic voices ({engines}) and procedural sounds",
+        "trained_seconds": MAX_SECONDS,
+        "words": words,
+        "sounds": list(NOUNS.values()) if grown else [sound.noun for sound in SOUND_CLASSES],
+        "try": GROWN_WORLD_TRY if grown else FIRST_WORLD_TRY,
+        "config": asdict(stage),
+    }
+    if grown:
+        about["languages"] = {
+            "English": len(words),
+            "German": sum(map(len, GERMAN.values())),
+            "Mandarin": sum(map(len, MANDARIN.values())),
+        }
+        about["instruments"] = list(TUNE_INSTRUMENTS)
+    return about
+
+
+def command_of(config: dict[str, Any]) -> str:
+    """The command that repeats a run."""
+    parts = [
+        f"q2a train {config['name']} --run RUN",
+        *(f"--start {config['start']}" for _ in range(config.get("start") is not None)),
+        f"--steps {config['steps']} --batch-size {config['batch_size']}",
+        f"--learning-rate {config['learning_rate']:g} --utterances {config['utterances']} --seed {config['seed']}",
+    ]
+    if config.get("level", "first") == "grown" and config["name"] == "pretrain":
+        parts.append(f"--level grown --prompts {config['prompts']}")
+    if "flite" in config.get("engines", ()):
+        parts.append("--flite")
+    return " ".join(parts)
+
+
+def model_card(about: dict[str, Any]) -> str:
+    """README.md of a checkpoint: what it is, how it was made, what it cannot do."""
+    start = about.get("start")
+    begun = ""
+    if start is not None:
+        begun = f"Went on from {start['name']} {start['hash']} ({start['clips']:,} clips). "
+    heard = f"{len(about['sounds'])} kinds of sounds and {len(about['words'])} words"
+    takes = "voice chat (a clip alone) and audio analysis (a clip with a text question)"
+    if "languages" in about:
+        languages = ", ".join(f"{name} ({words})" for name, words in about["languages"].items())
+        heard = (
+            f"{len(about['sounds'])} kinds of sounds, {len(about['instruments'])} instruments and the words of "
+            f"{languages}"
+        )
+        takes = ANSWERS[about["stage"]]
+    paragraphs = (
+        "The architecture of Qwen2-Audio (arXiv 2407.10759) at under 3 million parameters, trained from scratch by "
+        f"q2a on {about['trained_on']}: {about['clips']:,} clips of up to {about['trained_seconds']:g} s. "
+        "Stored in fp16, computed in fp32. License Apache-2.0.",
+        f"{begun}Made by `{command_of(about['config'])}`, then `q2a train export RUN DIRECTORY`.",
+        f"It knows {heard} (about.json lists them) and takes {takes}. Other words and sounds, much noise and longer "
+        "clips are beyond it, and it answers them all the same. It is for teaching, and it is not Qwen2-Audio.",
+    )
+    filled = [textwrap.fill(text, 118, break_on_hyphens=False) for text in paragraphs]
+    return "\n\n".join(["# A mini Qwen2-Audio", *filled]) + "\n"

@@ -1,0 +1,30 @@
+"""What a stage optimises: one batch in, summed losses out. The loop knows nothing else of a stage.
+
+Sums and not means, because a step may be cut into micro-batches and spread over processes: each sum is divided by its
+count over the whole step, so that every token weighs the same wherever it lies.
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from q2a_core.model import Qwen2Audio
+
+
+class Objective(nn.Module):
+    """A model with what its losses need: all that is optimised, and all that a saved state holds."""
+
+    weights: dict[str, float]
+    """Sums that make up the loss, with their weights; the other sums are only logged."""
+
+    def __init__(self, model: Qwen2Audio):
+        super().__init__()
+        self.model = model
+
+    def counts(self, batch: Any) -> dict[str, int]:
+        """What each sum is divided by, known from the batch alone: tokens, clips or pairs."""
+        raise NotImplementedError
+
+    def forward(self, batch: Any) -> dict[str, Tensor]:
+        """The sums over the batch, by the names of `counts`."""
+        raise NotImplementedError

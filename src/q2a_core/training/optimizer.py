@@ -1,0 +1,65 @@
+"""Which weights move in a stage, at what rate, and with what decay."""
+
+import math
+
+import torch
+from torch import nn
+
+from q2a_core.model import Qwen2Audio
+from q2a_core.training.objective import Objective
+from q2a_core.training.stages import PARTS, StageConfig
+
+
+def learning_rate(stage: StageConfig, step: int) -> float:
+    """Rate of optimizer step `step` (0 is the first): linear warm-up, then a cosine down to `final_rate`."""
+    if step < stage.warmup_steps:
+        return stage.learning_rate * (step + 1) / stage.warmup_steps
+    share = (step - stage.warmup_steps) / max(stage.steps - stage.warmup_steps, 1)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+    return stage.learning_rate * (stage.final_rate + (1 - stage.final_rate) * cosine)
+
+
+def freeze(model: Qwen2Audio, stage: StageConfig) -> None:
+    """Let move what `stage.trains` names; the encoder's sinusoids never do."""
+    for part in PARTS:
+        for name, parameter in getattr(model, part).named_parameters():
+            parameter.requires_grad_(part in stage.trains and "embed_positions" not in name)
+
+
+def make_optimizer(objective: Objective, stage: StageConfig) -> torch.optim.Optimizer:
+    """AdamW with two groups for each rate: matrices, which decay, and vectors and embeddings, which do not."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for factor in sorted({1.0, *stage.rates.values()}, reverse=True):
+        groups[factor, True], groups[factor, False] = [], []
+    for name, parameter in objective.named_parameters():
+        if parameter.requires_grad:
+            part = name.removeprefix("model.").split(".")[0]
+            matrix = parameter.ndim >= 2 and "embed" not in name
+            groups[dict(stage.rates).get(part, 1.0), matrix].append(parameter)
+    table = [
+        {
+            "params": members,
+            "weight_decay": stage.weight_decay if decays else 0.0,
+            "factor": factor,
+        }
+        for (factor, decays), members in groups.items()
+    ]
+    return torch.optim.AdamW(table, lr=stage.learning_rate, betas=stage.betas, fused=True)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group `rate` times its part's factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("factor", 1.0)  # older states hold no factor
+
+
+def describe(stage: StageConfig, model: Qwen2Audio) -> str:
+    """Which parts move in this stage, with their sizes and the rates that differ."""
+    parts = []
+    for part in PARTS:
+        count = sum(p.numel() for p in getattr(model, part).parameters())
+        moves = "trains" if part in stage.trains else "frozen"
+        if part in stage.trains and part in stage.rates:
+            moves += f" at {stage.rates[part]:g} x the rate"
+        parts.append(f"{part} {count / 1e6:.2f} M {moves}")
+    return f"{stage.name}: {', '.join(parts)} (our choice; the paper does not say)"

@@ -1,0 +1,184 @@
+"""Preferences: the DPO loss as pure functions of log-probabilities, and pairs of replies as data.
+
+Rafailov et al. 2023, eq. 7, with the names of its authors' code: a pair is a prompt with a chosen and a rejected reply,
+and the loss asks that the policy prefer the chosen one by more than its frozen reference does.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from q2a_core.errors import RunError
+from q2a_core.model import IGNORE_INDEX, Qwen2Audio
+from q2a_core.text import user_message
+from q2a_core.text.chat import Message
+
+
+def sequence_logps(model: Qwen2Audio, hidden_states: Tensor, labels: Tensor) -> Tensor:
+    """Log-probability of each row's labelled tokens, summed (B,); hidden_states (B, T, D), labels (B, T).
+
+    As in `next_token_loss`, only the hidden states that predict a labelled token become logits.
+    """
+    targets = labels[:, 1:]
+    counted = targets != IGNORE_INDEX
+    logits = model.decoder.lm_head(hidden_states[:, :-1][counted]).float()
+    logps = -F.cross_entropy(logits, targets[counted], reduction="none")
+    return logps.new_zeros(targets.shape).masked_scatter(counted, logps).sum(-1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PreferenceLoss:
+    """What a batch of pairs gives; every field is (B,), and only `loss` carries a gradient."""
+
+    loss: Tensor
+    accuracy: Tensor  # 1 where the chosen reply has the larger reward
+    margin: Tensor  # reward of the chosen reply over the rejected one's
+    chosen: Tensor  # log-probability of the chosen reply under the policy
+    rejected: Tensor
+    kl: Tensor  # estimate of KL(reference || policy) in nats per reply
+
+
+def dpo_loss(
+    policy_chosen: Tensor,
+    policy_rejected: Tensor,
+    reference_chosen: Tensor,
+    reference_rejected: Tensor,
+    *,
+    beta: float,
+) -> PreferenceLoss:
+    """-log sigmoid(beta * (how much more the policy prefers chosen to rejected than the reference does)).
+
+    All log-probabilities are (B,). A reply's reward is beta * (policy - reference). The KL is estimated without bias
+    where the replies are the reference's own samples: their mean log-ratio.
+    """
+    chosen_ratio = policy_chosen - reference_chosen
+    rejected_ratio = policy_rejected - reference_rejected
+    loss = -F.logsigmoid(beta * (chosen_ratio - rejected_ratio))
+    with torch.no_grad():
+        margin = beta * (chosen_ratio - rejected_ratio)
+        return PreferenceLoss(
+            loss=loss,
+            accuracy=(margin > 0).to(margin.dtype),
+            margin=margin,
+            chosen=policy_chosen.detach(),
+            rejected=policy_rejected.detach(),
+            kl=-(chosen_ratio + rejected_ratio) / 2,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PreferencePair:
+    """A prompt, with at most one clip, and two replies of which the first is better."""
+
+    prompt: tuple[Message, ...]
+    """The dialogue up to where the assistant speaks; its audio part stands for the clip."""
+    chosen: str
+    rejected: str
+    clip: Path | None = None
+    """Sound file, or"""
+    samples: np.ndarray | None = None
+    """float32 (S,), 16 kHz."""
+
+    def waveform(self) -> np.ndarray | None:
+        """The clip's samples (S,) at 16 kHz; None without a clip. Raises AudioError."""
+        if self.clip is None:
+            return self.samples
+        from q2a_core.audio.waveform import load_waveform
+
+        return load_waveform(self.clip).samples
+
+    def hash(self) -> str:
+        """SHA-256 over what is heard and said, wherever the clip lies."""
+        samples = self.waveform()
+        heard = b"" if samples is None else np.ascontiguousarray(samples, np.float32).tobytes()
+        said = json.dumps([self.prompt, self.chosen, self.rejected], ensure_ascii=False)
+        return hashlib.sha256(hashlib.sha256(heard).digest() + said.encode()).hexdigest()
+
+
+def read_pairs(path: Path) -> list[PreferencePair]:
+    """Pairs of a JSONL file, a line each: {"clip", "prompt", "chosen", "rejected"}; clips are sought beside the file.
+
+    "prompt" is what is typed (null or left out for voice chat), or a list of messages with an audio part for the clip.
+    Raises RunError for the first line that is no pair.
+    """
+    if not path.is_file():
+        raise RunError(f"{path.name} was not found; expected a JSONL file with a pair on each line")
+    pairs = []
+    for number, line in enumerate(path.read_text("utf-8", errors="replace").splitlines(), 1):
+        if line.strip():
+            try:
+                pairs.append(_pair(line, path.parent))
+            except _BadPair as error:
+                raise RunError(f"{path.name}, line {number}: {error}") from error
+    if not pairs:
+        raise RunError(f"{path.name} holds no pairs; expected one JSON object on each line")
+    return pairs
+
+
+class _BadPair(Exception):
+    """What was found and what is expected."""
+
+
+def _pair(line: str, folder: Path) -> PreferencePair:
+    try:
+        values = json.loads(line)
+    except ValueError:
+        raise _BadPair(f"found {line[:40]!r}; expected a JSON object") from None
+    if not isinstance(values, dict):
+        raise _BadPair(f"found a {type(values).__name__}; expected a JSON object")
+    unknown = sorted(set(values) - {"clip", "prompt", "chosen", "rejected"})
+    if unknown:
+        raise _BadPair(
+            f"found the entry {unknown[0]!r}; expected clip, prompt, chosen and rejected"
+        )
+    for name in ("chosen", "rejected"):
+        text = values.get(name)
+        if not isinstance(text, str) or not text.strip():
+            raise _BadPair(f"{name} is {text!r}; expected the text of a reply")
+    if values["chosen"] == values["rejected"]:
+        raise _BadPair(f"chosen and rejected are both {values['chosen']!r}; expected two replies")
+    clip = values.get("clip")
+    if clip is not None and not isinstance(clip, str):
+        raise _BadPair(f"clip is {clip!r}; expected the path of a sound file, or null")
+    if clip is not None and not (folder / clip).is_file():
+        raise _BadPair(f"the clip {clip!r} was not found; expected a sound file beside the list")
+    return PreferencePair(
+        prompt=_prompt(values.get("prompt"), clips=0 if clip is None else 1),
+        chosen=values["chosen"],
+        rejected=values["rejected"],
+        clip=None if clip is None else folder / clip,
+    )
+
+
+def _prompt(found: Any, *, clips: int) -> tuple[Message, ...]:
+    if found is None or isinstance(found, str):
+        if not clips and not (found or "").strip():
+            raise _BadPair("there is neither a clip nor a prompt; expected one of them")
+        return (user_message(found or None, clips=clips),)
+    messages = found if isinstance(found, list) else []
+    if not messages or not all(_is_message(message) for message in messages):
+        raise _BadPair(f"prompt is {str(found)[:40]!r}; expected text, null or a list of messages")
+    if messages[-1]["role"] != "user":
+        raise _BadPair(f"the prompt ends with {messages[-1]['role']!r}; expected a user's turn")
+    parts = [part for m in messages if not isinstance(m["content"], str) for part in m["content"]]
+    heard = sum(part.get("type") == "audio" or "audio" in part for part in parts)
+    if heard != clips:
+        raise _BadPair(f"the prompt has {heard} audio parts for {clips} clips; expected as many")
+    return tuple(messages)
+
+
+def _is_message(value: Any) -> bool:
+    """Whether it is {"role", "content"} as the chat template takes it."""
+    if not isinstance(value, dict) or value.get("role") not in ("system", "user", "assistant"):
+        return False
+    content = value.get("content")
+    if isinstance(content, list):
+        return all(isinstance(part, dict) for part in content)
+    return isinstance(content, str)

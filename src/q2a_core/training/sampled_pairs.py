@@ -1,0 +1,131 @@
+"""Preference pairs from the model itself: it answers the same question several times, the judge picks best and worst.
+
+The paper's pairs were made by human annotators; the judge, who knows the scene, stands in for them. Questions for
+things that are not there come often, because saying yes to them is the habit that this stage is to break.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from q2a_core.audio.mel import log_mel, stack_mels
+from q2a_core.inference import GenerationSettings, generate
+from q2a_core.lengths import audio_tokens, mel_frames
+from q2a_core.model import Qwen2Audio
+from q2a_core.text import ChatFormat
+from q2a_core.training.preferences import PreferencePair
+from q2a_core.world.corpus import Corpus, Example
+from q2a_core.world.judge import judge
+
+ABSENT_SHARE = 0.35
+"""Questions for something that is or is not there."""
+LEAST_GAP = 2.0
+"""Points between the two replies of a pair."""
+MAX_NEW_TOKENS = 40
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How the model's own replies are drawn."""
+
+    replies: int = 4
+    """Replies to each question, the greedy one among them."""
+    temperature: float = 1.0
+    batch_size: int = 4
+    """Questions at a time."""
+    seed: int = 0
+
+
+def sample_pairs(
+    model: Qwen2Audio,
+    chat_format: ChatFormat,
+    corpus: Corpus,
+    *,
+    count: int,
+    sampling: Sampling | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[PreferencePair]:
+    """`count` pairs of the model's own replies whose points differ enough; easy questions give none.
+
+    Gives up after ten questions for each pair that was asked for, and returns what there is then.
+    """
+    sampling = sampling or Sampling()
+    generator = torch.Generator().manual_seed(sampling.seed)
+    rng = np.random.default_rng([sampling.seed, 17])
+    pairs: list[PreferencePair] = []
+    index, seen = 0, 0
+    while len(pairs) < count and seen < 10 * count:
+        examples = []
+        while len(examples) < sampling.batch_size:
+            example = corpus.example(index)
+            index += 1
+            wanted = example.task.name == "is_there" or rng.random() > ABSENT_SHARE
+            if example.samples is not None and wanted:
+                examples.append(example)
+        seen += len(examples)
+        replies = sample_replies(model, chat_format, examples, sampling, generator)
+        for example, drawn in zip(examples, replies, strict=True):
+            pair = best_and_worst(example, drawn)
+            if pair is not None and len(pairs) < count:
+                pairs.append(pair)
+        on_progress(len(pairs), count)
+    return pairs
+
+
+def best_and_worst(example: Example, replies: list[str]) -> PreferencePair | None:
+    """The pair of the judge's favourite and the reply that it likes least; None if they are too close."""
+    points = [judge(example.scene, example.task, reply).score for reply in replies]
+    best, worst = int(np.argmax(points)), int(np.argmin(points))
+    if points[best] - points[worst] < LEAST_GAP or not replies[worst].strip():
+        return None
+    return PreferencePair(
+        prompt=tuple(example.task.prompt),
+        chosen=replies[best],
+        rejected=replies[worst],
+        samples=example.samples,
+    )
+
+
+@torch.inference_mode()
+def sample_replies(
+    model: Qwen2Audio,
+    chat_format: ChatFormat,
+    examples: list[Example],
+    sampling: Sampling,
+    generator: torch.Generator,
+) -> list[list[str]]:
+    """Several replies to each example, the greedy one first; every clip is encoded once."""
+    device = model.projector.linear.weight.device
+    clips = [example.samples for example in examples if example.samples is not None]
+    frames = [mel_frames(len(clip)) for clip in clips]
+    mel = stack_mels([log_mel(clip) for clip in clips]).to(device)
+    embeds = model.encode_audio(mel, torch.tensor(frames))
+    prompts = [
+        chat_format.prompt_ids(list(example.task.prompt), [audio_tokens(count)])
+        for example, count in zip(examples, frames, strict=True)
+    ]
+    longest = max(map(len, prompts))
+    pad = chat_format.tokenizer.token_id("<|endoftext|>") or 0
+    ids = torch.tensor([[pad] * (longest - len(p)) + p for p in prompts], device=device)
+    mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device)
+    stop = [chat_format.tokenizer.token_id(name) for name in ("<|im_end|>", "<|endoftext|>")]
+    drawn: list[list[str]] = [[] for _ in examples]
+    for round_number in range(sampling.replies):
+        settings = GenerationSettings(
+            stop_ids=tuple(token for token in stop if token is not None),
+            max_new_tokens=MAX_NEW_TOKENS,
+            temperature=0.0 if round_number == 0 else sampling.temperature,
+        )
+        reply = generate(
+            model,
+            ids,
+            audio_embeds=embeds,
+            attention_mask=mask,
+            settings=settings,
+            generator=generator,
+        )
+        for row, token_ids in enumerate(reply.token_ids):
+            drawn[row].append(chat_format.tokenizer.decode(token_ids))
+    return drawn

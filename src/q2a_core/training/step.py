@@ -1,0 +1,62 @@
+"""One optimizer step: micro-batches, one gradient, one update."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from q2a_core.errors import RunError
+from q2a_core.training.objective import Objective
+from q2a_core.training.processes import Processes
+
+
+def accumulate_gradients(
+    objective: Objective,
+    batches: Sequence[Any],
+    *,
+    processes: Processes,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> dict[str, float] | None:
+    """Add up the gradients of a step and return the mean of each sum; None, and no gradient, if a stop came.
+
+    The counts of all micro-batches of all processes are known before the first one is computed, so each loss is
+    divided by what the whole step holds.
+    """
+    table = [objective.counts(batch) for batch in batches]
+    names = list(table[0])
+    counts = torch.tensor([sum(row[name] for row in table) for name in names])
+    counts = processes.total(counts).clamp(min=1).to(processes.device)
+    divisor = dict(zip(names, counts, strict=True))
+    sums = torch.zeros(len(names), device=processes.device)
+    for batch in batches:
+        if processes.any(should_stop()):
+            objective.zero_grad(set_to_none=True)
+            return None
+        with processes.accelerator.autocast():
+            found = objective(batch.to(processes.device))
+        terms = [weight * (found[n] / divisor[n]) for n, weight in objective.weights.items()]
+        torch.stack(terms).sum().backward()
+        sums += torch.stack([found[name].detach() for name in names])
+    processes.total_gradients(p for p in objective.parameters() if p.requires_grad)
+    means = processes.total(sums) / counts
+    return dict(zip(names, means.tolist(), strict=True))
+
+
+def update(
+    objective: Objective,
+    optimizer: torch.optim.Optimizer,
+    means: dict[str, float],
+    *,
+    max_grad_norm: float,
+    step: int,
+) -> None:
+    """Clip and apply the gradients; raises RunError, with the weights as they were, if they are not finite."""
+    norm = float(torch.nn.utils.clip_grad_norm_(objective.parameters(), max_grad_norm))
+    if not math.isfinite(means["loss"] + norm):
+        raise RunError(
+            f"the loss became {means['loss']} and its gradient {norm} at step {step}; "
+            "lower the learning rate and resume"
+        )
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,202 @@
+"""Drawing grown scenes: who speaks, what sounds and plays, in sequence or at once, in which room.
+
+Training scenes grow harder with their index: the first ones are as the first world was, and after `ramp` scenes the
+rooms, microphones and levels have their full spread. A scene still follows from its index alone.
+"""
+
+from typing import Literal
+
+import numpy as np
+
+from q2a_core.world.music import plan_tune
+from q2a_core.world.scene import BACKGROUNDS, Event, Scene, SceneKind
+from q2a_core.world.sounds import SOUND_CLASSES
+from q2a_core.world.utterance_book import UtteranceBook
+from q2a_core.world.utterances import SPLIT_SEEDS
+from q2a_core.world.vocal_sounds import VOCAL_CLASSES
+from q2a_core.world.voices import Split
+
+Stage = Literal["pretrain", "sft"]
+
+STAGE_SHARES: dict[Stage, dict[SceneKind, float]] = {
+    "pretrain": {
+        "speech": 0.56,
+        "sound": 0.14,
+        "vocal": 0.06,
+        "music": 0.06,
+        "sounds": 0.06,
+        "mixed": 0.09,
+        "silence": 0.015,
+        "noise": 0.015,
+    },
+    "sft": {
+        "speech": 0.3,
+        "sound": 0.12,
+        "vocal": 0.05,
+        "music": 0.06,
+        "sounds": 0.08,
+        "mixed": 0.12,
+        "question": 0.22,
+        "lone_question": 0.02,
+        "silence": 0.015,
+        "noise": 0.015,
+    },
+}
+"""How often a stage draws each kind of scene."""
+EASIEST = 0.3
+"""Hardness of the first training scene; 1 is the full spread, and test scenes have TEST_HARDNESS."""
+TEST_HARDNESS = 0.4
+RAMP = 60_000
+"""Training scenes until the full spread."""
+CLEAN_SHARE = 0.25
+"""Training clips without any room or microphone."""
+NOISY_SHARE = 0.5
+"""Clips with something in the background."""
+BEST_SNR_DB = 45.0
+OVERLAP_SHARE = 0.5
+"""Mixtures whose second event starts while the first goes on."""
+SOUND_SECONDS = (0.8, 2.4)
+MUSIC_SECONDS = (1.8, 4.0)
+
+
+class GrownSampler:
+    """Grown scenes of one split over one book of utterances; the same (seed, index) gives the same scene."""
+
+    def __init__(
+        self,
+        book: UtteranceBook,
+        split: Split,
+        *,
+        seed: int = 0,
+        stage: Stage = "pretrain",
+        kinds: tuple[SceneKind, ...] = (),
+        ramp: int = RAMP,
+    ):
+        self.book = book
+        self.split: Split = split
+        self.seed = seed
+        self.ramp = ramp
+        self.statements = [i for i, item in enumerate(book.utterances) if not item.question]
+        self.questions: dict[str, list[int]] = {}
+        for place, item in enumerate(book.utterances):
+            if item.question:
+                self.questions.setdefault(item.question, []).append(place)
+        shares = STAGE_SHARES[stage]
+        self.kinds = kinds or tuple(shares)
+        weights = np.array([shares.get(kind, 1.0) for kind in self.kinds])
+        self.weights = weights / weights.sum()
+
+    def hardness(self, index: int) -> float:
+        """How hard the scene at `index` may be, 0 to 1."""
+        if self.split == "test":
+            return TEST_HARDNESS
+        return min(1.0, EASIEST + (1.0 - EASIEST) * index / max(self.ramp, 1))
+
+    def scene(self, index: int) -> Scene:
+        """The scene at `index`."""
+        rng = np.random.default_rng([SPLIT_SEEDS[self.split], self.seed, index, 5])
+        hardness = self.hardness(index)
+        kind = self.kinds[int(rng.choice(len(self.kinds), p=self.weights))]
+        events, overlap = self._events(kind, rng, hardness)
+        noisy = kind == "noise" or (kind != "silence" and rng.random() < NOISY_SHARE)
+        strength = float(rng.uniform(0, hardness))
+        if self.split == "train" and rng.random() < CLEAN_SHARE:
+            strength = 0.0
+        return Scene(
+            kind=kind,
+            split=self.split,
+            seed=self.seed,
+            index=index,
+            events=tuple(events),
+            overlap=overlap,
+            background=str(rng.choice(BACKGROUNDS)) if noisy else None,
+            snr_db=float(rng.uniform(20.0 - 17.0 * hardness, BEST_SNR_DB)),
+            strength=strength,
+        )
+
+    def _events(
+        self, kind: SceneKind, rng: np.random.Generator, hardness: float
+    ) -> tuple[list[Event], bool]:
+        if kind == "speech":
+            return [self._speech(self.statements, rng)], False
+        if kind in ("sound", "vocal", "music"):
+            return [_heard(kind, rng)], False
+        if kind == "sounds":
+            first = _any_sound(rng)
+            second = _any_sound(rng)
+            while second.label == first.label:
+                second = _any_sound(rng)
+            return [first, second], rng.random() < OVERLAP_SHARE
+        if kind == "mixed":
+            overlap = rng.random() < OVERLAP_SHARE
+            # under speech a sound is at most 5 dB louder, and up to 20 dB softer
+            gain = (
+                rng.uniform(-20 + 10 * (1 - hardness), 5 * hardness)
+                if overlap
+                else rng.uniform(-8, 8)
+            )
+            events = [self._speech(self.statements, rng), _any_sound(rng, gain_db=float(gain))]
+            if rng.random() < 0.5:
+                events.reverse()
+            return events, overlap
+        if kind == "question":
+            return self._question(rng), False
+        if kind == "lone_question":
+            return [self._speech(self.questions["what"], rng)], False
+        return [], False
+
+    def _question(self, rng: np.random.Generator) -> list[Event]:
+        """Something to hear and a spoken question that fits it."""
+        names = sorted(self.questions)
+        name = names[int(rng.integers(len(names)))]
+        speech = self._speech(self.questions[name], rng)
+        if name == "first":
+            events, _ = self._events("sounds", rng, 0.0)
+        elif name == "count":
+            events = [_heard("sound" if rng.random() < 0.75 else "vocal", rng, countable=True)]
+        elif name in ("which_instrument", "music_speed"):
+            events = [_heard("music", rng)]
+        elif name == "who":
+            if speech.spoken is None or not speech.spoken.trait:
+                speech = self._speech(self.questions["what"], rng)
+            events = [_any_sound(rng)]
+        else:
+            events = [_any_sound(rng)]
+        # a question comes before what it asks about as a rule less often than after it
+        return [speech, *events] if rng.random() < 0.25 else [*events, speech]
+
+    def _speech(self, places: list[int], rng: np.random.Generator) -> Event:
+        place = places[int(rng.integers(len(places)))]
+        item = self.book.utterances[place]
+        return Event(kind="speech", label=item.text, utterance=place, spoken=item)
+
+
+def _any_sound(rng: np.random.Generator, *, gain_db: float = 0.0) -> Event:
+    kind = ("sound", "vocal", "music")[int(rng.choice(3, p=(0.65, 0.2, 0.15)))]
+    return _heard(kind, rng, gain_db=gain_db)  # type: ignore[arg-type]
+
+
+def _heard(
+    kind: SceneKind, rng: np.random.Generator, *, countable: bool = False, gain_db: float = 0.0
+) -> Event:
+    """A sound, a vocal sound or a piece of music."""
+    seed = int(rng.integers(2**31))
+    if kind == "music":
+        tune = plan_tune(rng)
+        seconds = float(rng.uniform(*MUSIC_SECONDS))
+        return Event(
+            kind="music",
+            label=tune.instrument,
+            tune=tune,
+            seconds=seconds,
+            seed=seed,
+            gain_db=gain_db,
+        )
+    classes = SOUND_CLASSES if kind == "sound" else VOCAL_CLASSES
+    fitting = [item for item in classes if item.countable or not countable]
+    chosen = fitting[int(rng.integers(len(fitting)))]
+    if chosen.countable:
+        count = int(rng.integers(1, 4))
+        return Event(kind=kind, label=chosen.label, count=count, seed=seed, gain_db=gain_db)  # type: ignore[arg-type]
+    seconds = float(rng.uniform(*SOUND_SECONDS)) if kind == "sound" else None
+    return Event(kind=kind, label=chosen.label, seconds=seconds, seed=seed, gain_db=gain_db)  # type: ignore[arg-type]

@@ -1,0 +1,196 @@
+"""Dialogues about grown scenes: what each training stage asks, and the true answers with the facts behind them.
+
+Pre-training asks one thing about a clip, in writing. Fine-tuning adds what people do with an assistant: they speak to
+it without a word of text, ask aloud, ask on. Nothing tells the model which mode it is in.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from q2a_core.world import answers
+from q2a_core.world.dialogues import Message, Task, greeting
+from q2a_core.world.music import TUNE_INSTRUMENTS
+from q2a_core.world.prompts import LANGUAGE_NAMES, PROMPTS, prompt_for
+from q2a_core.world.scene import Scene
+
+Stage = Literal["pretrain", "sft"]
+
+Wording = Callable[[str, str], str]
+"""(task, what) to the words of the question."""
+
+PRETRAIN_SHARES: dict[str, dict[str, float]] = {
+    "speech": {
+        "transcribe": 0.56,
+        "translate": 0.2,
+        "emotion": 0.1,
+        "speaker": 0.08,
+        "caption": 0.03,
+        "is_there": 0.03,
+    },
+    "sound": {
+        "name_sound": 0.5,
+        "count": 0.2,
+        "caption": 0.15,
+        "is_there": 0.12,
+        "transcribe": 0.03,
+    },
+    "vocal": {"vocal": 0.6, "count": 0.1, "caption": 0.15, "is_there": 0.15},
+    "music": {"instrument": 0.4, "music": 0.4, "caption": 0.1, "is_there": 0.1},
+    "sounds": {"first": 0.35, "caption": 0.35, "is_there": 0.3},
+    "mixed": {"transcribe": 0.4, "name_sound": 0.25, "caption": 0.2, "is_there": 0.15},
+    "silence": {"caption": 0.6, "transcribe": 0.4},
+    "noise": {"caption": 0.6, "transcribe": 0.4},
+}
+"""How often a kind of scene is asked each thing while pre-training."""
+VOICE_CHAT_SHARE = 0.5
+"""Fine-tuning dialogues in which the clip comes alone."""
+FOLLOW_UP_SHARE = 0.25
+"""Fine-tuning dialogues that go on for a second turn."""
+GREETING_SHARE = 0.02
+
+
+def sample_grown_task(
+    scene: Scene, rng: np.random.Generator, *, stage: Stage, tags: bool = False
+) -> Task:
+    """A dialogue about the scene as a stage asks it."""
+
+    def wording(task: str, what: str) -> str:
+        return prompt_for(task, rng, split=scene.split, what=what, tags=tags)
+
+    if stage == "pretrain":
+        return ask(scene, _fitting(scene, PRETRAIN_SHARES[_asked_as(scene)], rng), rng, wording)
+    if rng.random() < GREETING_SHARE and scene.split == "train":
+        return greeting(rng)
+    if rng.random() < VOICE_CHAT_SHARE:
+        task = voice_chat(scene)
+    elif scene.kind == "question" and rng.random() < 0.5:
+        task = answer_speech(scene, wording)
+    else:
+        task = ask(scene, _fitting(scene, PRETRAIN_SHARES[_asked_as(scene)], rng), rng, wording)
+    if rng.random() < FOLLOW_UP_SHARE:
+        follow = ask(scene, _fitting(scene, PRETRAIN_SHARES[_asked_as(scene)], rng), rng, wording)
+        if follow.name != task.name:
+            return _continued(task, follow)
+    return task
+
+
+def voice_chat(scene: Scene) -> Task:
+    """The clip alone, and what the assistant says to it."""
+    return _task("voice_chat", None, voice_chat_reply(scene))
+
+
+def voice_chat_reply(scene: Scene) -> str:
+    """The true reply to the clip alone: an answer, an acknowledgement or a description."""
+    speech = scene.first("speech")
+    if speech is None:
+        return answers.description(scene)
+    if speech.spoken is not None and speech.spoken.question:
+        return answers.reply_to_question(scene)
+    return answers.reply_to_speech(scene)
+
+
+def answer_speech(scene: Scene, wording: Wording) -> Task:
+    """The clip with a spoken question, and a text that asks to answer it."""
+    return _task("answer_speech", wording("answer_speech", ""), voice_chat_reply(scene))
+
+
+def ask(scene: Scene, name: str, rng: np.random.Generator, wording: Wording) -> Task:
+    """One written question of kind `name` about the scene."""
+    speech, music = scene.first("speech"), scene.first("music")
+    others = [event for event in scene.events if event.kind != "speech"]
+    if name == "transcribe":
+        language = speech.spoken.language if speech and speech.spoken else "en"
+        return _task(name, wording(name, language), answers.transcript_answer(scene))
+    if name == "translate":
+        assert speech is not None
+        assert speech.spoken is not None
+        pairs = speech.spoken.translations
+        language, text = pairs[int(rng.integers(len(pairs)))]
+        return _task(name, wording(name, LANGUAGE_NAMES[language]), text)
+    if name in ("emotion", "vocal"):
+        question = wording(name, "")
+        keyword = question in (PROMPTS[name].official, PROMPTS[name].tags)
+        answer = answers.emotion_answer if name == "emotion" else answers.vocal_answer
+        return _task(name, question, answer(scene, keyword=keyword))
+    if name == "speaker":
+        return _task(name, wording(name, ""), answers.speaker_answer(scene))
+    if name == "caption":
+        return _task(name, wording(name, ""), answers.caption(scene))
+    if name == "name_sound":
+        return _task(name, wording(name, ""), answers.name_answer(others[0]))
+    if name == "count":
+        counted = next(event for event in others if event.count is not None)
+        return _task(name, wording(name, ""), answers.count_answer(counted.count or 0))
+    if name == "first":
+        return _task(name, wording(name, ""), answers.first_answer(scene.events[0]))
+    if name == "instrument":
+        assert music is not None
+        return _task(name, wording(name, ""), f"This is {answers.noun_of(music)}.")
+    if name == "music":
+        assert music is not None
+        assert music.tune is not None
+        return _task(name, wording(name, ""), answers.music_answer(music.tune))
+    assert name == "is_there"
+    noun = _asked_noun(scene, rng)
+    return _task(name, wording(name, noun), answers.is_there_answer(scene, noun))
+
+
+def _asked_as(scene: Scene) -> str:
+    if scene.kind in ("question", "lone_question"):
+        return "mixed" if len(scene.events) > 1 else "speech"
+    return scene.kind
+
+
+def _fitting(scene: Scene, shares: dict[str, float], rng: np.random.Generator) -> str:
+    """A task that the scene can be asked, by its share."""
+    names = [name for name in shares if _fits(scene, name)]
+    weights = np.array([shares[name] for name in names])
+    return names[int(rng.choice(len(names), p=weights / weights.sum()))]
+
+
+def _fits(scene: Scene, name: str) -> bool:
+    speech = scene.first("speech")
+    spoken = speech.spoken if speech is not None else None
+    if name == "translate":
+        return spoken is not None and bool(spoken.translations)
+    if name == "speaker":
+        return spoken is not None and bool(spoken.trait)
+    if name == "emotion":
+        return spoken is not None and spoken.language == "en"
+    if name == "count":
+        return any(event.count is not None for event in scene.events)
+    if name == "name_sound":
+        return sum(event.kind != "speech" for event in scene.events) == 1
+    return True
+
+
+def _asked_noun(scene: Scene, rng: np.random.Generator) -> str:
+    """A thing that is there, or as often one that is not."""
+    there = [answers.noun_of(event) for event in scene.events]
+    if there and rng.random() < 0.5:
+        return there[int(rng.integers(len(there)))]
+    nouns = [*answers.NOUNS.values(), *(answers.with_article(name) for name in TUNE_INSTRUMENTS)]
+    absent = [noun for noun in nouns if noun not in there]
+    return absent[int(rng.integers(len(absent)))]
+
+
+def _task(name: str, question: str | None, answer: str) -> Task:
+    parts: list[dict[str, str]] = [{"type": "audio"}]
+    if question is not None:
+        parts.append({"type": "text", "text": question})
+    messages: tuple[Message, ...] = (
+        {"role": "user", "content": parts},
+        {"role": "assistant", "content": answer},
+    )
+    return Task(name=name, messages=messages)
+
+
+def _continued(task: Task, follow: Task) -> Task:
+    """`task`, then the question of `follow` about the same clip."""
+    user, reply = follow.messages
+    text = [part for part in user["content"] if part["type"] == "text"]
+    return Task(
+        name=follow.name, messages=(*task.messages, {"role": "user", "content": text}, reply)
+    )

@@ -1,0 +1,91 @@
+"""The mini Table 2: a perfect listener scores perfectly, one that guesses from the question does not."""
+
+import json
+
+import pytest
+
+from q2a_core.checkpoint import open_checkpoint
+from q2a_core.evaluation import mini_table
+from q2a_core.evaluation.mini_suites import MINI_SUITES, kind_of_reply, mini_items
+from q2a_core.evaluation.replies import ReplyStore
+from q2a_core.evaluation.tables import BESIDE, report_table
+
+ASKED = ("recognition", "translation en-de", "emotion", "everyday sound", "false yes")
+ASKED += ("mode: kind of reply", "mini AIR-Bench, mixed", "sound in mixtures")
+
+
+@pytest.fixture(scope="module")
+def test_book(tmp_path_factory):
+    from q2a_core.world.speech import build_book, plan_utterances
+
+    plan = plan_utterances("test", count=160, seed=0, level="grown")
+    return build_book(plan, tmp_path_factory.mktemp("grown-test"), workers=2)
+
+
+@pytest.fixture
+def report(tiny_checkpoint, test_book, monkeypatch):
+    """Of a listener who knows the truth of every clip by heart, and nothing of silence and noise."""
+    suites = tuple(suite for suite in MINI_SUITES if suite.name in ASKED)
+    heard = {}
+
+    def listen(checkpoint, model, items):
+        return [heard.get(item.samples.tobytes(), "There is no speech.") for item in items]
+
+    for suite in suites:
+        count = 6 * mini_table.LARGER.get(suite.name, 1)
+        for item in mini_items(suite, test_book, count=count):
+            heard[item.samples.tobytes()] = item.task.answer
+    monkeypatch.setattr(mini_table, "open_or_build", lambda *_, **__: test_book)
+    monkeypatch.setattr(mini_table, "answer", listen)
+    store = ReplyStore()
+    checkpoint = open_checkpoint(tiny_checkpoint)
+    made = mini_table.evaluate_mini(checkpoint, count=6, suites=suites, store=store)
+    again = mini_table.evaluate_mini(checkpoint, count=6, suites=suites, store=store)
+    assert again["rows"] == made["rows"]
+    return made
+
+
+def test_a_perfect_listener_scores_perfectly_and_fails_on_swapped_clips(report):
+    assert json.loads(json.dumps(report)) == report
+    rows = {row["suite"]: row for row in report["rows"]}
+    assert set(ASKED) <= set(rows)
+    for name in ("recognition", "false yes"):
+        assert rows[name]["score"]["value"] == 0
+    for name in ("emotion", "everyday sound", "mode: kind of reply", "sound in mixtures"):
+        assert rows[name]["score"]["value"] == 1
+    assert rows["translation en-de"]["score"]["value"] == pytest.approx(100)
+    assert rows["mini AIR-Bench, mixed"]["score"]["value"] >= 9
+    assert rows["recognition"]["control"]["value"] > 0.8
+    assert rows["everyday sound"]["control"]["value"] < 0.5
+    assert rows["listening: recognition of silence"]["score"]["value"] == 1
+    assert rows["false yes"]["score"]["n"] == 36
+
+
+def test_the_table_stands_beside_the_papers(report):
+    table = report_table(report)
+    assert "| recognition | WER |" in table
+    assert "LibriSpeech" in table
+    assert "nrefs:1" in table
+    assert set(BESIDE) <= {suite.name for suite in MINI_SUITES}
+
+
+def test_suites_have_names_and_seeds_of_their_own():
+    assert len({suite.name for suite in MINI_SUITES}) == len(MINI_SUITES)
+    assert len({suite.seed for suite in MINI_SUITES}) == len(MINI_SUITES)
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        ("You said: red.", "acknowledge"),
+        ("你说：狗。", "acknowledge"),
+        ("Du sagst: Hund.", "acknowledge"),
+        ("It happens twice.", "count"),
+        ("First I hear a dog.", "first"),
+        ("No, there is no dog.", "yes_no"),
+        ("I hear a piano. The music is slow.", "describe"),
+        ("I hear only a voice.", "person"),
+    ],
+)
+def test_kinds_of_replies(reply, kind):
+    assert kind_of_reply(reply) == kind

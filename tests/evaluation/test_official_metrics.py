@@ -1,0 +1,111 @@
+"""Error rates, BLEU and McNemar's test against jiwer, sacrebleu and scipy."""
+
+import jiwer
+import numpy as np
+import pytest
+from sacrebleu.metrics.bleu import BLEU
+from scipy.stats import binomtest
+
+from q2a_core.evaluation.bleu import bleu, bleu_difference
+from q2a_core.evaluation.metrics import (
+    character_error_rate,
+    mcnemar,
+    mean,
+    word_error_rate,
+    word_errors,
+)
+from q2a_core.evaluation.normalisers import normalise_for
+
+RNG = np.random.default_rng(0)
+
+
+def sentences(words: list[str], count: int, low: int = 4, high: int = 9, glue: str = " ") -> list:
+    """Pairs of a sentence and a damaged copy."""
+    pairs = []
+    for _ in range(count):
+        reference = [str(word) for word in RNG.choice(words, RNG.integers(low, high))]
+        damaged = [str(RNG.choice(words)) if RNG.random() < 0.2 else word for word in reference]
+        pairs.append((glue.join(reference), glue.join(damaged)))
+    return pairs
+
+
+ENGLISH = sentences(["the", "cat's", "grey", "dog", "isn't", "in", "colour", "he'll"], 40)
+GERMAN = sentences(["die", "Tür", "ist", "grün", "und", "groß", "heißt", "Öl"], 40)
+CHINESE = sentences(list("猫狗红色的是一只三"), 40, glue="")
+
+
+def normalised(pairs, language):
+    return [[normalise_for(text, language) for text in side] for side in zip(*pairs, strict=True)]
+
+
+def test_english_word_errors_are_jiwers_on_normalised_text():
+    score = word_error_rate(ENGLISH, language="en")
+    assert score.value == pytest.approx(jiwer.wer(*normalised(ENGLISH, "en")))
+    assert score.low <= score.value <= score.high
+    assert word_errors("seven red cups", "7 red cups", language="en")[0] == 0
+    assert word_errors("seven red cups", "7 red cups")[0] == 1
+
+
+@pytest.mark.parametrize(("pairs", "language"), [(GERMAN, "de"), (CHINESE, "zh")])
+def test_character_errors_are_jiwers_on_normalised_text(pairs, language):
+    score = character_error_rate(pairs, language=language)
+    assert score.value == pytest.approx(jiwer.cer(*normalised(pairs, language)))
+
+
+def test_an_empty_truth_counts_the_characters_that_were_invented():
+    assert character_error_rate([("", "猫"), ("狗", "狗")], language="zh").value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("pairs", "language", "tokeniser"), [(GERMAN, "de", "13a"), (CHINESE, "zh", "zh")]
+)
+def test_bleu_and_its_interval_are_sacrebleus(pairs, language, tokeniser):
+    references, hypotheses = map(list, zip(*pairs, strict=True))
+    oracle = BLEU(tokenize=tokeniser)
+    expected = oracle.corpus_score(hypotheses, [references], n_bootstrap=1000)
+    score = bleu(pairs, language=language)
+    assert score.value == pytest.approx(expected.score)
+    assert score.n == 40
+    assert f"tok:{tokeniser}" in score.signature
+    spread = (score.high - score.low) / 2
+    assert spread == pytest.approx(expected._ci, rel=0.15)
+    assert bleu(pairs, language=language) == score
+
+
+def test_bleu_at_its_ends():
+    same = [(reference, reference) for reference, _ in GERMAN]
+    assert bleu(same, language="de").low == pytest.approx(100)
+    assert bleu([(reference, "") for reference, _ in GERMAN], language="de").high == 0
+    assert np.isnan(bleu([], language="de").value)
+
+
+def test_the_difference_of_two_models_is_paired():
+    better = [(reference, reference) for reference, _ in GERMAN]
+    difference = bleu_difference(GERMAN, better, language="de")
+    assert difference.value == pytest.approx(100 - bleu(GERMAN, language="de").value)
+    assert difference.low > 0
+    same = bleu_difference(GERMAN, GERMAN, language="de")
+    assert (same.low, same.value, same.high) == (0, 0, 0)
+    with pytest.raises(ValueError, match="different clips"):
+        bleu_difference(GERMAN, CHINESE, language="de")
+
+
+@pytest.mark.parametrize(("gain", "loss"), [(0, 0), (1, 0), (8, 1), (30, 12), (700, 640)])
+def test_mcnemar_is_the_exact_binomial_test(gain, loss):
+    first = [True] * 20 + [False] * gain + [True] * loss
+    second = [True] * 20 + [True] * gain + [False] * loss
+    test = mcnemar(first, second)
+    assert (test.only_second, test.only_first) == (gain, loss)
+    expected = binomtest(gain, gain + loss).pvalue if gain + loss else 1.0
+    assert test.p == pytest.approx(expected)
+
+
+def test_mcnemar_refuses_unequal_items():
+    with pytest.raises(ValueError, match="shorter"):
+        mcnemar([True], [])
+
+
+def test_means_of_marks():
+    score = mean([2.0, 4.0, 9.0])
+    assert score.value == pytest.approx(5.0)
+    assert 2.0 <= score.low <= 5.0 <= score.high <= 9.0

@@ -1,0 +1,212 @@
+"""Recordings with their truth: what a manifest may say, and how the replies are scored."""
+
+import json
+
+import numpy as np
+import pytest
+
+from q2a_core import AudioChat
+from q2a_core.audio import write_wav
+from q2a_core.checkpoint import open_checkpoint
+from q2a_core.errors import Q2AError
+from q2a_core.evaluation import recordings
+from q2a_core.evaluation.manifest import read_manifest
+from q2a_core.evaluation.replies import ReplyStore
+
+TONE = np.sin(np.arange(8000) / 20).astype(np.float32) / 4
+WORD = {"file": "a.wav", "task": "transcribe", "text": "Seven", "language": "en"}
+DOG = {"file": "b.wav", "task": "sound", "label": "dog"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    clips = tmp_path / "clips"
+    (clips / "more").mkdir(parents=True)
+    for number, name in enumerate(("a.wav", "b.wav", "more/ü c.wav")):
+        write_wav(clips / name, TONE[: 4000 + 100 * number])
+    (clips / "broken.wav").write_bytes(b"RIFF\0\0\0\0WAVEfmt nothing")
+    (tmp_path / "outside.wav").write_bytes(b"")
+    return clips
+
+
+def write(folder, *rows, name="manifest.jsonl"):
+    path = folder.parent / name
+    lines = [row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_good_manifest(folder):
+    manifest = write(
+        folder,
+        "\ufeff" + json.dumps(WORD),
+        "",
+        DOG | {"licence": "CC0"},
+        {"file": "more/ü c.wav", "task": "question", "answer": "two", "prompt": "How many?"},
+        {"file": "a.wav", "task": "question", "answer": "two"},
+        {"file": "a.wav", "task": "translate", "text": "die Tür", "language": "de"},
+    )
+    word, dog, question, spoken, german = read_manifest(folder, manifest)
+    assert (word.line, word.truth, word.language) == (1, "Seven", "en")
+    assert word.prompt == "Detect the language and recognize the speech: <|en|>"
+    assert (dog.line, dog.truth, dog.prompt) == (3, "dog", "What is this sound?")
+    assert (question.path.name, question.prompt) == ("ü c.wav", "How many?")
+    assert spoken.prompt is None
+    assert german.prompt == "Detect the language and translate the speech into German:"
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("{", "found '{', which is no JSON"),
+        ("[1]", "found a list; expected an object"),
+        ("[" * 100_000, "which is no JSON"),
+        ({"task": "sound", "label": "dog"}, "found no file; expected a text"),
+        (DOG | {"file": 3}, "file is 3; expected a text"),
+        (DOG | {"task": "smell"}, "found the task 'smell'; expected one of transcribe"),
+        ({"file": "a.wav", "task": "sound"}, "found no truth; expected one of text"),
+        (DOG | {"text": "dog"}, "found text and label; expected one of"),
+        (DOG | {"label": " "}, "label is ' '; expected a text"),
+        (DOG | {"langauge": "en"}, "found the key 'langauge'; expected 'language'"),
+        (DOG | {"language": "English"}, "found the language 'English'; expected a code"),
+        (DOG | {"prompt": ["What?"]}, "prompt is .*; expected a text"),
+        (DOG | {"file": "none.wav"}, "found no clip 'none.wav'; expected it in"),
+        (DOG | {"file": "more"}, "found no clip 'more'"),
+        (DOG | {"file": "a\0.wav"}, "found no clip"),
+        (DOG | {"file": "../outside.wav"}, "lies outside the folder"),
+        (DOG | {"file": "/etc/hostname"}, "lies outside the folder"),
+    ],
+)
+def test_each_bad_line_is_one_sentence(folder, row, problem):
+    manifest = write(folder, WORD, row, DOG)
+    with pytest.raises(Q2AError, match=rf"^manifest.jsonl, line 2: .*{problem}") as caught:
+        read_manifest(folder, manifest)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_bad_lines_are_told_at_once_up_to_a_limit(folder):
+    with pytest.raises(Q2AError, match="line 25") as caught:
+        read_manifest(folder, write(folder, *[WORD] * 23, "x", "y"))
+    assert len(str(caught.value).splitlines()) == 2
+    with pytest.raises(Q2AError, match="and 10 more lines"):
+        read_manifest(folder, write(folder, *["x"] * 30))
+
+
+def test_manifests_that_are_none(folder):
+    with pytest.raises(Q2AError, match="is empty"):
+        read_manifest(folder, write(folder, "", " "))
+    with pytest.raises(Q2AError, match="No such file"):
+        read_manifest(folder, folder / "none.jsonl")
+    with pytest.raises(Q2AError, match="Is a directory"):
+        read_manifest(folder, folder)
+    with pytest.raises(Q2AError, match="is no folder"):
+        read_manifest(folder / "none", folder)
+    (folder / "latin.jsonl").write_bytes(b'{"file": "\xe4"}')
+    with pytest.raises(Q2AError, match="not UTF-8"):
+        read_manifest(folder, folder / "latin.jsonl")
+
+
+def figures(folder, *pairs):
+    """(suite, language, metric) -> value, of manifest rows with their replies."""
+    manifest = write(folder, *[row for row, _ in pairs])
+    answered = zip(read_manifest(folder, manifest), [reply for _, reply in pairs], strict=True)
+    rows = recordings.score_answers(list(answered))
+    return {(row["suite"], row["language"], row["metric"]): row["score"]["value"] for row in rows}
+
+
+def test_single_words_are_scored_three_ways(folder):
+    replies = ["7.", "You said: seven.", "eleven", ""]
+    scores = figures(folder, *[(WORD, reply) for reply in replies])
+    assert scores["transcribe", "en", "word accuracy"] == 0.25
+    assert scores["transcribe", "en", "truth in reply"] == 0.5
+    assert scores["transcribe", "en", "WER"] == (0 + 2 + 1 + 1) / 4
+
+
+def test_each_language_has_its_own_rows(folder):
+    chinese = {"file": "a.wav", "task": "transcribe", "text": "红色的猫", "language": "zh"}
+    scores = figures(
+        folder,
+        (WORD, "seven"),
+        (chinese, "红 色的狗。"),
+        (
+            {"file": "a.wav", "task": "translate", "text": "a b c d e", "language": "en"},
+            "a b c d e",
+        ),
+    )
+    assert scores["transcribe", "en", "WER"] == 0
+    assert scores["transcribe", "zh", "CER"] == 0.25
+    assert scores["translate", "en", "BLEU"] == pytest.approx(100)
+
+
+def test_labels_and_answers(folder):
+    joy = {"file": "a.wav", "task": "emotion", "label": "joy"}
+    question = {"file": "a.wav", "task": "question"}
+    scores = figures(
+        folder,
+        (DOG, "This is the sound of a dog."),
+        (DOG, "A dog and a cat."),
+        (DOG | {"label": "cat"}, "a cat"),
+        (joy, "The speaker is happy."),
+        (joy, " joy"),
+        (question | {"answer": "two"}, "It happens 2 times."),
+        (question | {"answer": "yes"}, "No, and yes is wrong."),
+        (question | {"answer": "no"}, "No, there is none."),
+    )
+    assert scores["sound", "en", "accuracy"] == pytest.approx(2 / 3)
+    assert scores["emotion", "en", "accuracy"] == 1
+    assert scores["emotion", "en", "exact"] == 0.5
+    assert scores["question", "en", "accuracy"] == pytest.approx(2 / 3)
+
+
+@pytest.fixture
+def manifest(folder):
+    return write(folder, WORD, DOG, DOG | {"file": "broken.wav"})
+
+
+def test_a_checkpoint_is_asked_about_each_clip_once(
+    folder, manifest, tiny_checkpoint, monkeypatch, tmp_path
+):
+    asked = []
+    ask = AudioChat.ask
+
+    def count(chat, audio, text, **options):
+        asked.append((audio.name, text, chat.messages))
+        return ask(chat, audio, text, **options)
+
+    monkeypatch.setattr(AudioChat, "ask", count)
+    path, seen = tmp_path / "replies.jsonl", []
+    options = {"max_new_tokens": 3, "on_progress": lambda *pair: seen.append(pair)}
+    report = recordings.score_recordings(
+        open_checkpoint(tiny_checkpoint), folder, manifest, store=ReplyStore(path), **options
+    )
+    assert json.loads(json.dumps(report)) == report
+    assert [name for name, _, _ in asked] == ["a.wav", "b.wav", "broken.wav"]
+    assert all(messages == [] for _, _, messages in asked)
+    assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert report["n"] == len(report["replies"]) == 3
+    (failure,) = report["failures"]
+    assert (failure["file"], failure["line"]) == ("broken.wav", 3)
+    assert "broken.wav" in failure["reason"]
+    assert report["replies"][2]["reply"] == ""
+    scores = {row["suite"]: row["score"] for row in report["rows"]}
+    assert scores["sound"]["n"] == 2
+    assert report["checkpoint"]["hash"] == open_checkpoint(tiny_checkpoint).hash
+
+    again = recordings.score_recordings(
+        str(tiny_checkpoint), folder, manifest, store=ReplyStore(path), **options
+    )
+    assert again == report
+    assert [name for name, _, _ in asked[3:]] == ["broken.wav"]
+    write_wav(folder / "a.wav", TONE[:5000])
+    recordings.score_recordings(
+        tiny_checkpoint, folder, manifest, store=ReplyStore(path), **options
+    )
+    assert [name for name, _, _ in asked[4:]] == ["a.wav", "broken.wav"]
+
+
+def test_a_clip_longer_than_the_window_is_heard_in_pieces(folder, tiny_checkpoint):
+    chat = AudioChat.from_pretrained(tiny_checkpoint)
+    write_wav(folder / "a.wav", np.resize(TONE, chat.model.config.encoder.max_samples + 9000))
+    report = recordings.score_recordings(chat, folder, write(folder, WORD), max_new_tokens=2)
+    assert report["failures"] == []
+    assert chat.messages == []

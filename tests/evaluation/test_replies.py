@@ -1,0 +1,102 @@
+"""Replies are asked once, survive a kill, and are never reused for another question."""
+
+import json
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from q2a_core.errors import Q2AError
+from q2a_core.evaluation.replies import ReplyKey, ReplyStore, answer_once, clip_hash, text_hash
+
+KEY = ReplyKey(checkpoint="abc", suite="sound", item="0", prompt="p", decoding="greedy")
+KEYS = [replace(KEY, item=str(number)) for number in range(7)]
+
+
+class Model:
+    """Answers with the item's place, and may be killed after some batches."""
+
+    def __init__(self, batches: int = 99):
+        self.batches = batches
+        self.asked: list[int] = []
+
+    def __call__(self, places: list[int]) -> list[str]:
+        if not self.batches:
+            raise KeyboardInterrupt
+        self.batches -= 1
+        self.asked += places
+        return [f"reply {place}\n猫 \ud800" for place in places]
+
+
+def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
+    path = tmp_path / "deep" / "replies.jsonl"
+    killed = Model(batches=2)
+    with pytest.raises(KeyboardInterrupt):
+        answer_once(ReplyStore(path), KEYS, killed, batch_size=2)
+    assert killed.asked == [0, 1, 2, 3]
+    model, seen = Model(), []
+    replies = answer_once(
+        ReplyStore(path), KEYS, model, batch_size=2, on_progress=lambda *pair: seen.append(pair)
+    )
+    assert model.asked == [4, 5, 6]
+    assert replies == [f"reply {place}\n猫 \ud800" for place in range(7)]
+    assert seen == [(4, 7), (6, 7), (7, 7)]
+    again = Model()
+    assert answer_once(ReplyStore(path), KEYS, again) == replies
+    assert again.asked == []
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(ReplyKey)])
+def test_a_change_of_anything_asks_anew(name, tmp_path):
+    store = ReplyStore(tmp_path / "replies.jsonl")
+    store.put(KEY, "old")
+    changed = replace(KEY, **{name: "changed"})
+    assert ReplyStore(store.path).get(KEY) == "old"
+    assert ReplyStore(store.path).get(changed) is None
+
+
+@pytest.mark.parametrize("cut", [1, 10, 60])
+def test_a_half_written_last_line_is_skipped_and_stays_alone(tmp_path, cut):
+    path = tmp_path / "replies.jsonl"
+    store = ReplyStore(path)
+    for key in KEYS[:3]:
+        store.put(key, "yes")
+    path.write_bytes(path.read_bytes()[:-cut])
+    store = ReplyStore(path)
+    whole = 3 if cut == 1 else 2  # only the line's end was lost: the reply is whole
+    assert (len(store), store.skipped) == (whole, 3 - whole)
+    store.put(KEYS[3], "no")
+    store = ReplyStore(path)
+    assert (len(store), store.get(KEYS[3])) == (whole + 1, "no")
+
+
+def test_rubbish_is_skipped_and_counted(tmp_path):
+    path = tmp_path / "replies.jsonl"
+    ReplyStore(path).put(KEY, "yes")
+    rubbish = [b"\xff\xfe", b"[1]", b"{}", b"null", b"[" * 5000]
+    rubbish.append(json.dumps({name.name: 1 for name in fields(ReplyKey)} | {"reply": 2}).encode())
+    path.write_bytes(path.read_bytes() + b"\n".join(rubbish))
+    store = ReplyStore(path)
+    assert (len(store), store.skipped) == (1, len(rubbish))
+
+
+def test_equal_questions_are_asked_once():
+    model = Model()
+    replies = answer_once(ReplyStore(), [KEY, KEYS[1], KEY], model)
+    assert model.asked == [0, 1]
+    assert replies[0] == replies[2]
+
+
+def test_a_disk_that_refuses_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Q2AError, match="cannot be kept"):
+        ReplyStore(tmp_path / "file" / "replies.jsonl").put(KEY, "yes")
+    with pytest.raises(Q2AError, match="expected a file of replies"):
+        ReplyStore(tmp_path)
+
+
+def test_hashes_tell_clips_and_texts_apart():
+    assert len(text_hash("a")) == 12
+    assert text_hash("a") != text_hash("b")
+    silence = np.zeros(4, np.float32)
+    assert clip_hash(silence) == clip_hash(silence.tobytes()) != clip_hash(silence[:3])

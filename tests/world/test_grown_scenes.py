@@ -1,0 +1,156 @@
+"""Grown scenes, their dialogues and their judge: one truth, told in many ways."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from q2a_core import paths
+from q2a_core.lengths import MIN_SAMPLES, SAMPLE_RATE
+from q2a_core.world import answers
+from q2a_core.world.corpus import Corpus
+from q2a_core.world.data_card import data_card
+from q2a_core.world.judge import facts_of, judge, names_of, plain
+from q2a_core.world.mixtures import STAGE_SHARES, GrownSampler
+from q2a_core.world.prompts import PROMPTS, prompt_for
+from q2a_core.world.render import MAX_SECONDS, render
+from q2a_core.world.tasks import PRETRAIN_SHARES, sample_grown_task, voice_chat
+
+
+@pytest.fixture(scope="module")
+def scenes(grown_book):
+    return [GrownSampler(grown_book, "train", seed=1, stage="sft").scene(i) for i in range(400)]
+
+
+def dialogues(scenes, stage="sft"):
+    for scene in scenes:
+        yield scene, sample_grown_task(scene, scene.rng(2), stage=stage)
+
+
+def test_a_scene_follows_from_its_index_alone(grown_book, scenes):
+    again = GrownSampler(grown_book, "train", seed=1, stage="sft")
+    assert [again.scene(i) for i in reversed(range(40))] == scenes[:40][::-1]
+    assert [GrownSampler(grown_book, "train", seed=2).scene(i) for i in range(40)] != scenes[:40]
+
+
+def test_every_kind_of_scene_and_task_occurs(scenes):
+    assert {scene.kind for scene in scenes} == set(STAGE_SHARES["sft"])
+    names = Counter(task.name for _, task in dialogues(scenes))
+    names += Counter(task.name for _, task in dialogues(scenes, "pretrain"))
+    assert set(names) >= set(PROMPTS) | {"voice_chat"}
+    for shares in PRETRAIN_SHARES.values():
+        assert set(shares) <= set(PROMPTS)
+
+
+def test_clips_are_repeatable_finite_and_within_bounds(grown_book, scenes):
+    for scene in scenes[:60]:
+        clip = render(scene, grown_book)
+        assert np.array_equal(clip.samples, render(scene, grown_book).samples)
+        assert np.isfinite(clip.samples).all()
+        assert np.abs(clip.samples).max(initial=0) <= 1
+        assert MIN_SAMPLES <= len(clip.samples) <= 1.3 * MAX_SECONDS * SAMPLE_RATE
+        assert [placed.event for placed in clip.placed] == list(scene.events)
+
+
+def test_training_grows_harder_and_the_test_split_stays(grown_book):
+    train = GrownSampler(grown_book, "train", ramp=1000)
+    assert train.hardness(0) < train.hardness(500) < train.hardness(1000) == train.hardness(9999)
+    test = GrownSampler(grown_book, "test", ramp=1000)
+    assert test.hardness(0) == test.hardness(5000)
+    early = np.mean([train.scene(i).strength for i in range(100)])
+    late = np.mean([train.scene(i).strength for i in range(2000, 2100)])
+    assert late > 1.5 * early
+
+
+def test_questions_are_asked_about_what_answers_them(scenes):
+    for scene in scenes:
+        speech = scene.first("speech")
+        if scene.kind != "question" or speech is None or speech.spoken is None:
+            continue
+        question = speech.spoken.question
+        assert question
+        if question == "first":
+            assert len(scene.events) == 3
+        if question == "count":
+            assert any(event.count for event in scene.events)
+        if question in ("which_instrument", "music_speed"):
+            assert scene.first("music") is not None
+        reply = answers.reply_to_question(scene)
+        assert reply not in (answers.NO_SOUND, answers.NO_MUSIC, answers.ONLY_VOICE)
+
+
+def test_wordings_are_enough_and_held_out_ones_are_never_trained():
+    for name, prompts in PROMPTS.items():
+        wordings = {prompts.official, *prompts.train}
+        assert len(wordings) >= 9, name
+        assert len(prompts.held_out) >= 2
+        assert not wordings & set(prompts.held_out)
+        train = {prompt_for(name, np.random.default_rng(i), what="x") for i in range(300)}
+        test = {
+            prompt_for(name, np.random.default_rng(i), split="test", what="x") for i in range(99)
+        }
+        assert len(train) == len(wordings)
+        assert not train & {text.replace("{}", "x") for text in prompts.held_out}
+        assert test == {t.replace("{}", "x") for t in (prompts.official, *prompts.held_out)}
+        assert prompt_for(name, np.random.default_rng(0), what="x", tags=True).startswith("<|start")
+
+
+def test_the_true_answer_earns_at_least_nine_points(scenes):
+    for stage in ("pretrain", "sft"):
+        for scene, task in dialogues(scenes, stage):
+            if task.name == "greet":
+                continue
+            verdict = judge(scene, task, task.answer)
+            assert verdict.score >= 9, (task, verdict)
+            assert verdict.reasons
+
+
+def test_not_knowing_earns_at_most_one_point(scenes):
+    for scene, task in dialogues(scenes):
+        if task.name == "greet":
+            continue
+        for reply in ("I do not know.", "", "I am not sure.", "Sorry, I cannot help with that."):
+            assert judge(scene, task, reply).score <= 1
+
+
+def test_another_clips_answer_earns_at_most_two_points_where_it_differs(scenes):
+    scored = []
+    pairs = [pair for pair in dialogues(scenes) if pair[1].name != "greet"]
+    for place, (scene, task) in enumerate(pairs):
+        for step in (7, 31, 101):
+            other_scene, other = pairs[(place + step) % len(pairs)]
+            shared = set(facts_of(scene, task)) & set(facts_of(other_scene, other))
+            if not shared:
+                scored.append(judge(scene, task, other.answer).score)
+    assert len(scored) > 300
+    assert np.quantile(scored, 0.99) <= 2
+    assert np.mean(scored) < 0.6
+
+
+def test_a_list_of_everything_is_not_a_right_answer(scenes):
+    everything = " ".join(name for label in answers.NOUNS for name in names_of(label))
+    for scene, task in dialogues(scenes):
+        if task.name in ("name_sound", "caption", "vocal", "first"):
+            assert judge(scene, task, everything).score <= 2
+
+
+def test_voice_chat_answers_acknowledges_or_describes(scenes):
+    for scene in scenes:
+        reply = voice_chat(scene).answer
+        speech = scene.first("speech")
+        if speech is not None and speech.spoken is not None and not speech.spoken.question:
+            assert plain(speech.label) in plain(reply)
+        elif speech is None:
+            assert reply.startswith("I hear")
+
+
+def test_a_corpus_of_tags_asks_with_tags(grown_book):
+    corpus = Corpus(grown_book, "train", level="grown", tags=True)
+    for index in range(20):
+        content = corpus.example(index).task.messages[0]["content"]
+        assert content[-1]["text"].startswith("<|start")
+
+
+def test_the_shipped_data_card_is_what_the_world_holds():
+    shipped = paths.data_samples() / "DATA_CARD.md"
+    assert shipped.read_text("utf-8") == data_card(), "q2a synth --card > data_samples/DATA_CARD.md"
