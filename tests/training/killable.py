@@ -30,7 +30,7 @@ STAGE = StageConfig(
 )
 
 POINTS: dict[str, tuple[object, str, bool]] = {
-    "before a weights file": (state, "flush", False),
+    "before a flush": (state, "flush", False),
     "after a flush": (state, "flush", True),
     "before a state is renamed": (state, "swap_in", False),
     "after a state is renamed": (state, "swap_in", True),

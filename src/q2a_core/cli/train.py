@@ -42,6 +42,41 @@ Budget = Annotated[
 ]
 
 
+@app.command(name="start")
+def start_stage(
+    run: Run = None,
+    budget: Budget = "full",
+    steps: Steps = None,
+    batch_size: BatchSize = 16,
+    accumulate: Accumulate = 1,
+    learning_rate: Rate = None,
+    utterances: Utterances = 12_000,
+    flite: Flite = False,
+    seed: Seed = 0,
+    start: Start = None,
+    resume: Resume = False,
+    workers: Workers = 1,
+    precision: Precision = "no",
+) -> None:
+    """Before the stages: teach the encoder to spell and the decoder how answers go, apart.
+
+    Example: q2a train start --run my_run --steps 200
+    """
+    from q2a_core.training.stages import start as stage
+
+    given = _given(steps=steps, learning_rate=learning_rate, start=start, utterances=utterances)
+    config = _stage(
+        stage,
+        budget,
+        **given,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        engines=("espeak", "flite") if flite else ("espeak",),
+        seed=seed,
+    )
+    _run(config, run, resume, workers, precision)
+
+
 @app.command()
 def pretrain(
     run: Run = None,

@@ -82,4 +82,4 @@ def held_out_examples(stage: StageConfig, *, count: int = SAMPLES) -> list[Examp
 
 def _asking(stage: StageConfig) -> Stage:
     """How a stage asks: one typed question while pre-training, all that people do afterwards."""
-    return "pretrain" if stage.name == "pretrain" else "sft"
+    return "pretrain" if stage.name in ("start", "pretrain") else "sft"

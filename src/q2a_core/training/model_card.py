@@ -29,6 +29,7 @@ GROWN_WORLD_TRY = [
     "Play two sounds and type: Which sound comes first?",
 ]
 ANSWERS = {
+    "start": "no questions yet: its encoder can spell and its decoder can speak, but they were never connected",
     "pretrain": "typed questions about a clip, one at a time",
     "sft": "voice chat (a clip alone) and audio analysis (a clip with a typed question), over several turns",
     "dpo": "voice chat (a clip alone) and audio analysis (a clip with a typed question), over several turns",

@@ -52,7 +52,9 @@ def run_stage(
     train(
         stage,
         run,
-        objective=Supervised(model, ctc_weight=stage.ctc_weight, seed=stage.seed),
+        objective=Supervised(
+            model, ctc_weight=stage.ctc_weight, seed=stage.seed, connected=stage.connected
+        ),
         blocks=blocks,
         facts={"book": book},
         resume=resume,

@@ -20,7 +20,7 @@ class StageConfig:
     """One run of one stage."""
 
     name: str
-    """pretrain; sft and dpo follow."""
+    """start, pretrain, sft or dpo."""
     steps: int
     """Optimizer steps."""
     start: str | None = None
@@ -43,6 +43,8 @@ class StageConfig:
     """Gradients are scaled down to this norm."""
     ctc_weight: float = 1.0
     """Weight of the spelling loss on the encoder's frames; 0 leaves it out."""
+    connected: bool = True
+    """Whether the decoder hears the clip; without it, ear and tongue learn side by side."""
     beta: float = 0.1
     """How strongly DPO holds the model to its reference; other stages don't look at it."""
     trains: tuple[Part, ...] = PARTS
@@ -104,6 +106,12 @@ class StageConfig:
         return cls(**known)
 
 
+def start(*, steps: int = 6000, **changes: Any) -> StageConfig:
+    """Before the paper's stages: the encoder learns to spell, the decoder how answers go, apart from each other."""
+    values = {"level": "grown", "connected": False, "trains": ("audio_encoder", "decoder")}
+    return StageConfig(name="start", steps=steps, **{**values, **changes})
+
+
 def pretrain(*, steps: int = 12_000, **changes: Any) -> StageConfig:
     """The first stage: every part learns, from spelling to answering typed questions."""
     return StageConfig(name="pretrain", steps=steps, **{"level": "grown", **changes})
@@ -130,6 +138,7 @@ def dpo(*, steps: int = 300, **changes: Any) -> StageConfig:
 
 
 CLASS_BUDGET: dict[str, dict[str, Any]] = {
+    "start": {"steps": 150, "warmup_steps": 20, "utterances": 2000},
     "pretrain": {"steps": 150, "warmup_steps": 20, "start": "mini-start", "utterances": 2000},
     "sft": {"steps": 120, "warmup_steps": 15, "utterances": 2000},
     "dpo": {"steps": 60, "warmup_steps": 10},

@@ -20,7 +20,9 @@ PLANNED = 4000
 def data_card() -> str:
     """The card as Markdown; the same on every machine."""
     splits: tuple[Split, Split] = ("train", "test")
-    plans = {s: plan_utterances(s, count=PLANNED, seed=0, level="grown") for s in splits}
+    plans: dict[Split, list[Utterance]] = {
+        split: plan_utterances(split, count=PLANNED, seed=0, level="grown") for split in splits
+    }
     sections = [
         "# What the mini world holds",
         "All of it is made, none of it recorded: speech by eSpeak NG (and flite where a run says so), sounds and music "

@@ -1,7 +1,7 @@
 """Musical instruments from their physics: struck and plucked strings, a bowed string, pipes, brass and bars.
 
-`draw_player` draws one instrument of a kind (its brightness, body, tuning and vibrato) and returns a player that
-sounds any note on it. Drums, which have no notes, are in `instruments_drums.py`.
+Each function draws one instrument of its kind (brightness, body, vibrato) and returns a player that sounds any note
+on it. Drums, which have no notes, are in `instruments_drums.py`.
 """
 
 from collections.abc import Callable

@@ -1,0 +1,84 @@
+"""The stages from the command line, one after the other, each from the checkpoint of the one before."""
+
+import json
+
+import pytest
+
+from q2a_core.checkpoint import open_checkpoint
+from q2a_core.cli import main
+
+SMALL = ("--batch-size", "2", "--workers", "0")
+SPOKEN = ("--utterances", "100")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A place of its own for speech and runs, shared by the tests below."""
+    pytest.importorskip("espeakng_loader")
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def q2a(home, monkeypatch, capsys):
+    monkeypatch.setenv("Q2A_HOME", str(home))
+
+    def run(*arguments) -> tuple[int, str]:
+        monkeypatch.setattr("sys.argv", ["q2a", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out + captured.err
+
+    return run
+
+
+def test_start_pretrain_sft_and_dpo_follow_each_other(q2a, home):
+    code, said = q2a("train", "start", "--run", home / "a", "--steps", 1, *SMALL, *SPOKEN)
+    assert code == 0, said
+    assert "projector 0.02 M frozen" in said
+    begun = ("--start", home / "a" / "checkpoint")
+    code, said = q2a("train", "pretrain", "--run", home / "b", "--steps", 1, *begun, *SMALL, *SPOKEN)
+    assert code == 0, said
+    begun = ("--start", home / "b" / "checkpoint")
+    code, said = q2a("train", "sft", "--run", home / "c", "--steps", 1, *begun, *SMALL, *SPOKEN)
+    assert code == 0, said
+    pairs = home / "pairs.jsonl"
+    pair = {"prompt": "Hello", "chosen": "Hello! Play me a sound.", "rejected": "No."}
+    pairs.write_text(json.dumps(pair) + "\n", "utf-8")
+    begun = ("--start", home / "c" / "checkpoint", "--pairs", pairs, "--sampled", "0")
+    code, said = q2a("train", "dpo", "--run", home / "d", "--steps", 2, *begun, *SMALL)
+    assert code == 0, said
+    assert "audio_encoder 1.62 M frozen" in said
+    checkpoint = open_checkpoint(home / "d" / "checkpoint")
+    assert checkpoint.about["stage"] == "dpo"
+    assert checkpoint.about["start"]["hash"] == open_checkpoint(home / "c" / "checkpoint").hash
+    card = (home / "d" / "checkpoint" / "README.md").read_text("utf-8")
+    assert "q2a train dpo" in card
+    log = [json.loads(line) for line in (home / "d" / "log.jsonl").read_text("utf-8").splitlines()]
+    step = [line for line in log if line["kind"] == "step"][-1]
+    assert {"loss", "accuracy", "margin", "chosen", "rejected", "kl"} <= set(step)
+
+
+def test_a_taken_folder_and_bad_pairs_are_told_in_one_line(q2a, home, tmp_path):
+    (tmp_path / "pairs.jsonl").write_text('{"chosen": "a"}\n', "utf-8")
+    code, said = q2a("train", "dpo", "--run", tmp_path / "d", "--pairs", tmp_path / "pairs.jsonl")
+    assert code == 2
+    assert "line 1" in said
+    assert "Traceback" not in said
+    code, said = q2a("train", "sft", "--run", tmp_path / "x", "--start", tmp_path / "nowhere")
+    assert code == 2
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_the_class_budget_is_small_and_gives_way_to_what_is_set():
+    from q2a_core.cli.train import _stage
+    from q2a_core.training.stages import CLASS_BUDGET, sft
+
+    small = _stage(sft, "class", utterances=12_000)
+    assert small.steps == CLASS_BUDGET["sft"]["steps"]
+    assert small.utterances == CLASS_BUDGET["sft"]["utterances"]
+    assert _stage(sft, "class", steps=7, utterances=500).steps == 7
+    assert _stage(sft, "full", utterances=12_000).steps == sft().steps
