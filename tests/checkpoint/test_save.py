@@ -247,3 +247,22 @@ def test_the_hash_names_weights_and_config(models, chat_format, tmp_path):
     assert checkpoint_hash(first) == checkpoint_hash(second)
     third = save_checkpoint(models[1], tmp_path / "c", chat_format=chat_format)
     assert checkpoint_hash(third) != checkpoint_hash(first)
+
+
+def test_a_window_that_is_no_whole_number_of_seconds_is_refused(tmp_path, chat_format):
+    config = presets.tiny(vocab_size=448)
+    encoder = replace(config.encoder, max_source_positions=125)
+    odd = Qwen2Audio(replace(config, encoder=encoder))
+    with pytest.raises(CheckpointError, match=r"2\.5 s; the format holds whole seconds"):
+        save_checkpoint(odd, tmp_path / "x", chat_format=chat_format)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path, value, chat_format):
+    damaged = model(3)
+    with torch.no_grad():
+        damaged.decoder.layers[0].mlp.up_proj.weight[3, 5] = value
+    save_checkpoint(damaged, tmp_path / "x", chat_format=chat_format)
+    with pytest.raises(CheckpointError, match=r"up_proj\.weight holds NaN or infinite"):
+        Qwen2Audio.from_pretrained(tmp_path / "x")

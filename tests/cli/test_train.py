@@ -40,7 +40,9 @@ def test_start_pretrain_sft_and_dpo_follow_each_other(q2a, home):
     assert code == 0, said
     assert "projector 0.02 M frozen" in said
     begun = ("--start", home / "a" / "checkpoint")
-    code, said = q2a("train", "pretrain", "--run", home / "b", "--steps", 1, *begun, *SMALL, *SPOKEN)
+    code, said = q2a(
+        "train", "pretrain", "--run", home / "b", "--steps", 1, *begun, *SMALL, *SPOKEN
+    )
     assert code == 0, said
     begun = ("--start", home / "b" / "checkpoint")
     code, said = q2a("train", "sft", "--run", home / "c", "--steps", 1, *begun, *SMALL, *SPOKEN)

@@ -71,7 +71,6 @@ def test_every_assistant_turn_is_taught(chat_format):
         {"role": "assistant", "content": "A dog."},
         user_message(None, clips=2),
         {"role": "assistant", "content": ""},
-        user_message("And?"),
     ]
     dialogue = chat_format.dialogue(messages, [2, 3, 4])
     taught = [t for t, used in zip(dialogue.input_ids, dialogue.loss_mask, strict=True) if used]
@@ -151,3 +150,11 @@ def test_a_template_that_rewrites_earlier_turns_cannot_be_taught(tokenizer):
 def test_the_template_sees_text_as_text(chat_format):
     rendered = chat_format.render([user_message("{{ 1 + 1 }} <b>&</b>")])
     assert "{{ 1 + 1 }} <b>&</b>" in rendered
+
+
+def test_a_dialogue_that_does_not_end_with_a_reply_teaches_nothing_and_is_refused(chat_format):
+    asked = [user_message("Hello"), {"role": "assistant", "content": "Hi."}, user_message("And?")]
+    with pytest.raises(ChatError, match="ends with user"):
+        chat_format.dialogue(asked, [])
+    with pytest.raises(ChatError, match="ends with nothing"):
+        chat_format.dialogue([], [])

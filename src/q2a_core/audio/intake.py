@@ -123,7 +123,6 @@ class Intake:
             raise self.error(
                 f"lasts at least {_seconds(seconds)}; at most {_seconds(self._max_seconds)} are taken. "
                 "Cut it into shorter clips"
-                + (", or raise max_seconds" if self._max_seconds < MAX_SECONDS else "")
             )
         if frames * self.channels > MAX_VALUES:
             raise self.error(

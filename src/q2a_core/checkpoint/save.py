@@ -43,9 +43,10 @@ def save_checkpoint(
     """Write `model` as a Hugging Face checkpoint; an older one at `directory` is replaced in one step.
 
     Tensors are stored in `dtype` while config.json says float32, so that every reader computes in fp32 on the same
-    rounded weights. Raises CheckpointError if the disk refuses.
+    rounded weights. Raises CheckpointError if the disk refuses or the window is no whole number of seconds.
     """
     target = Path(directory)
+    _check_window(model)
     files = {
         "config.json": _json(config_to_hf(model.config)),
         "generation_config.json": _json(_generation(generation_config, chat_format)),
@@ -74,6 +75,16 @@ def save_checkpoint(
     finally:
         shutil.rmtree(staging, ignore_errors=True)  # gone already if it was swapped in
     return target
+
+
+def _check_window(model: Qwen2Audio) -> None:
+    """Transformers' front end counts its window in whole seconds."""
+    samples = model.config.encoder.max_samples
+    if samples % SAMPLE_RATE:
+        raise CheckpointError(
+            f"the window is {samples / SAMPLE_RATE:g} s; the format holds whole seconds, so choose "
+            "max_source_positions as a multiple of 50"
+        )
 
 
 def _write_weights(model: Qwen2Audio, path: Path, dtype: torch.dtype) -> None:

@@ -111,7 +111,7 @@ def stored_tensors(files: list[Path], *, device: str) -> Iterator[tuple[str, Ten
 def load_weights(model: Qwen2Audio, files: list[Path], *, device: str, dtype: torch.dtype) -> None:
     """Fill a model built on the meta device, tensor by tensor, so that host memory holds one shard at most.
 
-    Raises CheckpointError naming what is missing, unknown or of another shape.
+    Raises CheckpointError naming what is missing, unknown, not finite or of another shape.
     """
     expected = dict(model.named_parameters(remove_duplicate=False))
     filled: set[str] = set()
@@ -129,6 +129,11 @@ def load_weights(model: Qwen2Audio, files: list[Path], *, device: str, dtype: to
             )
         if not tensor.is_floating_point():
             raise CheckpointError(f"{key} holds {tensor.dtype}; expected floating-point weights")
+        # a sum carries NaN and infinity on, and needs no memory of its own
+        if not bool(tensor.sum(dtype=torch.float32).isfinite()):
+            raise CheckpointError(
+                f"{key} holds NaN or infinite values; the weights are damaged or their training went wrong"
+            )
         _assign(model, name, tensor.to(dtype=dtype, copy=True))
         filled.add(name)
     head, embedding = "decoder.lm_head.weight", "decoder.embed_tokens.weight"

@@ -75,17 +75,29 @@ def evaluate(
 
 def bench(
     model: Annotated[str, typer.Option(help="Shipped name, directory or hub id.")] = "mini",
+    only: Annotated[
+        str | None,
+        typer.Option(help="Some rows, with commas: first_token,decode,train,mel,ragged."),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each side.")] = 5,
+    threads: Annotated[int | None, typer.Option(min=1, help="Torch's threads.")] = None,
     output: Annotated[Path | None, typer.Option(help="Also write the JSON report here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Time every step side by side with transformers on the same weights.
 
-    Example: q2a bench --output bench.json
+    Example: q2a bench --only decode --repeats 3
     """
     from q2a_core.bench.pipeline import run_pipeline, to_markdown
 
     with bar("measuring", "rows") as update:
-        report = run_pipeline(checkpoint=model, on_progress=update)
+        report = run_pipeline(
+            checkpoint=model,
+            repeats=repeats,
+            threads=threads,
+            only=None if only is None else only.split(","),
+            on_progress=update,
+        )
     _hand_over(report, to_markdown(report), output, as_json)
 
 

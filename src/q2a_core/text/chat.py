@@ -116,8 +116,12 @@ class ChatFormat:
     def dialogue(self, messages: Sequence[Message], token_counts: Sequence[int]) -> Dialogue:
         """Ids and loss mask of a whole dialogue.
 
-        Every assistant turn is encoded apart from what precedes it, because that is how it will be generated.
+        Every assistant turn is encoded apart from what precedes it, because that is how it will be generated. Raises
+        ChatError unless the last turn is the assistant's: nothing would be learnt from what comes after.
         """
+        if not messages or messages[-1]["role"] != "assistant":
+            last = messages[-1]["role"] if messages else "nothing"
+            raise ChatError(f"the dialogue ends with {last}; expected the assistant's turn")
         input_ids: list[int] = []
         loss_mask: list[bool] = []
         rendered = ""
