@@ -10,7 +10,7 @@ from q2a_core.errors import RunError
 from q2a_core.training.batches import Blocks
 from q2a_core.training.blocks import BLOCK, steps_from
 from q2a_core.world.corpus import Corpus
-from q2a_core.world.spelling import LETTERS
+from q2a_core.world.speech.spelling import LETTERS
 
 
 @pytest.fixture

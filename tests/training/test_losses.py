@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from q2a_core.model import causal_lm_loss
 from q2a_core.training.batches import Batch
 from q2a_core.training.losses import greedy_spelling, next_token_loss, spelling_loss
-from q2a_core.world.spelling import LETTERS
+from q2a_core.world.speech.spelling import LETTERS
 
 
 def test_next_token_loss_is_the_models_own_loss_times_its_tokens(tiny_model):

@@ -15,7 +15,7 @@ from q2a_core.training.processes import Processes
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.supervised import Supervised
 from q2a_core.world.corpus import Corpus
-from q2a_core.world.utterance_book import UtteranceBook
+from q2a_core.world.speech.utterance_book import UtteranceBook
 
 
 def main(run: Path, book: Path, expected: int) -> None:

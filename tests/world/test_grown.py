@@ -7,17 +7,22 @@ import numpy as np
 import pytest
 
 from q2a_core.errors import SpeechError
-from q2a_core.world import flite, sentences_grown
-from q2a_core.world.espeak import EspeakProcess
-from q2a_core.world.levels import plan_utterances
-from q2a_core.world.lexicon import english_words
-from q2a_core.world.prosody import EMOTIONS, express, settings
-from q2a_core.world.questions_grown import QUESTIONS_GROWN
-from q2a_core.world.sentences_grown import number_words
-from q2a_core.world.speech import UtteranceBook, book_directory, build_book, open_or_build
-from q2a_core.world.tokenizer_text import tokenizer_text
-from q2a_core.world.utterances import Utterance, from_record, plan_hash, to_record
-from q2a_core.world.voices_grown import (
+from q2a_core.world.speech import (
+    UtteranceBook,
+    book_directory,
+    build_book,
+    flite,
+    open_or_build,
+    sentences_grown,
+)
+from q2a_core.world.speech.espeak import EspeakProcess
+from q2a_core.world.speech.levels import plan_utterances
+from q2a_core.world.speech.lexicon import english_words
+from q2a_core.world.speech.prosody import EMOTIONS, express, settings
+from q2a_core.world.speech.questions_grown import QUESTIONS_GROWN
+from q2a_core.world.speech.sentences_grown import number_words
+from q2a_core.world.speech.utterances import Utterance, from_record, plan_hash, to_record
+from q2a_core.world.speech.voices_grown import (
     F0,
     TEST_ACCENTS_GROWN,
     TEST_VARIANTS_GROWN,
@@ -27,6 +32,7 @@ from q2a_core.world.voices_grown import (
     trait_of,
     variant_of,
 )
+from q2a_core.world.tokenizer_text import tokenizer_text
 
 COUNT = 60
 

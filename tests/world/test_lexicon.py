@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from q2a_core.world import lexicon
+from q2a_core.world.speech import lexicon
 
 # groups that sound alike in most accents: at most one of each may be in the world
 HOMOPHONES = (

@@ -7,8 +7,9 @@ import pytest
 
 from q2a_core.errors import Q2AError
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world.instruments import INSTRUMENTS
-from q2a_core.world.music import (
+from q2a_core.world.sounds import PEAK
+from q2a_core.world.sounds.instruments import INSTRUMENTS
+from q2a_core.world.sounds.music import (
     TEMPOS,
     TUNE_INSTRUMENTS,
     Tune,
@@ -17,8 +18,7 @@ from q2a_core.world.music import (
     synthesise_tune,
     tempo_class,
 )
-from q2a_core.world.music_score import SCALES, compose
-from q2a_core.world.sounds import PEAK
+from q2a_core.world.sounds.music_score import SCALES, compose
 
 
 def tune(instrument: str, seed: int, *, tempo=110, mode: str | None = "major", metre=4) -> Tune:

@@ -10,9 +10,9 @@ from q2a_core.world.corpus import Corpus
 from q2a_core.world.dialogues import NOUNS, TIMES, make_task, sample_task, voice_chat_answer
 from q2a_core.world.render import MAX_SECONDS, render
 from q2a_core.world.sampler import SceneSampler
-from q2a_core.world.sentences import SPOKEN_QUESTIONS, split_of_sentence
 from q2a_core.world.speech import plan_utterances
-from q2a_core.world.voices import voices
+from q2a_core.world.speech.sentences import SPOKEN_QUESTIONS, split_of_sentence
+from q2a_core.world.speech.voices import voices
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from q2a_core.world.lexicon import ENGLISH, first_world_words
-from q2a_core.world.sentences import SPOKEN_QUESTIONS, sample_sentence, split_of_sentence
-from q2a_core.world.tokenizer_text import plural, tokenizer_text
+from q2a_core.world.speech.lexicon import ENGLISH, first_world_words, plural
+from q2a_core.world.speech.sentences import SPOKEN_QUESTIONS, sample_sentence, split_of_sentence
+from q2a_core.world.tokenizer_text import tokenizer_text
 
 
 def draw(split, count, seed=0):

@@ -13,18 +13,20 @@ import numpy as np
 import pytest
 
 from q2a_core.errors import SpeechError
-from q2a_core.world import espeak, speech, utterance_book
+from q2a_core.world import speech
 from q2a_core.world.speech import (
     Utterance,
     UtteranceBook,
     build_book,
+    espeak,
     open_or_build,
     plan_hash,
     plan_utterances,
     speak,
+    utterance_book,
     voices,
 )
-from q2a_core.world.voices import TEST_ACCENTS, TEST_VARIANTS, TRAIN_ACCENTS, TRAIN_VARIANTS
+from q2a_core.world.speech.voices import TEST_ACCENTS, TEST_VARIANTS, TRAIN_ACCENTS, TRAIN_VARIANTS
 
 COUNT, SHARD = 24, 8
 
@@ -253,7 +255,7 @@ def test_what_is_no_book_is_refused(tmp_path, plan):
 @pytest.mark.skipif(sys.platform == "win32", reason="asks for a process by signal 0")
 def test_the_engine_ends_with_its_parent(engine):
     program = (
-        "from q2a_core.world.espeak import EspeakProcess; import time; "
+        "from q2a_core.world.speech.espeak import EspeakProcess; import time; "
         "engine = EspeakProcess(); print(engine.process.pid, flush=True); time.sleep(60)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -291,8 +293,8 @@ def test_only_the_worker_knows_the_engine():
 @pytest.mark.parametrize(
     "name",
     [
-        *("lexicon", "voices", "sentences", "tokenizer_text", "utterances", "utterance_book"),
-        *("espeak", "espeak_process", "speech"),
+        *("lexicon", "voices", "sentences", "utterances", "utterance_book", "levels"),
+        *("espeak", "espeak_process", "books"),
     ],
 )
 def test_speech_stands_on_lower_floors_only(name):

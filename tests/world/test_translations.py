@@ -5,8 +5,8 @@ import collections
 import numpy as np
 import pytest
 
-from q2a_core.world import translations as t
-from q2a_core.world.lexicon import GERMAN, GERMAN_PLURALS, english_words
+from q2a_core.world.speech import translations as t
+from q2a_core.world.speech.lexicon import GERMAN, GERMAN_PLURALS, english_words
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from q2a_core.errors import Q2AError
 from q2a_core.lengths import SAMPLE_RATE
 from q2a_core.world.sounds import PEAK
-from q2a_core.world.vocal_sounds import VOCAL_CLASSES, synthesise_vocal
+from q2a_core.world.sounds.vocal_sounds import VOCAL_CLASSES, synthesise_vocal
 
 LABELS = [vocal.label for vocal in VOCAL_CLASSES]
 COUNTABLE = [vocal.label for vocal in VOCAL_CLASSES if vocal.countable]

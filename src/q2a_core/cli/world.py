@@ -86,12 +86,12 @@ def trace(
 
 
 def _contents() -> str:
-    from q2a_core.world.lexicon import ENGLISH, GERMAN, MANDARIN
-    from q2a_core.world.music import TUNE_INSTRUMENTS
     from q2a_core.world.sounds import SOUND_CLASSES
-    from q2a_core.world.vocal_sounds import VOCAL_CLASSES
-    from q2a_core.world.voices import voices
-    from q2a_core.world.voices_grown import grown_voices
+    from q2a_core.world.sounds.music import TUNE_INSTRUMENTS
+    from q2a_core.world.sounds.vocal_sounds import VOCAL_CLASSES
+    from q2a_core.world.speech.lexicon import ENGLISH, GERMAN, MANDARIN
+    from q2a_core.world.speech.voices import voices
+    from q2a_core.world.speech.voices_grown import grown_voices
 
     lines = [f"{family}: {', '.join(words)}" for family, words in ENGLISH.items()]
     for name, families in (("German", GERMAN), ("Mandarin", MANDARIN)):

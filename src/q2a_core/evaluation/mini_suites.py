@@ -25,8 +25,8 @@ from q2a_core.world.mixtures import GrownSampler
 from q2a_core.world.prompts import LANGUAGE_NAMES, prompt_for
 from q2a_core.world.render import render
 from q2a_core.world.scene import Scene, SceneKind
+from q2a_core.world.speech.utterance_book import UtteranceBook
 from q2a_core.world.tasks import ask, sample_grown_task, voice_chat
-from q2a_core.world.utterance_book import UtteranceBook
 
 TEST_UTTERANCES = 1500
 """Phrases in the book that the mini suites draw from."""

@@ -30,7 +30,7 @@ from q2a_core.evaluation.suites import Item
 from q2a_core.world.render import render
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.speech import open_or_build
-from q2a_core.world.utterance_book import UtteranceBook
+from q2a_core.world.speech.utterance_book import UtteranceBook
 
 LARGER = {"false yes": 6, "mode: kind of reply": 2}
 """Suites that have this many times as many items: their figures are small or compared in pairs."""

@@ -10,7 +10,7 @@ from q2a_core.world.corpus import Corpus
 from q2a_core.world.dialogues import NOUNS, Task, make_task
 from q2a_core.world.render import render
 from q2a_core.world.scene import Scene, SceneKind
-from q2a_core.world.utterance_book import UtteranceBook
+from q2a_core.world.speech.utterance_book import UtteranceBook
 
 TEST_UTTERANCES = 600
 """Phrases in the book that test clips draw from."""

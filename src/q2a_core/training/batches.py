@@ -13,7 +13,7 @@ from q2a_core.text import ChatFormat
 from q2a_core.training.blocks import StepBlocks
 from q2a_core.world.corpus import Corpus, Example
 from q2a_core.world.room import mask_mel
-from q2a_core.world.spelling import spell
+from q2a_core.world.speech.spelling import spell
 
 MASKED_SHARE = 0.3
 """Training clips in which a band and a span are hidden."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from q2a_core import lengths as rates
 from q2a_core.model import IGNORE_INDEX, Qwen2Audio
 from q2a_core.training.batches import Batch
-from q2a_core.world.spelling import LETTERS
+from q2a_core.world.speech.spelling import LETTERS
 
 
 def next_token_loss(

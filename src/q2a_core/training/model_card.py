@@ -6,10 +6,10 @@ from typing import Any
 
 from q2a_core.training.stages import StageConfig
 from q2a_core.world.answers import NOUNS
-from q2a_core.world.lexicon import GERMAN, MANDARIN, english_words, first_world_words
-from q2a_core.world.music import TUNE_INSTRUMENTS
 from q2a_core.world.render import MAX_SECONDS
 from q2a_core.world.sounds import SOUND_CLASSES
+from q2a_core.world.sounds.music import TUNE_INSTRUMENTS
+from q2a_core.world.speech.lexicon import GERMAN, MANDARIN, english_words, first_world_words
 
 FIRST_WORLD_TRY = [
     "Play a sound, then ask aloud: what is this sound?",

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from q2a_core.errors import RunError
-from q2a_core.world.levels import Level
 from q2a_core.world.mixtures import RAMP
-from q2a_core.world.utterances import Engine
+from q2a_core.world.speech.levels import Level
+from q2a_core.world.speech.utterances import Engine
 
 Part = Literal["audio_encoder", "projector", "decoder"]
 PARTS: tuple[Part, ...] = ("audio_encoder", "projector", "decoder")

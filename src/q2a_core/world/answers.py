@@ -3,10 +3,10 @@
 Every function takes the scene, or the event asked about, and never looks at samples.
 """
 
-from q2a_core.world.music import Tune, tempo_class
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.sounds import SOUND_CLASSES
-from q2a_core.world.vocal_sounds import VOCAL_CLASSES
+from q2a_core.world.sounds.music import Tune, tempo_class
+from q2a_core.world.sounds.vocal_sounds import VOCAL_CLASSES
 
 NOUNS = {sound.label: sound.noun for sound in (*SOUND_CLASSES, *VOCAL_CLASSES)}
 """Label to what makes the sound."""

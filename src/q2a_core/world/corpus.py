@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2a_core.world.dialogues import Task, greeting, sample_task
-from q2a_core.world.levels import Level
 from q2a_core.world.mixtures import RAMP, GrownSampler
 from q2a_core.world.render import render
 from q2a_core.world.sampler import SceneSampler
 from q2a_core.world.scene import Scene, SceneKind
+from q2a_core.world.speech.levels import Level
+from q2a_core.world.speech.utterance_book import UtteranceBook
+from q2a_core.world.speech.voices import Split
 from q2a_core.world.tasks import Stage, sample_grown_task
-from q2a_core.world.utterance_book import UtteranceBook
-from q2a_core.world.voices import Split
 
 GREETING_SHARE = 0.01
 

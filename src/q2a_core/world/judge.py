@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from q2a_core.world import answers
 from q2a_core.world.answers import FEELINGS, NOUNS, TIMES, with_article
 from q2a_core.world.dialogues import Task
-from q2a_core.world.music import TUNE_INSTRUMENTS, tempo_class
 from q2a_core.world.scene import Event, Scene
+from q2a_core.world.sounds.music import TUNE_INSTRUMENTS, tempo_class
 
 WRONG_MAIN = 2.0
 """Most points of a reply that gets a main fact wrong or leaves all main facts out."""

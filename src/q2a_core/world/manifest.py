@@ -18,12 +18,12 @@ from q2a_core.lengths import SAMPLE_RATE
 from q2a_core.world.answers import NOUNS, with_article
 from q2a_core.world.corpus import Corpus
 from q2a_core.world.dialogues import analysis_answer, count_answer, voice_chat_answer
-from q2a_core.world.levels import Level
 from q2a_core.world.mixtures import STAGE_SHARES
 from q2a_core.world.render import render
 from q2a_core.world.scene import SCENE_SHARES, Event, Scene, SceneKind
 from q2a_core.world.speech import Utterance, build_book, open_or_build
-from q2a_core.world.utterance_book import UtteranceBook
+from q2a_core.world.speech.levels import Level
+from q2a_core.world.speech.utterance_book import UtteranceBook
 
 Progress = Callable[[int, int], None]
 CLIP_UTTERANCES = 600

@@ -8,13 +8,13 @@ from typing import Literal
 
 import numpy as np
 
-from q2a_core.world.music import plan_tune
 from q2a_core.world.scene import BACKGROUNDS, Event, Scene, SceneKind
 from q2a_core.world.sounds import SOUND_CLASSES
-from q2a_core.world.utterance_book import UtteranceBook
-from q2a_core.world.utterances import SPLIT_SEEDS
-from q2a_core.world.vocal_sounds import VOCAL_CLASSES
-from q2a_core.world.voices import Split
+from q2a_core.world.sounds.music import plan_tune
+from q2a_core.world.sounds.vocal_sounds import VOCAL_CLASSES
+from q2a_core.world.speech.utterance_book import UtteranceBook
+from q2a_core.world.speech.utterances import SPLIT_SEEDS
+from q2a_core.world.speech.voices import Split
 
 Stage = Literal["pretrain", "sft"]
 

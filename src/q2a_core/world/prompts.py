@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from q2a_core.world.voices import Split
+from q2a_core.world.speech.voices import Split
 
 LANGUAGE_NAMES = {"en": "English", "de": "German", "zh": "Mandarin"}
 

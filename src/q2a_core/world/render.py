@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world.music import synthesise_tune
 from q2a_core.world.room import augment, mix_at_snr
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.sounds import background, synthesise_sound
-from q2a_core.world.utterance_book import UtteranceBook
-from q2a_core.world.vocal_sounds import synthesise_vocal
+from q2a_core.world.sounds.music import synthesise_tune
+from q2a_core.world.sounds.vocal_sounds import synthesise_vocal
+from q2a_core.world.speech.utterance_book import UtteranceBook
 
 MAX_SECONDS = 10.0
 """Longest clip that the mini world makes."""

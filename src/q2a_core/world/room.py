@@ -8,7 +8,7 @@ understand real people. `mask_mel` works one step later, on the log-mel.
 import numpy as np
 
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world.acoustics import bin_frequencies, fast_length, to_spectrum, to_waveform
+from q2a_core.world.sounds.acoustics import bin_frequencies, fast_length, to_spectrum, to_waveform
 
 LOUDEST = 0.99
 """Largest absolute sample that `augment` lets through."""

@@ -3,11 +3,11 @@
 import numpy as np
 
 from q2a_core.world.scene import BACKGROUNDS, SCENE_SHARES, Event, Scene, SceneKind
-from q2a_core.world.sentences import SPOKEN_QUESTIONS
 from q2a_core.world.sounds import SOUND_CLASSES
-from q2a_core.world.utterance_book import UtteranceBook
-from q2a_core.world.utterances import SPLIT_SEEDS
-from q2a_core.world.voices import Split
+from q2a_core.world.speech.sentences import SPOKEN_QUESTIONS
+from q2a_core.world.speech.utterance_book import UtteranceBook
+from q2a_core.world.speech.utterances import SPLIT_SEEDS
+from q2a_core.world.speech.voices import Split
 
 CLEAN_SHARE = 0.5
 """Training clips recorded without any room or microphone."""

@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from q2a_core.world.music import Tune
-from q2a_core.world.utterances import SPLIT_SEEDS, Utterance
-from q2a_core.world.voices import Split
+from q2a_core.world.sounds.music import Tune
+from q2a_core.world.speech.utterances import SPLIT_SEEDS, Utterance
+from q2a_core.world.speech.voices import Split
 
 SceneKind = Literal[
     "speech",

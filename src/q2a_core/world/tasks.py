@@ -11,9 +11,9 @@ import numpy as np
 
 from q2a_core.world import answers
 from q2a_core.world.dialogues import Message, Task, greeting
-from q2a_core.world.music import TUNE_INSTRUMENTS
 from q2a_core.world.prompts import LANGUAGE_NAMES, PROMPTS, prompt_for
 from q2a_core.world.scene import Scene
+from q2a_core.world.sounds.music import TUNE_INSTRUMENTS
 
 Stage = Literal["pretrain", "sft"]
 

@@ -9,8 +9,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from q2a_core.world.lexicon import ENGLISH, GERMAN, MANDARIN, english_words, first_world_words
-from q2a_core.world.sentences import SPOKEN_QUESTIONS, sample_sentence
+from q2a_core.world.speech.lexicon import (
+    ENGLISH,
+    GERMAN,
+    MANDARIN,
+    WEAK_NOUNS,
+    english_words,
+    first_world_words,
+    plural,
+)
+from q2a_core.world.speech.sentences import SPOKEN_QUESTIONS, sample_sentence
 
 SAMPLED_SENTENCES = 3000
 
@@ -105,18 +113,7 @@ SOUNDS: tuple[str, ...] = (
 
 # the full-width comma and question mark of Chinese typesetting
 COMMA, QUESTION = "\uff0c", "\uff1f"
-WEAK_NOUNS = {"Löwe": "Löwen", "Bär": "Bären"}
 ACCUSATIVE = {"der": "einen", "die": "eine", "das": "ein"}
-
-
-def plural(noun: str) -> str:
-    """The plural of one of the world's countable nouns."""
-    odd = {"sheep": "sheep", "fish": "fish", "mouse": "mice", "goose": "geese", "wolf": "wolves"}
-    odd |= {"knife": "knives", "shelf": "shelves", "scissors": "scissors", "man": "men"}
-    odd |= {"woman": "women", "child": "children", "person": "people", "baby": "babies"}
-    if noun in odd:
-        return odd[noun]
-    return noun + ("es" if noun.endswith(("x", "s", "sh", "ch")) else "s")
 
 
 def _article(noun: str) -> str:

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from q2a_core.world.lexicon import (
+from q2a_core.world.speech.lexicon import (
     ENGLISH,
     GERMAN,
     GERMAN_NUMBER_PARTS,
     GERMAN_PLURALS,
     MANDARIN,
     PARALLEL_COMMANDS,
+    WEAK_NOUNS,
+    plural,
 )
-from q2a_core.world.tokenizer_text import WEAK_NOUNS, plural
 
 # German adjective endings after "ein", and without an article, by gender
 MIXED_NOMINATIVE = {"der": "er", "die": "e", "das": "es"}

@@ -9,8 +9,8 @@ import hashlib
 
 import numpy as np
 
-from q2a_core.world.lexicon import ENGLISH, FIRST_WORLD_FAMILIES, english_words
-from q2a_core.world.voices import Split
+from q2a_core.world.speech.lexicon import ENGLISH, FIRST_WORLD_FAMILIES, english_words
+from q2a_core.world.speech.voices import Split
 
 TEST_PERCENT = 15
 

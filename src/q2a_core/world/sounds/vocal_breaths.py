@@ -3,7 +3,7 @@
 import numpy as np
 
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world.acoustics import (
+from q2a_core.world.sounds.acoustics import (
     band_gain,
     contour,
     decay,
@@ -18,7 +18,7 @@ from q2a_core.world.acoustics import (
     to_samples,
     wander,
 )
-from q2a_core.world.vocal_tract import (
+from q2a_core.world.sounds.vocal_tract import (
     VOWELS,
     Speaker,
     draw_speaker,

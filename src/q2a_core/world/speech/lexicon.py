@@ -187,6 +187,20 @@ PARALLEL_COMMANDS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 )
 
 
+WEAK_NOUNS = {"Löwe": "Löwen", "Bär": "Bären"}
+"""German nouns that change in the accusative."""
+
+
+def plural(noun: str) -> str:
+    """The plural of one of the world's countable nouns."""
+    odd = {"sheep": "sheep", "fish": "fish", "mouse": "mice", "goose": "geese", "wolf": "wolves"}
+    odd |= {"knife": "knives", "shelf": "shelves", "scissors": "scissors", "man": "men"}
+    odd |= {"woman": "women", "child": "children", "person": "people", "baby": "babies"}
+    if noun in odd:
+        return odd[noun]
+    return noun + ("es" if noun.endswith(("x", "s", "sh", "ch")) else "s")
+
+
 def english_words(families: tuple[str, ...] | None = None) -> tuple[str, ...]:
     """The words of the given families, in order; of all families by default."""
     return tuple(word for family in families or tuple(ENGLISH) for word in ENGLISH[family])

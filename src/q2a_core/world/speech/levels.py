@@ -9,12 +9,12 @@ from typing import Literal
 import numpy as np
 
 from q2a_core.errors import SpeechError
-from q2a_core.world.flite import FLITE_SHARE, as_flite
-from q2a_core.world.prosody import EMOTION_SHARES, EMOTIONS, STRENGTH, settings
-from q2a_core.world.questions_grown import sample_question
-from q2a_core.world.sentences_grown import sample_english, split_of_text
-from q2a_core.world.translations import Triple, sample_triple, weighted
-from q2a_core.world.utterances import (
+from q2a_core.world.speech.flite import FLITE_SHARE, as_flite
+from q2a_core.world.speech.prosody import EMOTION_SHARES, EMOTIONS, STRENGTH, settings
+from q2a_core.world.speech.questions_grown import sample_question
+from q2a_core.world.speech.sentences_grown import sample_english, split_of_text
+from q2a_core.world.speech.translations import Triple, sample_triple, weighted
+from q2a_core.world.speech.utterances import (
     QUESTION_SHARE,
     SPLIT_SEEDS,
     Emotion,
@@ -23,8 +23,8 @@ from q2a_core.world.utterances import (
     Utterance,
     plan_first,
 )
-from q2a_core.world.voices import Split
-from q2a_core.world.voices_grown import sample_speaker, trait_of
+from q2a_core.world.speech.voices import Split
+from q2a_core.world.speech.voices_grown import sample_speaker, trait_of
 
 Level = Literal["first", "grown"]
 ENGINES: tuple[Engine, ...] = ("espeak",)

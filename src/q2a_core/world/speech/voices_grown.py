@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from q2a_core.world.utterances import Language, Trait
-from q2a_core.world.voices import TEST_VARIANTS, TRAIN_VARIANTS, Split
+from q2a_core.world.speech.utterances import Language, Trait
+from q2a_core.world.speech.voices import TEST_VARIANTS, TRAIN_VARIANTS, Split
 
 TRAIN_ACCENTS_GROWN: tuple[str, ...] = (
     *("en-us", "gmw/en", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-gb-x-gbclan"),

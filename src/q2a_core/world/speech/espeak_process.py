@@ -1,6 +1,6 @@
 """The speech engine, alone in a process of its own: JSON lines in, int16 samples out.
 
-Run as `python -m q2a_core.world.espeak_process`. eSpeak NG is GPL-3.0-or-later, so nothing else in
+Run as `python -m q2a_core.world.speech.espeak_process`. eSpeak NG is GPL-3.0-or-later, so nothing else in
 the package loads it or imports this module; `espeak.py` talks to it through pipes. One engine per
 process, not thread-safe, and reproducible only as a sequence from process start: the same requests
 in the same order give the same bytes, the same request twice in one process does not.

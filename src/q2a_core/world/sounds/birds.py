@@ -5,7 +5,7 @@ Each public function makes `count` calls of one bird; the songbird, whose chirps
 
 import numpy as np
 
-from q2a_core.world.acoustics import (
+from q2a_core.world.sounds.acoustics import (
     contour,
     event_seconds,
     filter_by,
@@ -19,7 +19,7 @@ from q2a_core.world.acoustics import (
     tone,
     wander,
 )
-from q2a_core.world.throat import draw_throat, utter
+from q2a_core.world.sounds.throat import draw_throat, utter
 
 
 def rooster(rng: np.random.Generator, count: int) -> np.ndarray:

@@ -6,7 +6,7 @@ of voice.
 
 import numpy as np
 
-from q2a_core.world.acoustics import (
+from q2a_core.world.sounds.acoustics import (
     band_gain,
     contour,
     decay,
@@ -21,8 +21,15 @@ from q2a_core.world.acoustics import (
     tone,
     wander,
 )
-from q2a_core.world.vocal_breaths import draw_in
-from q2a_core.world.vocal_tract import Speaker, draw_speaker, draw_vowel, mix_vowels, unit, vocalise
+from q2a_core.world.sounds.vocal_breaths import draw_in
+from q2a_core.world.sounds.vocal_tract import (
+    Speaker,
+    draw_speaker,
+    draw_vowel,
+    mix_vowels,
+    unit,
+    vocalise,
+)
 
 
 def cough(rng: np.random.Generator, count: int) -> np.ndarray:

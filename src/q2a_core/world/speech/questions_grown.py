@@ -5,9 +5,9 @@ A speaker who says one of these wants an answer about the clip; nothing else tha
 
 import numpy as np
 
-from q2a_core.world.sentences import SPOKEN_QUESTIONS
-from q2a_core.world.translations import weighted
-from q2a_core.world.voices import Split
+from q2a_core.world.speech.sentences import SPOKEN_QUESTIONS
+from q2a_core.world.speech.translations import weighted
+from q2a_core.world.speech.voices import Split
 
 QUESTIONS_GROWN: dict[str, dict[Split, tuple[str, ...]]] = {
     "what": {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from q2a_core.world.acoustics import (
+from q2a_core.world.sounds.acoustics import (
     filter_each,
     formant_gain,
     log_uniform,

@@ -24,10 +24,10 @@ import numpy as np
 
 from q2a_core.errors import SpeechError
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world import flite
-from q2a_core.world.espeak import EspeakProcess, WordTimes, to_clip
-from q2a_core.world.prosody import express
-from q2a_core.world.utterances import Utterance, from_record, plan_hash, to_record
+from q2a_core.world.speech import flite
+from q2a_core.world.speech.espeak import EspeakProcess, WordTimes, to_clip
+from q2a_core.world.speech.prosody import express
+from q2a_core.world.speech.utterances import Utterance, from_record, plan_hash, to_record
 
 SHARD_SIZE = 500
 FORMAT = 1

@@ -7,7 +7,7 @@ the same person's speech, from sung "ha ha" over closed-lipped "hm hm" to pantin
 import numpy as np
 
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world.acoustics import (
+from q2a_core.world.sounds.acoustics import (
     CONTROL_HOP,
     band_gain,
     filter_by,
@@ -18,8 +18,8 @@ from q2a_core.world.acoustics import (
     to_samples,
     wander,
 )
-from q2a_core.world.vocal_breaths import draw_in
-from q2a_core.world.vocal_tract import Speaker, draw_speaker, mix_vowels, unit, vocalise
+from q2a_core.world.sounds.vocal_breaths import draw_in
+from q2a_core.world.sounds.vocal_tract import Speaker, draw_speaker, mix_vowels, unit, vocalise
 
 LONGEST_LAUGH = 4.0
 """Seconds."""

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from q2a_core.world.sentences import SPOKEN_QUESTIONS, sample_sentence
-from q2a_core.world.voices import Split, voices
+from q2a_core.world.speech.sentences import SPOKEN_QUESTIONS, sample_sentence
+from q2a_core.world.speech.voices import Split, voices
 
 Language = Literal["en", "de", "zh"]
 Emotion = Literal["neutral", "anger", "joy", "sadness", "fear"]

@@ -7,7 +7,7 @@ formants follow what recordings of the species show; ranges are wide on purpose 
 import numpy as np
 
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world.acoustics import (
+from q2a_core.world.sounds.acoustics import (
     band_gain,
     contour,
     event_seconds,
@@ -21,7 +21,7 @@ from q2a_core.world.acoustics import (
     tone,
     wander,
 )
-from q2a_core.world.throat import draw_throat, utter
+from q2a_core.world.sounds.throat import draw_throat, utter
 
 
 def dog(rng: np.random.Generator, count: int) -> np.ndarray:

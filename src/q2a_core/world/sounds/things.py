@@ -6,7 +6,7 @@
 import numpy as np
 
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world.acoustics import (
+from q2a_core.world.sounds.acoustics import (
     band_gain,
     contour,
     cycles,

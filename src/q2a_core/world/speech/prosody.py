@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world.utterances import Emotion
+from q2a_core.world.speech.utterances import Emotion
 
 EMOTIONS: tuple[Emotion, ...] = ("neutral", "anger", "joy", "sadness", "fear")
 EMOTION_SHARES = (0.55, 0.1125, 0.1125, 0.1125, 0.1125)

@@ -9,12 +9,11 @@ import re
 
 import numpy as np
 
-from q2a_core.world.lexicon import ENGLISH
-from q2a_core.world.questions_grown import QUESTION_SPLITS
-from q2a_core.world.sentences import split_of_sentence
-from q2a_core.world.tokenizer_text import plural
-from q2a_core.world.translations import english_a, english_number, weighted
-from q2a_core.world.voices import Split
+from q2a_core.world.speech.lexicon import ENGLISH, plural
+from q2a_core.world.speech.questions_grown import QUESTION_SPLITS
+from q2a_core.world.speech.sentences import split_of_sentence
+from q2a_core.world.speech.translations import english_a, english_number, weighted
+from q2a_core.world.speech.voices import Split
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from q2a_core.errors import SpeechError
-from q2a_core.world.utterances import Trait, Utterance
+from q2a_core.world.speech.utterances import Trait, Utterance
 
 FLITE_SHARE = 0.25
 TIMEOUT = 30.0

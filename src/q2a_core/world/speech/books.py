@@ -11,11 +11,11 @@ import numpy as np
 
 from q2a_core.errors import SpeechError
 from q2a_core.paths import cache_dir
-from q2a_core.world.espeak import EspeakProcess
-from q2a_core.world.levels import ENGINES, Level, plan_utterances
-from q2a_core.world.utterance_book import Progress, UtteranceBook, build_book
-from q2a_core.world.utterances import Engine, Utterance, plan_hash
-from q2a_core.world.voices import Split, english_voices, voices
+from q2a_core.world.speech.espeak import EspeakProcess
+from q2a_core.world.speech.levels import ENGINES, Level, plan_utterances
+from q2a_core.world.speech.utterance_book import Progress, UtteranceBook, build_book
+from q2a_core.world.speech.utterances import Engine, Utterance, plan_hash
+from q2a_core.world.speech.voices import Split, english_voices, voices
 
 __all__ = [
     "Level",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world.acoustics import (
+from q2a_core.world.sounds.acoustics import (
     BAND_EDGE,
     Gain,
     band_gain,

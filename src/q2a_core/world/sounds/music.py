@@ -10,11 +10,11 @@ import numpy as np
 
 from q2a_core.errors import Q2AError
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world.acoustics import filter_by, place, swell, to_samples
-from q2a_core.world.instruments import INSTRUMENTS
-from q2a_core.world.instruments_drums import draw_kit
-from q2a_core.world.music_score import BARS, compose, compose_drums
 from q2a_core.world.sounds import PEAK
+from q2a_core.world.sounds.acoustics import filter_by, place, swell, to_samples
+from q2a_core.world.sounds.instruments import INSTRUMENTS
+from q2a_core.world.sounds.instruments_drums import draw_kit
+from q2a_core.world.sounds.music_score import BARS, compose, compose_drums
 
 TUNE_INSTRUMENTS = (*INSTRUMENTS, "drums")
 """Labels of all instruments in a fixed order."""

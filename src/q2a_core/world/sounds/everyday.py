@@ -10,8 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2a_core.errors import Q2AError
-from q2a_core.world import sounds_animals, sounds_birds, sounds_signals, sounds_things
-from q2a_core.world.acoustics import band_gain, contour, filter_by, noise, to_samples, tone, wander
+from q2a_core.world.sounds import animals as sounds_animals
+from q2a_core.world.sounds import birds as sounds_birds
+from q2a_core.world.sounds import signals as sounds_signals
+from q2a_core.world.sounds import things as sounds_things
+from q2a_core.world.sounds.acoustics import (
+    band_gain,
+    contour,
+    filter_by,
+    noise,
+    to_samples,
+    tone,
+    wander,
+)
 
 MAX_COUNT = 4
 """Most events in one countable sound."""

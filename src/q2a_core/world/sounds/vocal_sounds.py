@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2a_core.errors import Q2AError
-from q2a_core.world import vocal_breaths, vocal_bursts, vocal_laughs
-from q2a_core.world.acoustics import band_gain, filter_by, log_uniform, swell
-from q2a_core.world.sounds import MAX_COUNT, PEAK
+from q2a_core.world.sounds import MAX_COUNT, PEAK, vocal_breaths, vocal_bursts, vocal_laughs
+from q2a_core.world.sounds.acoustics import band_gain, filter_by, log_uniform, swell
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,36 @@
+"""Speech of the mini world: what is said, by whom and how, and the books in which it is kept once spoken.
+
+lexicon, sentences*, questions_grown, translations, spelling   the words
+voices*, prosody                                               who says them, and how they feel
+utterances, levels                                             plans: who says what, by seed
+espeak, espeak_process, flite                                  the engines, each in a process of its own
+utterance_book, books                                          spoken once, kept as int16
+"""
+
+from q2a_core.world.speech.books import (
+    Utterance,
+    UtteranceBook,
+    book_directory,
+    build_book,
+    engine_version,
+    english_voices,
+    open_or_build,
+    plan_hash,
+    plan_utterances,
+    speak,
+    voices,
+)
+
+__all__ = [
+    "Utterance",
+    "UtteranceBook",
+    "book_directory",
+    "build_book",
+    "engine_version",
+    "english_voices",
+    "open_or_build",
+    "plan_hash",
+    "plan_utterances",
+    "speak",
+    "voices",
+]
