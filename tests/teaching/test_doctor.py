@@ -232,7 +232,7 @@ def poison_weights(folder: Path) -> None:
     ("damage", "found"),
     [
         (cut_weights, "damaged or no safetensors file"),
-        (poison_weights, "hold NaN or infinity"),
+        (poison_weights, "holds NaN or infinite"),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer"),
         (lambda folder: (folder / "model.safetensors").unlink(), "has no weights"),
         (lambda folder: (folder / "config.json").write_text("[]"), "expected a JSON object"),

@@ -202,7 +202,7 @@ def test_two_processes_equal_one(tmp_path, small_book, chat_format):
             launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
             command = [sys.executable, *launcher, *command[1:]]
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=120, check=False
+            command, env=environment, capture_output=True, text=True, timeout=280, check=False
         )
         assert done.returncode == 0, done.stderr[-3000:]
     from safetensors.torch import load_file

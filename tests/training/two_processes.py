@@ -27,8 +27,8 @@ def main(run: Path, book: Path, expected: int) -> None:
     stage = StageConfig(
         name="pretrain",
         steps=6,
-        batch_size=3,
-        accumulate=3,  # not a multiple of two processes: pieces are cut anew
+        batch_size=2,
+        accumulate=4,
         warmup_steps=2,
         log_every=1,
         save_every=4,

@@ -33,7 +33,7 @@ PACKAGES: tuple[tuple[str, dict[str, str]], ...] = (
     ("notebooks", {"jupyterlab": "4.4", "ipywidgets": "8.1"}),
     ("command line", {"typer": "0.16", "tqdm": "4.66"}),
     ("folders", {"platformdirs": "4", "filelock": "3.13"}),
-    ("templates, scores", {"jinja2": "3.1", "jiwer": "4"}),
+    ("templates, scores", {"jinja2": "3.1", "jiwer": "4", "sacrebleu": "2.5"}),
 )
 """Lines of the list, each with the packages behind it and the oldest version that will do."""
 TORCH, SOUNDFILE = "2.9", "0.13"

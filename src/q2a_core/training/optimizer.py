@@ -28,14 +28,15 @@ def freeze(model: Qwen2Audio, stage: StageConfig) -> None:
 
 def make_optimizer(objective: Objective, stage: StageConfig) -> torch.optim.Optimizer:
     """AdamW with two groups for each rate: matrices, which decay, and vectors and embeddings, which do not."""
+    factors: dict[str, float] = {**stage.rates}
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    for factor in sorted({1.0, *stage.rates.values()}, reverse=True):
+    for factor in sorted({1.0, *factors.values()}, reverse=True):
         groups[factor, True], groups[factor, False] = [], []
     for name, parameter in objective.named_parameters():
         if parameter.requires_grad:
             part = name.removeprefix("model.").split(".")[0]
             matrix = parameter.ndim >= 2 and "embed" not in name
-            groups[dict(stage.rates).get(part, 1.0), matrix].append(parameter)
+            groups[factors.get(part, 1.0), matrix].append(parameter)
     table = [
         {
             "params": members,
