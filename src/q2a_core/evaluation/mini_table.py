@@ -34,6 +34,8 @@ from q2a_core.world.speech.utterance_book import UtteranceBook
 
 LARGER = {"false yes": 6, "mode: kind of reply": 2}
 """Suites that have this many times as many items: their figures are small or compared in pairs."""
+EXAMPLES = 10
+"""Replies of each suite that the report shows."""
 ROBUST_GAIN_DB = -8.0
 """Level of what is added to a clip for the robustness pairs, relative to the speech in it."""
 NOTHING_HEARD = ("silence", "noise", "no speech", "no such", "only a voice", "no ")
@@ -91,7 +93,7 @@ def evaluate_mini(
                 "control": asdict(suite.score(swapped)),
             }
         )
-        examples += [_example(suite.name, item, reply) for item, reply in answered]
+        examples += [_example(suite.name, item, reply) for item, reply in answered[:EXAMPLES]]
     rows += _robustness(ask, suites, book, count)
     rows += _listening(ask, suites, book, count)
     on_progress(total, total)

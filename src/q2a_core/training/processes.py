@@ -4,8 +4,9 @@ Gradients are summed here and not averaged by DistributedDataParallel: every mic
 by the counts of the whole step, so that the sum over processes is the gradient of one large batch.
 """
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,15 @@ class Processes:
     def wait(self) -> None:
         """Go on when all processes are here."""
         self.accelerator.wait_for_everyone()
+
+    @contextlib.contextmanager
+    def first_alone(self) -> Iterator[None]:
+        """The first process goes ahead, the others follow and find what it made."""
+        if not self.writes:
+            self.wait()
+        yield
+        if self.writes:
+            self.wait()
 
     def total(self, values: Tensor) -> Tensor:
         """Element-wise sum over all processes."""

@@ -20,6 +20,7 @@ from q2a_core.training.dpo import train_dpo
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.model_card import about_run, model_card
 from q2a_core.training.preferences import PreferencePair
+from q2a_core.training.processes import Processes
 from q2a_core.training.sampled_pairs import Sampling, sample_pairs
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.state import load_newest, restore_weights
@@ -46,9 +47,11 @@ def run_stage(
     """
     hooks = hooks or Hooks()
     chat_format = mini_chat_format()
-    model = _model(stage, run)
-    blocks, book = training_blocks(stage, chat_format, on_speech=on_speech)
-    _listen(stage, chat_format, hooks)
+    processes = Processes(precision)
+    with processes.first_alone():
+        model = _model(stage, run)
+        blocks, book = training_blocks(stage, chat_format, on_speech=on_speech)
+        _listen(stage, chat_format, hooks)
     train(
         stage,
         run,
@@ -61,7 +64,7 @@ def run_stage(
         hooks=hooks,
         precision=precision,
     )
-    return export(run, stage, model=model, chat_format=chat_format)
+    return _hand_over(run, stage, model, chat_format, processes)
 
 
 def run_dpo(
@@ -83,10 +86,13 @@ def run_dpo(
     """
     hooks = hooks or Hooks()
     chat_format = mini_chat_format()
-    model = _model(stage, run).eval()
+    processes = Processes(precision)
     chosen = list(pairs or ())
-    if sampled:
-        corpus = preference_corpus(stage, on_speech=on_speech)
+    with processes.first_alone():
+        model = _model(stage, run).eval()
+        corpus = preference_corpus(stage, on_speech=on_speech) if sampled else None
+        _listen(stage, chat_format, hooks)
+    if corpus is not None:
         chosen += sample_pairs(
             model,
             chat_format,
@@ -95,7 +101,6 @@ def run_dpo(
             sampling=Sampling(seed=stage.seed),
             on_progress=on_pairs,
         )
-    _listen(stage, chat_format, hooks)
     train_dpo(
         stage,
         run,
@@ -106,7 +111,17 @@ def run_dpo(
         hooks=hooks,
         precision=precision,
     )
-    return export(run, stage, model=model, chat_format=chat_format)
+    return _hand_over(run, stage, model, chat_format, processes)
+
+
+def _hand_over(
+    run: Path, stage: StageConfig, model: Qwen2Audio, chat_format: ChatFormat, processes: Processes
+) -> Path:
+    """RUN/checkpoint, written by the first process for all."""
+    with processes.first_alone():
+        if processes.writes:
+            export(run, stage, model=model, chat_format=chat_format)
+    return run / "checkpoint"
 
 
 def _listen(stage: StageConfig, chat_format: ChatFormat, hooks: Hooks) -> None:
