@@ -1,6 +1,6 @@
 """kill -9, at random moments and at chosen ones: the resumed run equals the unbroken one bit for bit.
 
-Q2A_KILLS sets the number of random kills: 6 by default, 20 for the full row. Processes come from a fork server that has
+Q2A_KILLS sets the number of random kills: 3 by default, 20 for the full row. Processes come from a fork server that has
 loaded torch already, so that a kill costs a tenth of a second and not ten.
 """
 
@@ -17,7 +17,7 @@ from q2a_core.training.runlog import read_log
 from q2a_core.training.state import load_newest
 from training.killable import POINTS, STAGE, run_tiny
 
-KILLS = int(os.environ.get("Q2A_KILLS", "6"))
+KILLS = int(os.environ.get("Q2A_KILLS", "3"))
 
 pytestmark = pytest.mark.skipif(
     "forkserver" not in multiprocessing.get_all_start_methods(), reason="needs a fork server"

@@ -216,8 +216,8 @@ def test_two_processes_equal_one(tmp_path, small_book, chat_format):
     for mine, other in zip(*logs, strict=True):
         assert mine["kind"] == other["kind"]
         if mine["kind"] == "step":
-            assert mine["loss"] == pytest.approx(other["loss"], abs=2e-5)
-            assert mine["spelling"] == pytest.approx(other["spelling"], abs=2e-5)
+            assert mine["loss"] == pytest.approx(other["loss"], rel=1e-5)
+            assert mine["spelling"] == pytest.approx(other["spelling"], rel=1e-5)
 
 
 def test_processes_that_do_not_see_each_other_are_refused(monkeypatch):

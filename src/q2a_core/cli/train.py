@@ -92,6 +92,9 @@ def pretrain(
     prompts: Annotated[
         Literal["natural", "tags"], typer.Option(help="How the tasks are worded.")
     ] = "natural",
+    ramp: Annotated[
+        int, typer.Option(min=1, help="Clips until the grown world is at its hardest.")
+    ] = 60_000,
     flite: Flite = False,
     seed: Seed = 0,
     start: Start = None,
@@ -114,6 +117,7 @@ def pretrain(
         accumulate=accumulate,
         level=level,
         prompts=prompts,
+        ramp=ramp,
         engines=("espeak", "flite") if flite else ("espeak",),
         seed=seed,
     )

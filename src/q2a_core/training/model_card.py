@@ -72,7 +72,7 @@ def command_of(config: dict[str, Any]) -> str:
         f"--learning-rate {config['learning_rate']:g} --utterances {config['utterances']} --seed {config['seed']}",
     ]
     if config.get("level", "first") == "grown" and config["name"] == "pretrain":
-        parts.append(f"--level grown --prompts {config['prompts']}")
+        parts.append(f"--level grown --prompts {config['prompts']} --ramp {config['ramp']}")
     if "flite" in config.get("engines", ()):
         parts.append("--flite")
     return " ".join(parts)

@@ -48,6 +48,14 @@ def name_answer(event: Event) -> str:
     return f"This is the sound of {noun_of(event)}."
 
 
+def sound_answer(scene: Scene) -> str:
+    """What the sound of a scene is; a voice is none, and neither is noise."""
+    other = next((event for event in scene.events if event.kind != "speech"), None)
+    if other is not None:
+        return name_answer(other)
+    return ONLY_VOICE if scene.events else empty_answer(scene)
+
+
 def empty_answer(scene: Scene) -> str:
     """What a clip without any event is."""
     return ONLY_SILENCE if scene.kind == "silence" else ONLY_NOISE

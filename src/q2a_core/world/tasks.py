@@ -28,6 +28,7 @@ PRETRAIN_SHARES: dict[str, dict[str, float]] = {
         "speaker": 0.08,
         "caption": 0.03,
         "is_there": 0.03,
+        "name_sound": 0.02,
     },
     "sound": {
         "name_sound": 0.5,
@@ -40,8 +41,8 @@ PRETRAIN_SHARES: dict[str, dict[str, float]] = {
     "music": {"instrument": 0.4, "music": 0.4, "caption": 0.1, "is_there": 0.1},
     "sounds": {"first": 0.35, "caption": 0.35, "is_there": 0.3},
     "mixed": {"transcribe": 0.4, "name_sound": 0.25, "caption": 0.2, "is_there": 0.15},
-    "silence": {"caption": 0.6, "transcribe": 0.4},
-    "noise": {"caption": 0.6, "transcribe": 0.4},
+    "silence": {"caption": 0.4, "transcribe": 0.3, "name_sound": 0.3},
+    "noise": {"caption": 0.4, "transcribe": 0.3, "name_sound": 0.3},
 }
 """How often a kind of scene is asked each thing while pre-training."""
 VOICE_CHAT_SHARE = 0.5
@@ -119,7 +120,7 @@ def ask(scene: Scene, name: str, rng: np.random.Generator, wording: Wording) -> 
     if name == "caption":
         return _task(name, wording(name, ""), answers.caption(scene))
     if name == "name_sound":
-        return _task(name, wording(name, ""), answers.name_answer(others[0]))
+        return _task(name, wording(name, ""), answers.sound_answer(scene))
     if name == "count":
         counted = next(event for event in others if event.count is not None)
         return _task(name, wording(name, ""), answers.count_answer(counted.count or 0))
@@ -162,7 +163,7 @@ def _fits(scene: Scene, name: str) -> bool:
     if name == "count":
         return any(event.count is not None for event in scene.events)
     if name == "name_sound":
-        return sum(event.kind != "speech" for event in scene.events) == 1
+        return sum(event.kind != "speech" for event in scene.events) <= 1
     return True
 
 
