@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from q2a_core.lengths import MIN_SAMPLES, SAMPLE_RATE
+from q2a_core.world.answers import TIMES
 from q2a_core.world.corpus import Corpus
-from q2a_core.world.dialogues import NOUNS, TIMES, make_task, sample_task, voice_chat_answer
+from q2a_core.world.dialogues import NOUNS, make_task, sample_task, voice_chat_answer
 from q2a_core.world.render import MAX_SECONDS, render
 from q2a_core.world.sampler import SceneSampler
 from q2a_core.world.speech import plan_utterances

@@ -22,12 +22,12 @@ Run = Annotated[
 Steps = Annotated[
     int | None, typer.Option(min=1, help="Optimizer steps; the stage's own number by default.")
 ]
-BatchSize = Annotated[int, typer.Option(min=1, help="Dialogues in a micro-batch.")]
-Accumulate = Annotated[int, typer.Option(min=1, help="Micro-batches in a step.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Dialogues in a micro-batch.")]
+Accumulate = Annotated[int | None, typer.Option(min=1, help="Micro-batches in a step.")]
 Rate = Annotated[
     float | None, typer.Option(min=0.0, help="Peak learning rate; the stage's own by default.")
 ]
-Utterances = Annotated[int, typer.Option(min=100, help="Spoken phrases to synthesise once.")]
+Utterances = Annotated[int | None, typer.Option(min=100, help="Spoken phrases to synthesise once.")]
 Seed = Annotated[int, typer.Option(help="Decides scenes, wording and order.")]
 Start = Annotated[str | None, typer.Option(help="Checkpoint to go on from.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
@@ -47,10 +47,10 @@ def start_stage(
     run: Run = None,
     budget: Budget = "full",
     steps: Steps = None,
-    batch_size: BatchSize = 16,
-    accumulate: Accumulate = 1,
+    batch_size: BatchSize = None,
+    accumulate: Accumulate = None,
     learning_rate: Rate = None,
-    utterances: Utterances = 12_000,
+    utterances: Utterances = None,
     flite: Flite = False,
     seed: Seed = 0,
     start: Start = None,
@@ -64,14 +64,16 @@ def start_stage(
     """
     from q2a_core.training.stages import start as stage
 
-    given = _given(steps=steps, learning_rate=learning_rate, start=start, utterances=utterances)
     config = _stage(
         stage,
         budget,
-        **given,
+        steps=steps,
+        learning_rate=learning_rate,
+        start=start,
+        utterances=utterances,
         batch_size=batch_size,
         accumulate=accumulate,
-        engines=("espeak", "flite") if flite else ("espeak",),
+        engines=("espeak", "flite") if flite else None,
         seed=seed,
     )
     _run(config, run, resume, workers, precision)
@@ -82,10 +84,10 @@ def pretrain(
     run: Run = None,
     budget: Budget = "full",
     steps: Steps = None,
-    batch_size: BatchSize = 16,
-    accumulate: Accumulate = 1,
+    batch_size: BatchSize = None,
+    accumulate: Accumulate = None,
     learning_rate: Rate = None,
-    utterances: Utterances = 12_000,
+    utterances: Utterances = None,
     level: Annotated[
         Literal["first", "grown"], typer.Option(help="World that the clips come from.")
     ] = "grown",
@@ -93,8 +95,8 @@ def pretrain(
         Literal["natural", "tags"], typer.Option(help="How the tasks are worded.")
     ] = "natural",
     ramp: Annotated[
-        int, typer.Option(min=1, help="Clips until the grown world is at its hardest.")
-    ] = 60_000,
+        int | None, typer.Option(min=1, help="Clips until the grown world is at its hardest.")
+    ] = None,
     flite: Flite = False,
     seed: Seed = 0,
     start: Start = None,
@@ -108,17 +110,19 @@ def pretrain(
     """
     from q2a_core.training.stages import pretrain as stage
 
-    given = _given(steps=steps, learning_rate=learning_rate, start=start, utterances=utterances)
     config = _stage(
         stage,
         budget,
-        **given,
+        steps=steps,
+        learning_rate=learning_rate,
+        start=start,
+        utterances=utterances,
         batch_size=batch_size,
         accumulate=accumulate,
         level=level,
         prompts=prompts,
         ramp=ramp,
-        engines=("espeak", "flite") if flite else ("espeak",),
+        engines=("espeak", "flite") if flite else None,
         seed=seed,
     )
     _run(config, run, resume, workers, precision)
@@ -129,10 +133,10 @@ def sft(
     run: Run = None,
     budget: Budget = "full",
     steps: Steps = None,
-    batch_size: BatchSize = 16,
-    accumulate: Accumulate = 1,
+    batch_size: BatchSize = None,
+    accumulate: Accumulate = None,
     learning_rate: Rate = None,
-    utterances: Utterances = 12_000,
+    utterances: Utterances = None,
     flite: Flite = False,
     seed: Seed = 0,
     start: Start = None,
@@ -146,14 +150,16 @@ def sft(
     """
     from q2a_core.training.stages import sft as stage
 
-    given = _given(steps=steps, learning_rate=learning_rate, start=start, utterances=utterances)
     config = _stage(
         stage,
         budget,
-        **given,
+        steps=steps,
+        learning_rate=learning_rate,
+        start=start,
+        utterances=utterances,
         batch_size=batch_size,
         accumulate=accumulate,
-        engines=("espeak", "flite") if flite else ("espeak",),
+        engines=("espeak", "flite") if flite else None,
         seed=seed,
     )
     _run(config, run, resume, workers, precision)
@@ -171,10 +177,12 @@ def dpo(
         int, typer.Option(min=0, help="Pairs from the model's own replies, ranked by the judge.")
     ] = 400,
     steps: Steps = None,
-    batch_size: BatchSize = 16,
-    accumulate: Accumulate = 1,
+    batch_size: BatchSize = None,
+    accumulate: Accumulate = None,
     learning_rate: Rate = None,
-    beta: Annotated[float, typer.Option(min=0.0, help="How strongly the reference holds.")] = 0.1,
+    beta: Annotated[
+        float | None, typer.Option(min=0.0, help="How strongly the reference holds.")
+    ] = None,
     seed: Seed = 0,
     start: Start = None,
     resume: Resume = False,
@@ -193,7 +201,9 @@ def dpo(
     config = _stage(
         stage,
         budget,
-        **_given(steps=steps, learning_rate=learning_rate, start=start),
+        steps=steps,
+        learning_rate=learning_rate,
+        start=start,
         batch_size=batch_size,
         accumulate=accumulate,
         beta=beta,
@@ -224,21 +234,12 @@ def export(
     typer.echo(f"checkpoint: {export_newest(run, output)}")
 
 
-def _given(**values: Any) -> dict[str, Any]:
-    """The options that were set."""
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _stage(stage: Any, budget: str, **values: Any) -> Any:
-    """The stage with its options; the class budget's own figures are overruled by what was set."""
+def _stage(stage: Any, budget: str, **options: Any) -> Any:
+    """The stage as its budget has it; options that were set overrule it, None leaves it."""
     from q2a_core.training.stages import CLASS_BUDGET
 
-    if budget == "class":
-        small = CLASS_BUDGET[stage.__name__]
-        default_book = values.get("utterances") == 12_000
-        kept = {k: v for k, v in values.items() if not (k == "utterances" and default_book)}
-        values = {**small, **kept}
-    return stage(**values)
+    given = {name: value for name, value in options.items() if value is not None}
+    return stage(**(CLASS_BUDGET[stage.__name__] if budget == "class" else {}) | given)
 
 
 def _run(

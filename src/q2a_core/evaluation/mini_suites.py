@@ -19,7 +19,7 @@ from q2a_core.evaluation.metrics import (
 )
 from q2a_core.evaluation.suites import Item
 from q2a_core.world.answers import noun_of
-from q2a_core.world.dialogues import Task
+from q2a_core.world.dialogues import Task, compose
 from q2a_core.world.judge import WRONG_MAIN, judge
 from q2a_core.world.mixtures import GrownSampler
 from q2a_core.world.prompts import LANGUAGE_NAMES, prompt_for
@@ -126,9 +126,7 @@ def _translate_to(target: str) -> Callable[[Scene, np.random.Generator], Task]:
         assert speech.spoken is not None
         answer = speech.spoken.translation(target) or ""
         question = prompt_for("translate", rng, split="test", what=LANGUAGE_NAMES[target])
-        parts = [{"type": "audio"}, {"type": "text", "text": question}]
-        reply = {"role": "assistant", "content": answer}
-        return Task(name="translate", messages=({"role": "user", "content": parts}, reply))
+        return compose("translate", (question, answer))
 
     return pose
 

@@ -26,7 +26,7 @@ from q2a_core.evaluation.mini_suites import (
 from q2a_core.evaluation.normalisers import normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, answer_once, clip_hash, text_hash
 from q2a_core.evaluation.runner import MAX_NEW_TOKENS, answer
-from q2a_core.evaluation.suites import Item
+from q2a_core.evaluation.suites import Item, example_row, swapped
 from q2a_core.world.render import render
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.speech import open_or_build
@@ -83,17 +83,17 @@ def evaluate_mini(
     for suite in suites:
         items = mini_items(suite, book, count=count * LARGER.get(suite.name, 1))
         answered = ask(suite.name, items)
-        swapped = ask(f"{suite.name}, swapped", _swapped(items)[: max(count // 2, 1)])
+        control = ask(f"{suite.name}, swapped", swapped(items)[: max(count // 2, 1)])
         rows.append(
             {
                 "suite": suite.name,
                 "metric": suite.metric,
                 "seed": suite.seed,
                 "score": asdict(suite.score(answered)),
-                "control": asdict(suite.score(swapped)),
+                "control": asdict(suite.score(control)),
             }
         )
-        examples += [_example(suite.name, item, reply) for item, reply in answered[:EXAMPLES]]
+        examples += [example_row(suite.name, item, reply) for item, reply in answered[:EXAMPLES]]
     rows += _robustness(ask, suites, book, count)
     rows += _listening(ask, suites, book, count)
     on_progress(total, total)
@@ -173,16 +173,6 @@ def _emptied(item: Item, what: str) -> Item:
     return Item(scene=item.scene, task=item.task, samples=samples)
 
 
-def _swapped(items: list[Item]) -> list[Item]:
-    """Every question with another item's clip."""
-    step = max(len(items) // 3, 1)
-    moved = items[step:] + items[:step]
-    return [
-        Item(scene=item.scene, task=item.task, samples=other.samples)
-        for item, other in zip(items, moved, strict=True)
-    ]
-
-
 def _key(checkpoint: Checkpoint, suite: str, item: Item) -> ReplyKey:
     prompt = str([message["content"] for message in item.task.prompt])
     return ReplyKey(
@@ -192,14 +182,3 @@ def _key(checkpoint: Checkpoint, suite: str, item: Item) -> ReplyKey:
         prompt=text_hash(prompt),
         decoding=f"greedy {MAX_NEW_TOKENS}",
     )
-
-
-def _example(suite: str, item: Item, reply: str) -> dict[str, Any]:
-    texts = [part.get("text") for part in item.task.prompt[-1]["content"]]
-    return {
-        "suite": suite,
-        "clip": item.scene.index,
-        "question": texts[-1],
-        "true": item.task.answer,
-        "reply": reply,
-    }

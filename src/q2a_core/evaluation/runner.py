@@ -8,11 +8,18 @@ from typing import Any
 
 import torch
 
-from q2a_core.audio.mel import log_mel, stack_mels
 from q2a_core.checkpoint import Checkpoint
-from q2a_core.evaluation.suites import FIRST_WORLD, TEST_UTTERANCES, Item, Suite, suite_items
+from q2a_core.evaluation.suites import (
+    FIRST_WORLD,
+    TEST_UTTERANCES,
+    Item,
+    Suite,
+    example_row,
+    suite_items,
+    swapped,
+)
 from q2a_core.inference import GenerationSettings, generate
-from q2a_core.lengths import audio_tokens, mel_frames
+from q2a_core.inference.batch import prompt_batch
 from q2a_core.model import Qwen2Audio
 from q2a_core.world.speech import open_or_build
 
@@ -48,10 +55,7 @@ def evaluate(
     for suite in suites:
         items = suite_items(suite, book, count=count)
         replies = answer(checkpoint, model, items, tick=tick)
-        swapped = [
-            _with_clip(item, other) for item, other in zip(items, _shift(items), strict=True)
-        ]
-        control = answer(checkpoint, model, swapped, tick=tick)
+        control = answer(checkpoint, model, swapped(items), tick=tick)
         rows.append(
             {
                 "suite": suite.name,
@@ -60,7 +64,7 @@ def evaluate(
                 "control": asdict(suite.score(list(zip(items, control, strict=True)))),
             }
         )
-        examples += [_example(suite, *pair) for pair in zip(items, replies, strict=True)]
+        examples += [example_row(suite.name, *pair) for pair in zip(items, replies, strict=True)]
     return {
         "checkpoint": {"name": checkpoint.name, "hash": checkpoint.hash},
         "conditions": {
@@ -100,30 +104,18 @@ def answer(
 
 
 def _answer_batch(checkpoint: Checkpoint, model: Qwen2Audio, items: list[Item]) -> list[str]:
-    chat_format = checkpoint.chat_format
-    device = model.projector.linear.weight.device
-    frames = [mel_frames(len(item.samples)) for item in items]
-    prompts = [
-        chat_format.prompt_ids(list(item.task.prompt), [audio_tokens(count)])
-        for item, count in zip(items, frames, strict=True)
-    ]
+    chat_format, config = checkpoint.chat_format, checkpoint.generation_config
+    batch = prompt_batch(
+        chat_format,
+        [item.task.prompt for item in items],
+        [item.samples for item in items],
+        pad_id=config.get("pad_token_id") or 0,
+        device=model.projector.linear.weight.device,
+    )
     settings = GenerationSettings.from_generation_config(
-        checkpoint.generation_config, max_new_tokens=MAX_NEW_TOKENS, temperature=0.0
+        config, max_new_tokens=MAX_NEW_TOKENS, temperature=0.0
     )
-    longest = max(map(len, prompts))
-    pad = checkpoint.generation_config.get("pad_token_id") or 0
-    input_ids = torch.tensor([[pad] * (longest - len(ids)) + ids for ids in prompts], device=device)
-    mask = torch.tensor(
-        [[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts], device=device
-    )
-    reply = generate(
-        model,
-        input_ids,
-        mel=stack_mels([log_mel(item.samples) for item in items]).to(device),
-        mel_lengths=torch.tensor(frames),
-        attention_mask=mask,
-        settings=settings,
-    )
+    reply = generate(model, settings=settings, **batch)
     return [chat_format.tokenizer.decode(ids) for ids in reply.token_ids]
 
 
@@ -148,23 +140,3 @@ def to_markdown(report: dict[str, Any]) -> str:
         f"split {conditions['split']}, speech {conditions['book']}; {conditions['machine']}."
     )
     return "\n".join(lines) + "\n"
-
-
-def _shift(items: list[Item]) -> list[Item]:
-    """The items moved on by a third of the list, so that nobody keeps their clip."""
-    step = max(len(items) // 3, 1)
-    return items[step:] + items[:step]
-
-
-def _with_clip(item: Item, other: Item) -> Item:
-    return Item(scene=item.scene, task=item.task, samples=other.samples)
-
-
-def _example(suite: Suite, item: Item, reply: str) -> dict[str, Any]:
-    return {
-        "suite": suite.name,
-        "clip": item.scene.index,
-        "question": [part.get("text") for part in item.task.prompt[-1]["content"]][-1],
-        "true": item.task.answer,
-        "reply": reply,
-    }

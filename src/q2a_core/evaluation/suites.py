@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from q2a_core.evaluation.metrics import Score, accuracy, normalise, word_error_rate
+from q2a_core.world.answers import bare
 from q2a_core.world.corpus import Corpus
 from q2a_core.world.dialogues import NOUNS, Task, make_task
 from q2a_core.world.render import render
@@ -50,13 +52,8 @@ def _wer(replies: list[tuple[Item, str]]) -> Score:
 def names_sound(reply: str, label: str) -> bool:
     """Whether a reply names this sound and no other."""
     words = f" {normalise(reply)} "
-    named = {other for other, noun in NOUNS.items() if f" {_head(noun)} " in words}
+    named = {other for other, noun in NOUNS.items() if f" {bare(noun)} " in words}
     return named == {label}
-
-
-def _head(noun: str) -> str:
-    """ "a car horn" is named by "car horn", "breaking glass" as it stands."""
-    return noun.removeprefix("a ").removeprefix("an ")
 
 
 def _sound(replies: list[tuple[Item, str]]) -> Score:
@@ -92,3 +89,24 @@ def suite_items(suite: Suite, book: UtteranceBook, *, count: int) -> list[Item]:
         task = make_task(scene, suite.task, scene.rng(2))
         items.append(Item(scene=scene, task=task, samples=render(scene, book).samples))
     return items
+
+
+def swapped(items: list[Item]) -> list[Item]:
+    """Every question with another item's clip: the list moved on by a third, so that nobody keeps their own."""
+    step = max(len(items) // 3, 1)
+    moved = items[step:] + items[:step]
+    return [
+        Item(scene=item.scene, task=item.task, samples=other.samples)
+        for item, other in zip(items, moved, strict=True)
+    ]
+
+
+def example_row(suite: str, item: Item, reply: str) -> dict[str, Any]:
+    """A reply beside what was asked and what is true, for the report."""
+    return {
+        "suite": suite,
+        "clip": item.scene.index,
+        "question": [part.get("text") for part in item.task.prompt[-1]["content"]][-1],
+        "true": item.task.answer,
+        "reply": reply,
+    }

@@ -6,8 +6,8 @@ from q2a_core.text import ChatFormat
 from q2a_core.training.batches import Blocks
 from q2a_core.training.stages import StageConfig
 from q2a_core.world.corpus import Corpus, Example
-from q2a_core.world.speech import open_or_build
-from q2a_core.world.tasks import Stage
+from q2a_core.world.speech import UtteranceBook, open_or_build
+from q2a_core.world.speech.voices import Split
 
 HELD_OUT_UTTERANCES = 60
 """Phrases behind the clips that are decoded while training."""
@@ -33,17 +33,8 @@ def training_blocks(
         engines=stage.engines,
         progress=on_speech,
     )
-    corpus = Corpus(
-        book,
-        "train",
-        seed=stage.seed,
-        level=stage.level,
-        stage=_asking(stage),
-        tags=stage.prompts == "tags",
-        ramp=stage.ramp,
-    )
     blocks = Blocks(
-        corpus,
+        _corpus(stage, book, "train"),
         chat_format,
         batch_size=stage.batch_size,
         accumulate=stage.accumulate,
@@ -69,17 +60,18 @@ def preference_corpus(stage: StageConfig, *, on_speech: Progress | None = None) 
 def held_out_examples(stage: StageConfig, *, count: int = SAMPLES) -> list[Example]:
     """The first clips of the test split, asked as the stage asks."""
     book = open_or_build("test", count=HELD_OUT_UTTERANCES, seed=stage.seed, level=stage.level)
-    corpus = Corpus(
-        book,
-        "test",
-        seed=stage.seed,
-        level=stage.level,
-        stage=_asking(stage),
-        tags=stage.prompts == "tags",
-    )
+    corpus = _corpus(stage, book, "test")
     return [corpus.example(index) for index in range(count)]
 
 
-def _asking(stage: StageConfig) -> Stage:
-    """How a stage asks: one typed question while pre-training, all that people do afterwards."""
-    return "pretrain" if stage.name in ("start", "pretrain") else "sft"
+def _corpus(stage: StageConfig, book: UtteranceBook, split: Split) -> Corpus:
+    """One typed question to a clip up to pre-training, all that people do afterwards."""
+    return Corpus(
+        book,
+        split,
+        seed=stage.seed,
+        level=stage.level,
+        stage="pretrain" if stage.name in ("start", "pretrain") else "sft",
+        tags=stage.prompts == "tags",
+        ramp=stage.ramp,
+    )

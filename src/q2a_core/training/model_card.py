@@ -19,15 +19,20 @@ FIRST_WORLD_TRY = [
     "Type: What does the person say?",
 ]
 GROWN_WORLD_TRY = [
-    "Play a sound, then ask aloud: what is this sound?",
-    "Say: wednesday",
-    "Say: please close the green door",
-    "Say it in German: der Hund ist groß",
-    "Type: Translate the speech into German.",
+    "Say: wednesday, and type: What does the person say?",
+    "Say: please close the green door, and type: Translate the speech into German.",
+    "Say in German: der Hund ist groß, and type: Say it in English.",
     "Type: How does the speaker feel?",
+    "Play a sound and type: What is this sound?",
     "Play music and type: Which instrument plays?",
     "Play two sounds and type: Which sound comes first?",
 ]
+"""Typed questions: all that pre-training teaches."""
+VOICE_CHAT_TRY = [
+    "Play a sound, then ask aloud: what is this sound?",
+    "Say, without typing: the dog sees a red cup",
+]
+"""What fine-tuning adds."""
 ANSWERS = {
     "start": "no questions yet: its encoder can spell and its decoder can speak, but they were never connected",
     "pretrain": "typed questions about a clip, one at a time",
@@ -50,7 +55,7 @@ def about_run(stage: StageConfig, *, step: int) -> dict[str, Any]:
         "trained_seconds": MAX_SECONDS,
         "words": words,
         "sounds": list(NOUNS.values()) if grown else [sound.noun for sound in SOUND_CLASSES],
-        "try": GROWN_WORLD_TRY if grown else FIRST_WORLD_TRY,
+        "try": _lines_to_try(stage),
         "config": asdict(stage),
     }
     if grown:
@@ -61,6 +66,12 @@ def about_run(stage: StageConfig, *, step: int) -> dict[str, Any]:
         }
         about["instruments"] = list(TUNE_INSTRUMENTS)
     return about
+
+
+def _lines_to_try(stage: StageConfig) -> list[str]:
+    if stage.level == "first":
+        return FIRST_WORLD_TRY
+    return [*(VOICE_CHAT_TRY if stage.name in ("sft", "dpo") else ()), *GROWN_WORLD_TRY]
 
 
 def command_of(config: dict[str, Any]) -> str:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from q2a_core.audio.mel import log_mel, stack_mels
 from q2a_core.inference import GenerationSettings, generate
-from q2a_core.lengths import audio_tokens, mel_frames
+from q2a_core.inference.batch import prompt_batch, stop_ids
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat
 from q2a_core.training.preferences import PreferencePair
@@ -97,34 +96,22 @@ def sample_replies(
     generator: torch.Generator,
 ) -> list[list[str]]:
     """Several replies to each example, the greedy one first; every clip is encoded once."""
-    device = model.projector.linear.weight.device
-    clips = [example.samples for example in examples if example.samples is not None]
-    frames = [mel_frames(len(clip)) for clip in clips]
-    mel = stack_mels([log_mel(clip) for clip in clips]).to(device)
-    embeds = model.encode_audio(mel, torch.tensor(frames))
-    prompts = [
-        chat_format.prompt_ids(list(example.task.prompt), [audio_tokens(count)])
-        for example, count in zip(examples, frames, strict=True)
-    ]
-    longest = max(map(len, prompts))
-    pad = chat_format.tokenizer.token_id("<|endoftext|>") or 0
-    ids = torch.tensor([[pad] * (longest - len(p)) + p for p in prompts], device=device)
-    mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device)
-    stop = [chat_format.tokenizer.token_id(name) for name in ("<|im_end|>", "<|endoftext|>")]
+    batch = prompt_batch(
+        chat_format,
+        [example.task.prompt for example in examples],
+        [example.samples for example in examples if example.samples is not None],
+        device=model.projector.linear.weight.device,
+    )
+    embeds = model.encode_audio(batch.pop("mel"), batch.pop("mel_lengths"))
     drawn: list[list[str]] = [[] for _ in examples]
     for round_number in range(sampling.replies):
         settings = GenerationSettings(
-            stop_ids=tuple(token for token in stop if token is not None),
+            stop_ids=stop_ids(chat_format),
             max_new_tokens=MAX_NEW_TOKENS,
             temperature=0.0 if round_number == 0 else sampling.temperature,
         )
         reply = generate(
-            model,
-            ids,
-            audio_embeds=embeds,
-            attention_mask=mask,
-            settings=settings,
-            generator=generator,
+            model, audio_embeds=embeds, settings=settings, generator=generator, **batch
         )
         for row, token_ids in enumerate(reply.token_ids):
             drawn[row].append(chat_format.tokenizer.decode(token_ids))

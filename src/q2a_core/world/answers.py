@@ -43,6 +43,11 @@ def with_article(instrument: str) -> str:
     return f"{'an' if instrument[0] in 'aeiou' else 'a'} {instrument}"
 
 
+def bare(noun: str) -> str:
+    """A noun without its article: "a car horn" is a "car horn", "breaking glass" stays."""
+    return noun.removeprefix("a ").removeprefix("an ")
+
+
 def name_answer(event: Event) -> str:
     """The sentence that names a sound."""
     return f"This is the sound of {noun_of(event)}."
@@ -107,7 +112,7 @@ def is_there_answer(scene: Scene, noun: str) -> str:
     heard = [noun_of(event) for event in scene.events]
     if noun in heard:
         return f"Yes, there is {noun}."
-    return f"No, there is no {noun.removeprefix('a ').removeprefix('an ')}."
+    return f"No, there is no {bare(noun)}."
 
 
 def music_answer(tune: Tune) -> str:

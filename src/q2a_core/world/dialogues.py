@@ -9,6 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from q2a_core.world.answers import (
+    NO_SPEECH,
+    ONLY_NOISE,
+    ONLY_SILENCE,
+    ONLY_VOICE,
+    count_answer,
+)
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.sounds import SOUND_CLASSES
 
@@ -36,14 +43,8 @@ NAME_SOUND = (
 COUNT = ("How many times?", "How many times does it happen?", "And how many times?")
 IS_THERE = ("Is there {} in this clip?", "Is there {}?", "Do you hear {}?", "Can you hear {}?")
 ANSWER_SPEECH = ("Answer the question in the audio.", "Answer the spoken question.")
-TIMES = ("no times", "once", "twice", "three times", "four times")
 GREETINGS = ("Hello", "Hello!", "Hi", "Hi!", "Good morning.", "Who are you?", "What can you do?")
 GREETING_REPLY = "Hello! Play me a sound or say something."
-
-ONLY_SILENCE = "I hear only silence."
-ONLY_NOISE = "I hear only noise."
-ONLY_VOICE = "I hear only a voice."
-NO_SPEECH = "There is no speech in this clip."
 
 NOUNS = {sound.label: sound.noun for sound in SOUND_CLASSES}
 
@@ -71,11 +72,6 @@ class Task:
 def sound_answer(label: str) -> str:
     """The sentence that names a sound."""
     return f"This is the sound of {NOUNS[label]}."
-
-
-def count_answer(count: int) -> str:
-    """The sentence that counts."""
-    return f"It happens {TIMES[count]}."
 
 
 def voice_chat_answer(scene: Scene) -> str:
@@ -136,21 +132,21 @@ def make_task(scene: Scene, name: str, rng: np.random.Generator) -> Task:
     """The dialogue of one kind about the scene; the wording is drawn."""
     sound = scene.first("sound")
     if name == "voice_chat":
-        return _task(name, (None, voice_chat_answer(scene)))
+        return compose(name, (None, voice_chat_answer(scene)))
     if name == "answer_speech":
-        return _task(name, (_pick(ANSWER_SPEECH, rng), voice_chat_answer(scene)))
+        return compose(name, (_pick(ANSWER_SPEECH, rng), voice_chat_answer(scene)))
     if name == "transcribe":
-        return _task(name, (_pick(TRANSCRIBE, rng), analysis_answer(scene, name)))
+        return compose(name, (_pick(TRANSCRIBE, rng), analysis_answer(scene, name)))
     if name == "name_sound":
-        return _task(name, (_pick(NAME_SOUND, rng), analysis_answer(scene, name)))
+        return compose(name, (_pick(NAME_SOUND, rng), analysis_answer(scene, name)))
     if name == "count":
         assert sound is not None
         assert sound.count is not None
         answer = count_answer(sound.count)
         if rng.random() < 0.5:
-            return _task(name, (_pick(COUNT, rng), answer))
+            return compose(name, (_pick(COUNT, rng), answer))
         first = None if rng.random() < 0.5 else _pick(NAME_SOUND, rng)
-        return _task(name, (first, sound_answer(sound.label)), (_pick(COUNT, rng), answer))
+        return compose(name, (first, sound_answer(sound.label)), (_pick(COUNT, rng), answer))
     assert name == "is_there"
     assert sound is not None
     asked = (
@@ -159,7 +155,7 @@ def make_task(scene: Scene, name: str, rng: np.random.Generator) -> Task:
     question = _pick(IS_THERE, rng).format(NOUNS[asked])
     heard = f"there is {NOUNS[sound.label]}."
     answer = f"Yes, {heard}" if asked == sound.label else f"No, {heard}"
-    return _task(name, (question, answer))
+    return compose(name, (question, answer))
 
 
 def greeting(rng: np.random.Generator) -> Task:
@@ -194,7 +190,8 @@ def _sound_task(sound: Event | None, draw: float) -> str:
     )
 
 
-def _task(name: str, *turns: tuple[str | None, str]) -> Task:
+def compose(name: str, *turns: tuple[str | None, str]) -> Task:
+    """A dialogue about one clip from (question, true answer) pairs; None is a turn without a word of text."""
     messages: list[Message] = []
     for place, (question, answer) in enumerate(turns):
         parts = [{"type": "audio"}] if place == 0 else []

@@ -8,7 +8,7 @@ fluent the rest is. Words are compared, not meanings: it judges the mini models'
 from dataclasses import dataclass
 
 from q2a_core.world import answers
-from q2a_core.world.answers import FEELINGS, NOUNS, TIMES, with_article
+from q2a_core.world.answers import FEELINGS, NOUNS, TIMES, bare, with_article
 from q2a_core.world.dialogues import Task
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.sounds.music import TUNE_INSTRUMENTS, tempo_class
@@ -240,13 +240,9 @@ def names_of(label: str) -> tuple[str, ...]:
     return NAMES[label]
 
 
-def _head(noun: str) -> str:
-    return noun.removeprefix("a ").removeprefix("an ")
-
-
 def _names() -> dict[str, tuple[str, ...]]:
-    names = {label: (_head(noun),) for label, noun in NOUNS.items()}
-    names |= {name: (_head(with_article(name)),) for name in TUNE_INSTRUMENTS}
+    names = {label: (bare(noun),) for label, noun in NOUNS.items()}
+    names |= {name: (bare(with_article(name)),) for name in TUNE_INSTRUMENTS}
     phrases = {
         "keyboard": ("keyboard", "typing"),
         "knocking": ("knocking", "knocks"),

@@ -7,19 +7,11 @@ espeak, espeak_process, flite                                  the engines, each
 utterance_book, books                                          spoken once, kept as int16
 """
 
-from q2a_core.world.speech.books import (
-    Utterance,
-    UtteranceBook,
-    book_directory,
-    build_book,
-    engine_version,
-    english_voices,
-    open_or_build,
-    plan_hash,
-    plan_utterances,
-    speak,
-    voices,
-)
+from q2a_core.world.speech.books import book_directory, engine_version, open_or_build, speak
+from q2a_core.world.speech.levels import plan_utterances
+from q2a_core.world.speech.utterance_book import UtteranceBook, build_book
+from q2a_core.world.speech.utterances import Utterance, plan_hash
+from q2a_core.world.speech.voices import english_voices, voices
 
 __all__ = [
     "Utterance",

@@ -15,22 +15,7 @@ from q2a_core.world.speech.espeak import EspeakProcess
 from q2a_core.world.speech.levels import ENGINES, Level, plan_utterances
 from q2a_core.world.speech.utterance_book import Progress, UtteranceBook, build_book
 from q2a_core.world.speech.utterances import Engine, Utterance, plan_hash
-from q2a_core.world.speech.voices import Split, english_voices, voices
-
-__all__ = [
-    "Level",
-    "Utterance",
-    "UtteranceBook",
-    "book_directory",
-    "build_book",
-    "engine_version",
-    "english_voices",
-    "open_or_build",
-    "plan_hash",
-    "plan_utterances",
-    "speak",
-    "voices",
-]
+from q2a_core.world.speech.voices import Split
 
 # changes when the samples of the same grown plan do
 GROWN_SOUND = 1
