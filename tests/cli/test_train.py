@@ -57,6 +57,10 @@ def test_start_pretrain_sft_and_dpo_follow_each_other(q2a, home):
     checkpoint = open_checkpoint(home / "d" / "checkpoint")
     assert checkpoint.about["stage"] == "dpo"
     assert checkpoint.about["start"]["hash"] == open_checkpoint(home / "c" / "checkpoint").hash
+    heads = checkpoint.training_tensors()
+    before = open_checkpoint(home / "c" / "checkpoint").training_tensors()
+    assert set(heads) == {"spelling_head.linear.weight", "spelling_head.linear.bias"}
+    assert all(heads[name].equal(before[name]) for name in heads), "handed on by a stage without it"
     card = (home / "d" / "checkpoint" / "README.md").read_text("utf-8")
     assert "q2a train dpo" in card
     log = [json.loads(line) for line in (home / "d" / "log.jsonl").read_text("utf-8").splitlines()]
@@ -79,8 +83,9 @@ def test_the_class_budget_is_small_and_gives_way_to_what_is_set():
     from q2a_core.cli.train import _stage
     from q2a_core.training.stages import CLASS_BUDGET, sft
 
-    small = _stage(sft, "class", utterances=12_000)
+    small = _stage(sft, "class", utterances=None)
     assert small.steps == CLASS_BUDGET["sft"]["steps"]
     assert small.utterances == CLASS_BUDGET["sft"]["utterances"]
     assert _stage(sft, "class", steps=7, utterances=500).steps == 7
-    assert _stage(sft, "full", utterances=12_000).steps == sft().steps
+    assert _stage(sft, "class", utterances=12_000).utterances == 12_000
+    assert _stage(sft, "full", utterances=None, batch_size=None) == sft()

@@ -229,3 +229,13 @@ def test_processes_that_do_not_see_each_other_are_refused(monkeypatch):
 def test_an_unknown_precision_is_refused():
     with pytest.raises(RunError, match="precision is fp16; expected one of no, bf16"):
         Processes("fp16")
+
+
+def test_heads_go_on_from_an_earlier_run_or_say_that_they_do_not_fit():
+    earlier, later = _objective(), _objective()
+    with torch.no_grad():
+        earlier.spelling_head.linear.weight.add_(1.0)
+    later.put_heads(earlier.heads() | {"head_of_another_stage": torch.zeros(3)})
+    assert torch.equal(later.spelling_head.linear.weight, earlier.spelling_head.linear.weight)
+    with pytest.raises(RunError, match="training/"):
+        later.put_heads({"spelling_head.linear.bias": torch.zeros(3)})

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from q2a_core.checkpoint.source import checkpoint_hash, resolve_source
-from q2a_core.checkpoint.weights import load_weights, weight_files
+from q2a_core.checkpoint.weights import TRAINING_FILE, load_weights, stored_tensors, weight_files
 from q2a_core.config import ModelConfig, config_from_hf
 from q2a_core.errors import BackendError, CheckpointError
 from q2a_core.model import Qwen2Audio
@@ -85,6 +85,11 @@ class Checkpoint:
             model = Qwen2Audio(self.config)
         load_weights(model, weight_files(self.directory), device=str(device), dtype=wanted)
         return model.eval()
+
+    def training_tensors(self) -> dict[str, torch.Tensor]:
+        """What only training on needs, such as the spelling head; {} if the checkpoint carries none."""
+        path = self.directory / TRAINING_FILE
+        return dict(stored_tensors([path], device="cpu")) if path.is_file() else {}
 
     def _chat_template(self) -> str | None:
         jinja = self.directory / "chat_template.jinja"

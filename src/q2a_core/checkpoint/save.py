@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from q2a_core.checkpoint.source import set_aside
-from q2a_core.checkpoint.weights import hub_state
+from q2a_core.checkpoint.weights import TRAINING_FILE, hub_state
 from q2a_core.config import config_to_hf
 from q2a_core.errors import CheckpointError
 from q2a_core.lengths import HOP_LENGTH, N_FFT, SAMPLE_RATE
@@ -39,11 +39,13 @@ def save_checkpoint(
     dtype: torch.dtype = torch.float16,
     about: dict[str, Any] | None = None,
     model_card: str | None = None,
+    training: dict[str, torch.Tensor] | None = None,
 ) -> Path:
     """Write `model` as a Hugging Face checkpoint; an older one at `directory` is replaced in one step.
 
     Tensors are stored in `dtype` while config.json says float32, so that every reader computes in fp32 on the same
-    rounded weights. Raises CheckpointError if the disk refuses or the window is no whole number of seconds.
+    rounded weights. `training` are tensors that only going on with the training needs. Raises CheckpointError if the
+    disk refuses or the window is no whole number of seconds.
     """
     target = Path(directory)
     _check_window(model)
@@ -61,10 +63,13 @@ def save_checkpoint(
     staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         staging.mkdir(parents=True)
-        _write_weights(model, staging / "model.safetensors", dtype)
+        _write_tensors(hub_state(model, dtype=dtype), staging / "model.safetensors")
+        if training:
+            (staging / TRAINING_FILE).parent.mkdir()
+            _write_tensors(training, staging / TRAINING_FILE)
         for name, content in files.items():
             (staging / name).write_text(content, encoding="utf-8", newline="\n")
-        for path in staging.iterdir():
+        for path in staging.rglob("*.*"):
             path.chmod(0o644)
             flush(path)
         swap_in(staging, target)
@@ -87,12 +92,12 @@ def _check_window(model: Qwen2Audio) -> None:
         )
 
 
-def _write_weights(model: Qwen2Audio, path: Path, dtype: torch.dtype) -> None:
+def _write_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     try:
-        save_file(hub_state(model, dtype=dtype), path, metadata={"format": "pt"})
+        save_file(tensors, path, metadata={"format": "pt"})
     except SafetensorError as error:
         raise OSError(str(error)) from error
 

@@ -52,6 +52,10 @@ def to_hub_key(key: str) -> str:
     raise KeyError(key)
 
 
+TRAINING_FILE = "training/heads.safetensors"
+"""Inside a checkpoint: what only training on needs. In a folder of its own, so that no reader takes it for weights."""
+
+
 def weight_files(directory: Path) -> list[Path]:
     """The safetensors files of a checkpoint: one, or the shards that its index names."""
     single = directory / "model.safetensors"

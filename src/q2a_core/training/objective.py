@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
 
 
@@ -20,6 +21,26 @@ class Objective(nn.Module):
     def __init__(self, model: Qwen2Audio):
         super().__init__()
         self.model = model
+
+    def heads(self) -> dict[str, Tensor]:
+        """Weights that only training needs, by name: all that does not belong to the model."""
+        return {
+            name: tensor.detach().clone()
+            for name, tensor in self.state_dict().items()
+            if not name.startswith("model.")
+        }
+
+    def put_heads(self, heads: dict[str, Tensor]) -> None:
+        """Go on with heads that an earlier run trained; those this objective lacks are left. Raises RunError."""
+        own = self.state_dict()
+        known = {name: tensor for name, tensor in heads.items() if name in own}
+        try:
+            self.load_state_dict(known, strict=False)
+        except RuntimeError as error:
+            raise RunError(
+                f"the start checkpoint's training heads do not fit its model: {error}; "
+                "remove its folder training/ to learn them anew"
+            ) from error
 
     def counts(self, batch: Any) -> dict[str, int]:
         """What each sum is divided by, known from the batch alone: tokens, clips or pairs."""

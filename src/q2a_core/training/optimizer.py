@@ -6,8 +6,11 @@ import torch
 from torch import nn
 
 from q2a_core.model import Qwen2Audio
+from q2a_core.training.muon import Muon, Together
 from q2a_core.training.objective import Objective
 from q2a_core.training.stages import PARTS, StageConfig
+
+Optimizer = torch.optim.Optimizer | Together
 
 
 def learning_rate(stage: StageConfig, step: int) -> float:
@@ -26,29 +29,33 @@ def freeze(model: Qwen2Audio, stage: StageConfig) -> None:
             parameter.requires_grad_(part in stage.trains and "embed_positions" not in name)
 
 
-def make_optimizer(objective: Objective, stage: StageConfig) -> torch.optim.Optimizer:
-    """AdamW with two groups for each rate: matrices, which decay, and vectors and embeddings, which do not."""
+def make_optimizer(objective: Objective, stage: StageConfig) -> Optimizer:
+    """What `stage.optimizer` names, with groups for each rate: matrices, which decay, and the rest, which do not.
+
+    Muon takes the matrices between the layers; vectors, embeddings and output heads stay with AdamW.
+    """
     factors: dict[str, float] = {**stage.rates}
-    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    for factor in sorted({1.0, *factors.values()}, reverse=True):
-        groups[factor, True], groups[factor, False] = [], []
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in objective.named_parameters():
         if parameter.requires_grad:
-            part = name.removeprefix("model.").split(".")[0]
+            factor = factors.get(name.removeprefix("model.").split(".")[0], 1.0)
             matrix = parameter.ndim >= 2 and "embed" not in name
-            groups[factors.get(part, 1.0), matrix].append(parameter)
-    table = [
-        {
-            "params": members,
-            "weight_decay": stage.weight_decay if decays else 0.0,
-            "factor": factor,
-        }
-        for (factor, decays), members in groups.items()
-    ]
-    return torch.optim.AdamW(table, lr=stage.learning_rate, betas=stage.betas, fused=True)
+            orthogonal = matrix and stage.optimizer == "muon" and "head" not in name
+            decay = stage.weight_decay if matrix else 0.0
+            groups.setdefault((factor, decay, orthogonal), []).append(parameter)
+    adamw, muon = (
+        [
+            {"params": members, "weight_decay": decay, "factor": factor}
+            for (factor, decay, orthogonal), members in groups.items()
+            if orthogonal is wanted
+        ]
+        for wanted in (False, True)
+    )
+    rest = torch.optim.AdamW(adamw, lr=stage.learning_rate, betas=stage.betas, fused=True)
+    return Together(Muon(muon), rest) if muon else rest
 
 
-def set_rates(optimizer: torch.optim.Optimizer, rate: float) -> None:
+def set_rates(optimizer: Optimizer, rate: float) -> None:
     """Give every group `rate` times its part's factor."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("factor", 1.0)  # older states hold no factor

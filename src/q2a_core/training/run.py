@@ -8,11 +8,10 @@ from typing import Any
 import torch
 
 from q2a_core import presets
-from q2a_core.audio.mel import log_mel
 from q2a_core.checkpoint import Checkpoint, open_checkpoint, save_checkpoint
 from q2a_core.errors import RunError
 from q2a_core.inference import GenerationSettings, generate
-from q2a_core.lengths import audio_tokens, mel_frames
+from q2a_core.inference.batch import prompt_batch, stop_ids
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat
 from q2a_core.training.data import held_out_examples, preference_corpus, training_blocks
@@ -49,22 +48,20 @@ def run_stage(
     chat_format = mini_chat_format()
     processes = Processes(precision)
     with processes.first_alone():
-        model = _model(stage, run)
+        objective = _objective(stage, run)
         blocks, book = training_blocks(stage, chat_format, on_speech=on_speech)
         _listen(stage, chat_format, hooks)
     train(
         stage,
         run,
-        objective=Supervised(
-            model, ctc_weight=stage.ctc_weight, seed=stage.seed, connected=stage.connected
-        ),
+        objective=objective,
         blocks=blocks,
         facts={"book": book},
         resume=resume,
         hooks=hooks,
         precision=precision,
     )
-    return _hand_over(run, stage, model, chat_format, processes)
+    return _hand_over(run, stage, objective.model, objective.heads(), chat_format, processes)
 
 
 def run_dpo(
@@ -89,7 +86,8 @@ def run_dpo(
     processes = Processes(precision)
     chosen = list(pairs or ())
     with processes.first_alone():
-        model = _model(stage, run).eval()
+        model, heads = _begin(stage, run)
+        model.eval()
         corpus = preference_corpus(stage, on_speech=on_speech) if sampled else None
         _listen(stage, chat_format, hooks)
     if corpus is not None:
@@ -111,16 +109,21 @@ def run_dpo(
         hooks=hooks,
         precision=precision,
     )
-    return _hand_over(run, stage, model, chat_format, processes)
+    return _hand_over(run, stage, model, heads, chat_format, processes)
 
 
 def _hand_over(
-    run: Path, stage: StageConfig, model: Qwen2Audio, chat_format: ChatFormat, processes: Processes
+    run: Path,
+    stage: StageConfig,
+    model: Qwen2Audio,
+    heads: dict[str, torch.Tensor],
+    chat_format: ChatFormat,
+    processes: Processes,
 ) -> Path:
     """RUN/checkpoint, written by the first process for all."""
     with processes.first_alone():
         if processes.writes:
-            export(run, stage, model=model, chat_format=chat_format)
+            export(run, stage, model=model, heads=heads, chat_format=chat_format)
     return run / "checkpoint"
 
 
@@ -142,11 +145,12 @@ def export_newest(run: Path, target: Path) -> Path:
             f"{run.name} has no whole state yet; train at least {stage.save_every} steps"
         )
     model = Qwen2Audio(presets.mini())
-    restore_weights(found[0], model)
+    heads = restore_weights(found[0], model)
     return export(
         run,
         stage,
         model=model,
+        heads=heads,
         chat_format=mini_chat_format(),
         target=target,
         step=found[1]["step"],
@@ -158,6 +162,7 @@ def export(
     stage: StageConfig,
     *,
     model: Qwen2Audio,
+    heads: dict[str, torch.Tensor],
     chat_format: ChatFormat,
     target: Path | None = None,
     step: int | None = None,
@@ -174,17 +179,31 @@ def export(
         chat_format=chat_format,
         about=about,
         model_card=model_card(about),
+        training=heads,
     )
 
 
-def _model(stage: StageConfig, run: Path) -> Qwen2Audio:
+def _objective(stage: StageConfig, run: Path) -> Supervised:
+    model, heads = _begin(stage, run)
+    objective = Supervised(
+        model, ctc_weight=stage.ctc_weight, seed=stage.seed, connected=stage.connected
+    )
+    objective.put_heads(heads)
+    return objective
+
+
+def _begin(stage: StageConfig, run: Path) -> tuple[Qwen2Audio, dict[str, torch.Tensor]]:
+    """The model to train and the heads that came with it.
+
+    A spelling head learned anew would send its first, huge gradients through an encoder that already hears.
+    """
     if stage.start is not None:
         checkpoint = open_checkpoint(stage.start)
         _note_start(run, checkpoint)
-        return checkpoint.load_model()
+        return checkpoint.load_model(), checkpoint.training_tensors()
     model = Qwen2Audio(presets.mini())
     model.init_weights(torch.Generator().manual_seed(stage.seed))
-    return model
+    return model, {}
 
 
 def _note_start(run: Path, checkpoint: Checkpoint) -> None:
@@ -199,22 +218,15 @@ def _note_start(run: Path, checkpoint: Checkpoint) -> None:
 
 def _decode(model: Qwen2Audio, chat_format: ChatFormat, example: Example) -> dict[str, Any]:
     """What the model says to one held-out clip, beside what is true."""
-    stop = tuple(
-        token
-        for name in ("<|im_end|>", "<|endoftext|>")
-        if (token := chat_format.tokenizer.token_id(name)) is not None
-    )
     assert example.samples is not None
-    frames = mel_frames(len(example.samples))
-    prompt = chat_format.prompt_ids(list(example.task.prompt), [audio_tokens(frames)])
-    device = model.projector.linear.weight.device
-    reply = generate(
-        model,
-        torch.tensor([prompt], device=device),
-        mel=log_mel(example.samples)[None].to(device),
-        mel_lengths=torch.tensor([frames]),
-        settings=GenerationSettings(stop_ids=stop, max_new_tokens=32),
+    batch = prompt_batch(
+        chat_format,
+        [example.task.prompt],
+        [example.samples],
+        device=model.projector.linear.weight.device,
     )
+    settings = GenerationSettings(stop_ids=stop_ids(chat_format), max_new_tokens=32)
+    reply = generate(model, settings=settings, **batch)
     text = chat_format.tokenizer.decode(reply.token_ids[0])
     return {
         "task": example.task.name,

@@ -29,6 +29,8 @@ class StageConfig:
     """Dialogues in a micro-batch."""
     accumulate: int = 1
     """Micro-batches in a step, those of all processes together; their tokens weigh the same."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """What updates the matrices between the layers; all other weights have AdamW."""
     learning_rate: float = 1e-3
     """Peak of the schedule."""
     warmup_steps: int = 200

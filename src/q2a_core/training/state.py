@@ -120,13 +120,14 @@ def restore(path: Path, *, module: nn.Module, optimizer: torch.optim.Optimizer) 
     optimizer.load_state_dict(torch.load(path / FILES[1], map_location="cpu", weights_only=True))
 
 
-def restore_weights(path: Path, model: nn.Module) -> None:
-    """Put the model's weights of a saved state into `model`, without what only training needs."""
+def restore_weights(path: Path, model: nn.Module) -> dict[str, torch.Tensor]:
+    """Put the model's weights of a saved state into `model`; returns the heads that only training needs."""
     from safetensors.torch import load_file
 
     prefix = "model."
     state = load_file(path / FILES[0])
     model.load_state_dict({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
+    return {k: v for k, v in state.items() if not k.startswith(prefix)}
 
 
 def write_whole(path: Path, text: str) -> None:

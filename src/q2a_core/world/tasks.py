@@ -5,27 +5,25 @@ it without a word of text, ask aloud, ask on. Nothing tells the model which mode
 """
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 
 from q2a_core.world import answers
-from q2a_core.world.dialogues import Message, Task, greeting
+from q2a_core.world.dialogues import Task, compose, greeting
+from q2a_core.world.mixtures import Stage
 from q2a_core.world.prompts import LANGUAGE_NAMES, PROMPTS, prompt_for
 from q2a_core.world.scene import Scene
 from q2a_core.world.sounds.music import TUNE_INSTRUMENTS
-
-Stage = Literal["pretrain", "sft"]
 
 Wording = Callable[[str, str], str]
 """(task, what) to the words of the question."""
 
 PRETRAIN_SHARES: dict[str, dict[str, float]] = {
     "speech": {
-        "transcribe": 0.56,
-        "translate": 0.2,
-        "emotion": 0.1,
-        "speaker": 0.08,
+        "transcribe": 0.42,
+        "translate": 0.3,
+        "emotion": 0.14,
+        "speaker": 0.06,
         "caption": 0.03,
         "is_there": 0.03,
         "name_sound": 0.02,
@@ -79,7 +77,7 @@ def sample_grown_task(
 
 def voice_chat(scene: Scene) -> Task:
     """The clip alone, and what the assistant says to it."""
-    return _task("voice_chat", None, voice_chat_reply(scene))
+    return compose("voice_chat", (None, voice_chat_reply(scene)))
 
 
 def voice_chat_reply(scene: Scene) -> str:
@@ -94,7 +92,7 @@ def voice_chat_reply(scene: Scene) -> str:
 
 def answer_speech(scene: Scene, wording: Wording) -> Task:
     """The clip with a spoken question, and a text that asks to answer it."""
-    return _task("answer_speech", wording("answer_speech", ""), voice_chat_reply(scene))
+    return compose("answer_speech", (wording("answer_speech", ""), voice_chat_reply(scene)))
 
 
 def ask(scene: Scene, name: str, rng: np.random.Generator, wording: Wording) -> Task:
@@ -103,39 +101,39 @@ def ask(scene: Scene, name: str, rng: np.random.Generator, wording: Wording) -> 
     others = [event for event in scene.events if event.kind != "speech"]
     if name == "transcribe":
         language = speech.spoken.language if speech and speech.spoken else "en"
-        return _task(name, wording(name, language), answers.transcript_answer(scene))
+        return compose(name, (wording(name, language), answers.transcript_answer(scene)))
     if name == "translate":
         assert speech is not None
         assert speech.spoken is not None
         pairs = speech.spoken.translations
         language, text = pairs[int(rng.integers(len(pairs)))]
-        return _task(name, wording(name, LANGUAGE_NAMES[language]), text)
+        return compose(name, (wording(name, LANGUAGE_NAMES[language]), text))
     if name in ("emotion", "vocal"):
         question = wording(name, "")
         keyword = question in (PROMPTS[name].official, PROMPTS[name].tags)
         answer = answers.emotion_answer if name == "emotion" else answers.vocal_answer
-        return _task(name, question, answer(scene, keyword=keyword))
+        return compose(name, (question, answer(scene, keyword=keyword)))
     if name == "speaker":
-        return _task(name, wording(name, ""), answers.speaker_answer(scene))
+        return compose(name, (wording(name, ""), answers.speaker_answer(scene)))
     if name == "caption":
-        return _task(name, wording(name, ""), answers.caption(scene))
+        return compose(name, (wording(name, ""), answers.caption(scene)))
     if name == "name_sound":
-        return _task(name, wording(name, ""), answers.sound_answer(scene))
+        return compose(name, (wording(name, ""), answers.sound_answer(scene)))
     if name == "count":
         counted = next(event for event in others if event.count is not None)
-        return _task(name, wording(name, ""), answers.count_answer(counted.count or 0))
+        return compose(name, (wording(name, ""), answers.count_answer(counted.count or 0)))
     if name == "first":
-        return _task(name, wording(name, ""), answers.first_answer(scene.events[0]))
+        return compose(name, (wording(name, ""), answers.first_answer(scene.events[0])))
     if name == "instrument":
         assert music is not None
-        return _task(name, wording(name, ""), f"This is {answers.noun_of(music)}.")
+        return compose(name, (wording(name, ""), f"This is {answers.noun_of(music)}."))
     if name == "music":
         assert music is not None
         assert music.tune is not None
-        return _task(name, wording(name, ""), answers.music_answer(music.tune))
+        return compose(name, (wording(name, ""), answers.music_answer(music.tune)))
     assert name == "is_there"
     noun = _asked_noun(scene, rng)
-    return _task(name, wording(name, noun), answers.is_there_answer(scene, noun))
+    return compose(name, (wording(name, noun), answers.is_there_answer(scene, noun)))
 
 
 def _asked_as(scene: Scene) -> str:
@@ -175,17 +173,6 @@ def _asked_noun(scene: Scene, rng: np.random.Generator) -> str:
     nouns = [*answers.NOUNS.values(), *(answers.with_article(name) for name in TUNE_INSTRUMENTS)]
     absent = [noun for noun in nouns if noun not in there]
     return absent[int(rng.integers(len(absent)))]
-
-
-def _task(name: str, question: str | None, answer: str) -> Task:
-    parts: list[dict[str, str]] = [{"type": "audio"}]
-    if question is not None:
-        parts.append({"type": "text", "text": question})
-    messages: tuple[Message, ...] = (
-        {"role": "user", "content": parts},
-        {"role": "assistant", "content": answer},
-    )
-    return Task(name=name, messages=messages)
 
 
 def _continued(task: Task, follow: Task) -> Task:
