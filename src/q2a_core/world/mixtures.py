@@ -53,6 +53,8 @@ CLEAN_SHARE = 0.25
 NOISY_SHARE = 0.5
 """Clips with something in the background."""
 BEST_SNR_DB = 45.0
+CLEANEST_FLOOR_DB = 20.0
+"""Worst signal-to-noise ratio of the easiest scenes; it falls with hardness."""
 OVERLAP_SHARE = 0.5
 """Mixtures whose second event starts while the first goes on."""
 SOUND_SECONDS = (0.8, 2.4)
@@ -110,9 +112,15 @@ class GrownSampler:
             events=tuple(events),
             overlap=overlap,
             background=str(rng.choice(BACKGROUNDS)) if noisy else None,
-            snr_db=float(rng.uniform(20.0 - 17.0 * hardness, BEST_SNR_DB)),
+            snr_db=float(rng.uniform(self._floor_db(hardness), BEST_SNR_DB)),
             strength=strength,
         )
+
+    def _floor_db(self, hardness: float) -> float:
+        """The worst signal-to-noise ratio; while training, noise comes before rooms and microphones do."""
+        if self.split == "train":
+            return CLEANEST_FLOOR_DB * (1.0 - min(1.0, 2.0 * hardness))
+        return CLEANEST_FLOOR_DB - 17.0 * hardness
 
     def _events(
         self, kind: SceneKind, rng: np.random.Generator, hardness: float

@@ -37,7 +37,7 @@ SOURCES: tuple[tuple[Language, bool], ...] = (
     ("de", True),
     ("zh", True),
 )
-SOURCE_SHARES = (0.33, 0.22, 0.225, 0.225)
+SOURCE_SHARES = (0.3, 0.3, 0.2, 0.2)
 SINGLE_SHARES: dict[Split, tuple[float, float]] = {"train": (0.46, 0.32), "test": (0.3, 0.25)}
 """How often a single word is said: in English of its own, and in the parallel templates."""
 # the seed's third number keeps the grown streams apart from the first world's
