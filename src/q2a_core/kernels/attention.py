@@ -2,27 +2,51 @@
 
     reference   the formula in fp32 (attention_reference.py)
     sdpa        torch.nn.functional.scaled_dot_product_attention
-    auto        sdpa; a Triton kernel will join here and be chosen where it can run
+    triton      flash attention of our own, forward and backward (attention_triton.py), and for a single query the
+                kernel that splits the cache (attention_decode_triton.py)
+    auto        triton on a GPU that has it, for head widths that it takes; else sdpa
 
 All backends take the same layout, mask and alignment, said once in attention_reference.py.
 """
 
+import importlib.util
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from q2a_core.errors import BackendError
-from q2a_core.kernels.attention_reference import attention_mask, attention_reference, repeat_kv
+from q2a_core.kernels.attention_reference import (
+    attention_mask,
+    attention_reference,
+    padded_queries,
+    repeat_kv,
+)
 
-BACKENDS = ("auto", "reference", "sdpa")
+BACKENDS = ("auto", "reference", "sdpa", "triton")
+TRITON_WIDTHS = (16, 128)
 
 
-def resolve_backend(name: str) -> str:
-    """The backend that `name` runs on here; raises BackendError for an unknown name."""
+def resolve_backend(
+    name: str, device: torch.device | str = "cpu", head_dim: int = TRITON_WIDTHS[0]
+) -> str:
+    """The backend that `name` runs on for tensors on `device`.
+
+    Raises BackendError for an unknown name, and for triton where it is not installed.
+    """
     if name not in BACKENDS:
         raise BackendError(
             f"no attention backend is called {name!r}; expected one of {', '.join(BACKENDS)}"
         )
-    return "sdpa" if name == "auto" else name
+    installed = importlib.util.find_spec("triton") is not None
+    if name == "triton" and not installed:
+        raise BackendError(
+            "Triton is not installed; on Linux `pip install triton` brings it, or choose the backend sdpa"
+        )
+    if name != "auto":
+        return name
+    fits = TRITON_WIDTHS[0] <= head_dim <= TRITON_WIDTHS[1]
+    return "triton" if installed and fits and torch.device(device).type == "cuda" else "sdpa"
 
 
 def attention(
@@ -43,9 +67,31 @@ def attention(
     Raises BackendError for an unknown backend and ValueError for shapes that do not fit.
     """
     _check(q, k, v, lengths, padding_side)
-    if resolve_backend(backend) == "reference":
+    resolved = resolve_backend(backend, q.device, q.shape[-1])
+    if resolved == "reference":
         return attention_reference(q, k, v, is_causal, lengths, scale, padding_side=padding_side)
+    if resolved == "triton":
+        return _attention_triton(q, k, v, is_causal, lengths, scale, padding_side)
     return _attention_sdpa(q, k, v, is_causal, lengths, scale, padding_side)
+
+
+def _attention_triton(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    is_causal: bool,
+    lengths: Tensor | None,
+    scale: float | None,
+    padding_side: str,
+) -> Tensor:
+    learns = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
+    if q.shape[2] == 1 and k.shape[2] > 1 and not learns:
+        from q2a_core.kernels.attention_decode_triton import decode_triton
+
+        return decode_triton(q, k, v, lengths, scale, padding_side=padding_side)
+    from q2a_core.kernels.attention_triton import attention_triton
+
+    return attention_triton(q, k, v, is_causal, lengths, scale, padding_side=padding_side)[0]
 
 
 def _attention_sdpa(
@@ -66,9 +112,10 @@ def _attention_sdpa(
     if mask is None:
         return F.scaled_dot_product_attention(q, k, v, scale=scale)
     # SDPA's kernels differ on a query without any key (zero or NaN): let it attend to all, then write the zeros.
-    empty = ~mask.any(-1, keepdim=True)  # (B, 1, Tq, 1)
+    empty = ~mask.any(-1, keepdim=True)  # (B, 1, Tq or 1, 1)
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask | empty, scale=scale)
-    return out.masked_fill(empty, 0.0)
+    padded = padded_queries(q, k, lengths, padding_side)
+    return out.masked_fill(empty if padded is None else empty | padded, 0.0)
 
 
 def _attention_one_query(

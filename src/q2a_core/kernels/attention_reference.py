@@ -4,7 +4,8 @@
 
 Layout, here and everywhere: q (B, H, Tq, Dh), k and v (B, Hkv, Tk, Dh); H is a multiple of Hkv, and query head h
 reads key head h // (H / Hkv). Masks are boolean, True = attend. Causal alignment is bottom-right: the last query sees
-the last key, so that Tq < Tk means "the newest Tq positions". A query that may attend to nothing gives zeros.
+the last key, so that Tq < Tk means "the newest Tq positions". A query that may attend to nothing gives zeros, and so
+does one that is padding itself: where Tq = Tk, `lengths` counts queries too.
 """
 
 import torch
@@ -32,6 +33,21 @@ def attention_mask(
     return mask
 
 
+def padded_queries(
+    q: Tensor, k: Tensor, lengths: Tensor | None, padding_side: str
+) -> Tensor | None:
+    """(B, 1, Tq, 1), True for queries that are padding; None where that is not known.
+
+    With as many queries as keys both are the same positions, so that what is no key is no query.
+    """
+    if lengths is None or q.shape[2] != k.shape[2]:
+        return None
+    position = torch.arange(q.shape[2], device=q.device)
+    lengths = lengths.to(q.device).view(-1, 1)
+    beyond = position >= lengths if padding_side == "right" else position < q.shape[2] - lengths
+    return beyond[:, None, :, None]
+
+
 def repeat_kv(x: Tensor, num_heads: int) -> Tensor:
     """(B, Hkv, T, Dh) -> (B, H, T, Dh): every key-value head repeated for the query heads that share it."""
     batch, num_kv_heads, length, head_dim = x.shape
@@ -57,7 +73,9 @@ def attention_weights(
     if mask is None:
         return scores.softmax(-1)
     scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    return scores.softmax(-1) * mask
+    weights = scores.softmax(-1) * mask
+    padded = padded_queries(q, k, lengths, padding_side)
+    return weights if padded is None else weights.masked_fill(padded, 0.0)
 
 
 def attention_reference(

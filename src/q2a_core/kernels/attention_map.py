@@ -1,0 +1,93 @@
+"""Attention maps without the quadratic tensor: chosen rows, chosen heads, or pooled to 40 ms tokens.
+
+    attention_map(q, k, rows=...)       (B, heads, rows, Tk)                  what these queries read
+    attention_map(q, k, pool=2)         (B, heads, ceil(Tq/2), ceil(Tk/2))    a map of audio tokens
+
+Memory grows with what is asked. On a GPU a kernel computes the weights again from the log-sum-exp that the forward pass
+leaves; elsewhere plain PyTorch goes through the queries in slices.
+"""
+
+import torch
+from torch import Tensor
+
+from q2a_core.kernels.attention import resolve_backend
+from q2a_core.kernels.attention_reference import attention_mask, padded_queries, repeat_kv
+
+SLICE = 128
+"""Queries computed at once on a CPU."""
+POOLS = (1, 2, 4, 8, 16, 32)
+"""What divides the kernel's tiles."""
+
+
+def attention_map(
+    q: Tensor,
+    k: Tensor,
+    *,
+    rows: Tensor | None = None,
+    heads: list[int] | None = None,
+    pool: int = 1,
+    is_causal: bool = False,
+    lengths: Tensor | None = None,
+    scale: float | None = None,
+    padding_side: str = "right",
+    lse: Tensor | None = None,
+    backend: str = "auto",
+) -> Tensor:
+    """Attention weights in fp32: of the queries `rows` (R,), or of all; of the query heads `heads`, or of all.
+
+    With `pool` the weights of `pool` neighbouring keys are added up, and where no rows are chosen those of `pool`
+    neighbouring queries are averaged, as far as these see anything: each row sums to one or to zero. `lse`
+    (B, H, Tq) saves the kernel a pass. Raises ValueError for a head or row that is not there.
+    """
+    chosen = list(range(q.shape[1])) if heads is None else heads
+    places = torch.arange(q.shape[2], device=q.device) if rows is None else rows.to(q.device)
+    _check(q, chosen, places, pool)
+    query_pool = pool if rows is None else 1
+    factor = q.shape[-1] ** -0.5 if scale is None else scale
+    if resolve_backend(backend, q.device, q.shape[-1]) == "triton":
+        from q2a_core.kernels.attention_map_triton import map_triton
+
+        return map_triton(
+            q, k, places, chosen, pool, query_pool, is_causal, lengths, factor, padding_side, lse
+        )
+    keys = repeat_kv(k, q.shape[1])[:, chosen].float().transpose(-1, -2)
+    valid = attention_mask(q, k, is_causal=is_causal, lengths=lengths, padding_side=padding_side)
+    padded = padded_queries(q, k, lengths, padding_side)
+    parts = []
+    for first in range(0, len(places), SLICE * query_pool):
+        part = places[first : first + SLICE * query_pool]
+        weights = factor * (q[:, chosen][:, :, part].float() @ keys)
+        if valid is not None:
+            seen = valid[:, :, part] if valid.shape[2] > 1 else valid
+            weights = weights.masked_fill(~seen, torch.finfo(weights.dtype).min).softmax(-1) * seen
+        else:
+            weights = weights.softmax(-1)
+        if padded is not None:
+            weights = weights.masked_fill(padded[:, :, part], 0.0)
+        parts.append(_pooled(weights, query_pool, pool))
+    return torch.cat(parts, dim=2)
+
+
+def _pooled(weights: Tensor, query_pool: int, key_pool: int) -> Tensor:
+    """Keys added up, queries that see something averaged."""
+    if key_pool > 1:
+        weights = _groups(weights, key_pool).sum(-1)
+    if query_pool > 1:
+        rows = _groups(weights.transpose(-1, -2), query_pool)  # (B, H, keys, groups, pool)
+        seeing = (_groups(weights.sum(-1), query_pool) > 0).sum(-1).clamp(min=1)  # (B, H, groups)
+        weights = (rows.sum(-1) / seeing[:, :, None]).transpose(-1, -2)
+    return weights
+
+
+def _groups(x: Tensor, size: int) -> Tensor:
+    """The last dimension in groups of `size`, the last group filled up with zeros."""
+    return torch.nn.functional.pad(x, (0, -x.shape[-1] % size)).unflatten(-1, (-1, size))
+
+
+def _check(q: Tensor, heads: list[int], rows: Tensor, pool: int) -> None:
+    if not heads or min(heads) < 0 or max(heads) >= q.shape[1]:
+        raise ValueError(f"heads is {heads}; expected numbers from 0 to {q.shape[1] - 1}")
+    if rows.ndim != 1 or not len(rows) or int(rows.min()) < 0 or int(rows.max()) >= q.shape[2]:
+        raise ValueError(f"rows is {rows.tolist()}; expected numbers from 0 to {q.shape[2] - 1}")
+    if pool not in POOLS:
+        raise ValueError(f"pool is {pool}; expected one of {', '.join(map(str, POOLS))}")
