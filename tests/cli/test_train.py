@@ -6,6 +6,7 @@ import pytest
 
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.cli import main
+from q2a_core.training.runlog import read_log
 
 SMALL = ("--batch-size", "2", "--workers", "0")
 SPOKEN = ("--utterances", "100")
@@ -63,7 +64,10 @@ def test_start_pretrain_sft_and_dpo_follow_each_other(q2a, home):
     assert all(heads[name].equal(before[name]) for name in heads), "handed on by a stage without it"
     card = (home / "d" / "checkpoint" / "README.md").read_text("utf-8")
     assert "q2a train dpo" in card
-    log = [json.loads(line) for line in (home / "d" / "log.jsonl").read_text("utf-8").splitlines()]
+    log = read_log(home / "d" / "log.jsonl")
+    shipped = read_log(home / "d" / "checkpoint" / "training" / "log.jsonl")
+    assert shipped[1:] == log[1:]
+    assert shipped[0]["stage"]["start"] == "checkpoint", "a name, and not where it lay"
     step = [line for line in log if line["kind"] == "step"][-1]
     assert {"loss", "accuracy", "margin", "chosen", "rejected", "kl"} <= set(step)
 

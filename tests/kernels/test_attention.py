@@ -16,7 +16,7 @@ def qkv(batch=2, heads=4, kv_heads=4, tq=7, tk=7, width=8, seed=0, grad=False):
 
 
 def by_hand(q, k, v, *, is_causal, lengths, side):
-    """One query at a time, one key at a time, in double precision."""
+    """One query at a time, one key at a time, in double precision; with as many queries as keys, padding asks nothing."""
     batch, heads, tq, width = q.shape
     kv_heads, tk = k.shape[1:3]
     out = torch.zeros_like(q, dtype=torch.float64)
@@ -25,7 +25,7 @@ def by_hand(q, k, v, *, is_causal, lengths, side):
         valid = range(count) if side == "right" else range(tk - count, tk)
         for h in range(heads):
             shared = h // (heads // kv_heads)
-            for i in range(tq):
+            for i in valid if tq == tk else range(tq):
                 keys = [j for j in valid if not is_causal or j - tk <= i - tq]
                 if keys:
                     scores = q[b, h, i].double() @ k[b, shared, keys].double().T / width**0.5

@@ -1,6 +1,8 @@
 """The loop: it learns, it stops, and it goes on bit for bit."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -84,6 +86,25 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, small_book, chat_format, un
     resumed = _train(run, small_book, chat_format, resume=True)
     assert _same(resumed, unbroken[1])
     assert _losses(run) == _losses(unbroken[0])
+
+
+def test_means_in_the_log_go_on_over_a_kill_between_two_of_its_lines(
+    tmp_path, small_book, chat_format
+):
+    """Saved after step 2 and killed before step 4: the line of step 3 tells of all three steps."""
+    stage = replace(STAGE, steps=4, save_every=2)
+    _train(tmp_path / "often", small_book, chat_format, stage=stage)
+    run = tmp_path / "run"
+    stage = replace(stage, log_every=3)
+    _train(run, small_book, chat_format, stage=stage)
+    unbroken = _losses(run)
+    shutil.rmtree(saved_states(run)[-1])
+    _train(run, small_book, chat_format, stage=stage, resume=True)
+    assert _losses(run) == unbroken
+    (step, loss, _), *_ = unbroken
+    assert step == 3
+    singles = [one for _, one, _ in _losses(tmp_path / "often")[:3]]
+    assert min(singles) < loss < max(singles)
 
 
 def test_a_damaged_state_is_moved_aside_and_the_one_before_continues(

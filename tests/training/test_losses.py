@@ -6,11 +6,11 @@ import torch.nn.functional as F
 
 from q2a_core.model import causal_lm_loss
 from q2a_core.training.batches import Batch
-from q2a_core.training.losses import greedy_spelling, next_token_loss, spelling_loss
+from q2a_core.training.losses import greedy_spelling, next_token_losses, spelling_loss
 from q2a_core.world.speech.spelling import LETTERS
 
 
-def test_next_token_loss_is_the_models_own_loss_times_its_tokens(tiny_model):
+def test_next_token_losses_are_the_models_own_loss_token_by_token(tiny_model):
     generator = torch.Generator().manual_seed(0)
     input_ids = torch.randint(30, 300, (3, 12), generator=generator)
     labels = input_ids.clone()
@@ -18,10 +18,13 @@ def test_next_token_loss_is_the_models_own_loss_times_its_tokens(tiny_model):
     labels[1, 9:] = -100
     with torch.no_grad():
         hidden_states = tiny_model.hidden_states(input_ids)
-        total, count = next_token_loss(tiny_model, hidden_states, labels)
-        expected = causal_lm_loss(tiny_model.decoder.lm_head(hidden_states), labels)
-    assert int(count) == 7 + 4 + 7
-    torch.testing.assert_close(total / count, expected)
+        losses, rows = next_token_losses(tiny_model, hidden_states, labels)
+        logits = tiny_model.decoder.lm_head(hidden_states)
+        expected = causal_lm_loss(logits, labels)
+        second = causal_lm_loss(logits[1:2], labels[1:2])
+    assert rows.tolist() == [0] * 7 + [1] * 4 + [2] * 7
+    torch.testing.assert_close(losses.mean(), expected)
+    torch.testing.assert_close(losses[rows == 1].mean(), second)
 
 
 def _batch(letters: torch.Tensor, letter_lengths: torch.Tensor, mel_lengths: torch.Tensor) -> Batch:
@@ -33,6 +36,7 @@ def _batch(letters: torch.Tensor, letter_lengths: torch.Tensor, mel_lengths: tor
         mel_lengths=mel_lengths,
         letters=letters,
         letter_lengths=letter_lengths,
+        tasks=["transcribe"],
     )
 
 

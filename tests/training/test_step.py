@@ -22,7 +22,7 @@ from q2a_core.training.runlog import read_log
 from q2a_core.training.stages import PARTS, StageConfig
 from q2a_core.training.state import load_newest
 from q2a_core.training.step import accumulate_gradients, update
-from q2a_core.training.supervised import Supervised
+from q2a_core.training.supervised import BY_TASK, Supervised
 from q2a_core.world.corpus import Corpus
 
 STAGE = StageConfig(
@@ -85,6 +85,11 @@ def test_losses_are_means_over_tokens_and_over_clips_with_speech(small_book, cha
     for name in ("loss", "spelling"):
         count = sum(objective.counts(batch)[name] for batch in batches)
         assert means[name] == pytest.approx(float(sum(s[name] for s in sums)) / count, rel=1e-5)
+    tasks = {name for name, count in means.counts.items() if name.startswith(BY_TASK) and count}
+    assert tasks == {BY_TASK + task for batch in batches for task in batch.tasks}
+    assert sum(means.sums[name] for name in tasks) == pytest.approx(means.sums["loss"], rel=1e-5)
+    assert sum(means.counts[name] for name in tasks) == means.counts["loss"]
+    assert means.tokens == sum(batch.input_ids.numel() for batch in batches)
 
 
 def test_without_its_weight_spelling_is_neither_computed_nor_learnt(small_book, chat_format):

@@ -18,7 +18,7 @@ from q2a_core.bench.pair import ANSWER, QUESTION, Pair, noise_clip, our_mel, the
 from q2a_core.lengths import SAMPLE_RATE, mel_frames, tokens_of_samples
 from q2a_core.model import IGNORE_INDEX, Qwen2Audio
 from q2a_core.text import user_message
-from q2a_core.training.losses import next_token_loss
+from q2a_core.training.losses import next_token_losses
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,8 +56,7 @@ def our_loss(model: Qwen2Audio, lesson: Lesson) -> Tensor:
     encoder_frames = model.audio_encoder.encode_frames(lesson.mel, lesson.mel_lengths)
     audio_embeds = model.embed_frames(encoder_frames, lesson.mel_lengths)
     hidden_states = model.hidden_states(lesson.input_ids, audio_embeds=audio_embeds)
-    total, count = next_token_loss(model, hidden_states, lesson.labels)
-    return total / count
+    return next_token_losses(model, hidden_states, lesson.labels)[0].mean()
 
 
 def their_loss(theirs: Any, lesson: Lesson) -> Tensor:

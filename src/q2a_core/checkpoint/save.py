@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from q2a_core.checkpoint.source import set_aside
-from q2a_core.checkpoint.weights import TRAINING_FILE, hub_state
+from q2a_core.checkpoint.weights import RUN_LOG_FILE, TRAINING_FILE, hub_state
 from q2a_core.config import config_to_hf
 from q2a_core.errors import CheckpointError
 from q2a_core.lengths import HOP_LENGTH, N_FFT, SAMPLE_RATE
@@ -40,12 +40,14 @@ def save_checkpoint(
     about: dict[str, Any] | None = None,
     model_card: str | None = None,
     training: dict[str, torch.Tensor] | None = None,
+    run_log: str | None = None,
 ) -> Path:
     """Write `model` as a Hugging Face checkpoint; an older one at `directory` is replaced in one step.
 
     Tensors are stored in `dtype` while config.json says float32, so that every reader computes in fp32 on the same
-    rounded weights. `training` are tensors that only going on with the training needs. Raises CheckpointError if the
-    disk refuses or the window is no whole number of seconds.
+    rounded weights. `training` are tensors that only going on with the training needs, `run_log` tells how it went;
+    both lie in a folder of their own. Raises CheckpointError if the disk refuses or the window is no whole number of
+    seconds.
     """
     target = Path(directory)
     _check_window(model)
@@ -65,8 +67,11 @@ def save_checkpoint(
         staging.mkdir(parents=True)
         _write_tensors(hub_state(model, dtype=dtype), staging / "model.safetensors")
         if training:
-            (staging / TRAINING_FILE).parent.mkdir()
+            (staging / TRAINING_FILE).parent.mkdir(exist_ok=True)
             _write_tensors(training, staging / TRAINING_FILE)
+        if run_log:
+            (staging / RUN_LOG_FILE).parent.mkdir(exist_ok=True)
+            (staging / RUN_LOG_FILE).write_text(run_log, encoding="utf-8", newline="\n")
         for name, content in files.items():
             (staging / name).write_text(content, encoding="utf-8", newline="\n")
         for path in staging.rglob("*.*"):

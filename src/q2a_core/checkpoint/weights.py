@@ -54,6 +54,8 @@ def to_hub_key(key: str) -> str:
 
 TRAINING_FILE = "training/heads.safetensors"
 """Inside a checkpoint: what only training on needs. In a folder of its own, so that no reader takes it for weights."""
+RUN_LOG_FILE = "training/log.jsonl"
+"""Beside it: the log of the run that made the checkpoint."""
 
 
 def weight_files(directory: Path) -> list[Path]:

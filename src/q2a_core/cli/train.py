@@ -36,6 +36,10 @@ Precision = Annotated[str, typer.Option(help="no or bf16.")]
 Flite = Annotated[
     bool, typer.Option("--flite", help="Let flite, if installed, speak some of the English.")
 ]
+Optimizer = Annotated[
+    Literal["adamw", "muon"] | None,
+    typer.Option(help="What updates the matrices; the stage's own by default."),
+]
 Budget = Annotated[
     Literal["class", "full"],
     typer.Option(help="class: a little over a minute of training, for a lesson."),
@@ -50,6 +54,7 @@ def start_stage(
     batch_size: BatchSize = None,
     accumulate: Accumulate = None,
     learning_rate: Rate = None,
+    optimizer: Optimizer = None,
     utterances: Utterances = None,
     flite: Flite = False,
     seed: Seed = 0,
@@ -69,6 +74,7 @@ def start_stage(
         budget,
         steps=steps,
         learning_rate=learning_rate,
+        optimizer=optimizer,
         start=start,
         utterances=utterances,
         batch_size=batch_size,
@@ -87,6 +93,7 @@ def pretrain(
     batch_size: BatchSize = None,
     accumulate: Accumulate = None,
     learning_rate: Rate = None,
+    optimizer: Optimizer = None,
     utterances: Utterances = None,
     level: Annotated[
         Literal["first", "grown"], typer.Option(help="World that the clips come from.")
@@ -115,6 +122,7 @@ def pretrain(
         budget,
         steps=steps,
         learning_rate=learning_rate,
+        optimizer=optimizer,
         start=start,
         utterances=utterances,
         batch_size=batch_size,
@@ -136,6 +144,7 @@ def sft(
     batch_size: BatchSize = None,
     accumulate: Accumulate = None,
     learning_rate: Rate = None,
+    optimizer: Optimizer = None,
     utterances: Utterances = None,
     flite: Flite = False,
     seed: Seed = 0,
@@ -155,6 +164,7 @@ def sft(
         budget,
         steps=steps,
         learning_rate=learning_rate,
+        optimizer=optimizer,
         start=start,
         utterances=utterances,
         batch_size=batch_size,
@@ -180,6 +190,7 @@ def dpo(
     batch_size: BatchSize = None,
     accumulate: Accumulate = None,
     learning_rate: Rate = None,
+    optimizer: Optimizer = None,
     beta: Annotated[
         float | None, typer.Option(min=0.0, help="How strongly the reference holds.")
     ] = None,
@@ -203,6 +214,7 @@ def dpo(
         budget,
         steps=steps,
         learning_rate=learning_rate,
+        optimizer=optimizer,
         start=start,
         batch_size=batch_size,
         accumulate=accumulate,

@@ -24,6 +24,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton import knobs
 
 from q2a_core.errors import BackendError
 
@@ -391,8 +392,9 @@ class FlashAttention(torch.autograd.Function):
         return out, lse
 
     @staticmethod
-    def backward(ctx, grad, _):
+    def backward(ctx, *grad_outputs):
         """Gradients of q, k and v."""
+        grad, _ = grad_outputs
         *saved, lengths = ctx.saved_tensors
         is_causal, scale, left = ctx.options
         found = run_backward(tuple(saved), grad.contiguous(), is_causal, lengths, scale, left)
@@ -401,7 +403,7 @@ class FlashAttention(torch.autograd.Function):
 
 def check(q: Tensor) -> None:
     """Raises BackendError if these kernels cannot run on such a tensor here."""
-    interpreted = triton.knobs.runtime.interpret
+    interpreted = knobs.runtime.interpret
     if not interpreted and not q.is_cuda:
         raise BackendError(
             f"the triton backend needs a GPU, the tensors are on {q.device}; choose reference or sdpa, "

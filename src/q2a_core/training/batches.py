@@ -29,6 +29,7 @@ class Batch:
     mel_lengths: Tensor  # (N,)
     letters: Tensor  # (N, U), spelled words, 0-padded
     letter_lengths: Tensor  # (N,)
+    tasks: list[str]  # what each of the B dialogues asks
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on another device."""
@@ -39,6 +40,7 @@ class Batch:
             mel_lengths=self.mel_lengths.to(device),
             letters=self.letters.to(device),
             letter_lengths=self.letter_lengths.to(device),
+            tasks=self.tasks,
         )
 
 
@@ -51,6 +53,7 @@ class EncodedExample:
     mel: Tensor | None  # (M, F)
     mel_length: int
     letters: list[int]
+    task: str = ""
 
     @property
     def cost(self) -> int:
@@ -76,6 +79,7 @@ def encode_example(
         mel=mel,
         mel_length=mel_length,
         letters=spell(example.transcript),
+        task=example.task.name,
     )
 
 
@@ -101,6 +105,7 @@ def collate(examples: list[EncodedExample], *, pad_id: int) -> Batch:
         mel_lengths=torch.tensor([e.mel_length for e in heard], dtype=torch.long),
         letters=letters,
         letter_lengths=torch.tensor([len(e.letters) for e in heard], dtype=torch.long),
+        tasks=[example.task for example in examples],
     )
 
 

@@ -43,6 +43,10 @@ class Preference(Objective):
         """Pairs, for every sum."""
         return dict.fromkeys(METRICS, len(batch.reference) // 2)
 
+    def tokens(self, batch: PairBatch) -> int:
+        """Those of chosen and rejected replies, each with its prompt."""
+        return batch.batch.input_ids.numel()
+
     def forward(self, batch: PairBatch) -> dict[str, Tensor]:
         """Sums over the pairs of loss, reward accuracy, margin, log-probabilities and KL."""
         policy_chosen, policy_rejected = pair_logps(self.model, batch).chunk(2)

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
 from q2a_core.training.blocks import StepBlocks, steps_from
 from q2a_core.training.objective import Objective
 from q2a_core.training.optimizer import (
+    Optimizer,
     describe,
     freeze,
     learning_rate,
@@ -26,6 +25,7 @@ from q2a_core.training.runlog import RunLog
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.state import RunLock, load_newest, restore, save_state, tidy, write_whole
 from q2a_core.training.step import accumulate_gradients, update
+from q2a_core.training.tally import Tally
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,8 +35,10 @@ class Progress:
     step: int
     steps: int
     losses: dict[str, float]
-    """Means over the step by name: `loss`, and what else the objective counts."""
+    """Means since the last report, by name: `loss`, `loss/` and a task, and what else the objective counts."""
     clips_per_second: float
+    tokens_per_second: float
+    """Positions that the decoder reads, padding included."""
     seconds_left: float
 
     @property
@@ -86,7 +88,7 @@ def train(
         objective.to(processes.device).train()
         freeze(model, stage)
         optimizer = make_optimizer(objective, stage)
-        done = _resume(run, objective, optimizer) if resume else 0
+        done, tally = _resume(run, objective, optimizer) if resume else (0, Tally())
         log = RunLog(run / "log.jsonl", silent=not writes)
         log.cut(done)
         about = {"stage": stage.to_dict(), "parts": describe(stage, model), **(facts or {})}
@@ -107,13 +109,15 @@ def train(
             set_rates(optimizer, learning_rate(stage, done))
             update(objective, optimizer, losses, max_grad_norm=stage.max_grad_norm, step=done + 1)
             done += 1
-            clock.count(stage.step_size)
+            tally.add(losses)
+            clock.count(stage.step_size, losses.tokens)
             last = done == stage.steps
             if writes and (done % stage.log_every == 0 or last):
-                progress = clock.progress(done, losses)
+                progress = clock.progress(done, tally.means())
                 log.write(
                     "step", step=done, learning_rate=learning_rate(stage, done), **_record(progress)
                 )
+                tally = Tally()
                 hooks.on_progress(progress)
             if writes and (done % stage.sample_every == 0 or last):
                 objective.eval()
@@ -122,10 +126,10 @@ def train(
                 objective.train()
             stopped = processes.any(hooks.should_stop())
             if done % stage.save_every == 0 or last:
-                _save(run, done, stage, objective, optimizer, processes)
+                _save(run, done, stage, objective, optimizer, processes, tally)
                 saved = done
         if saved < done:
-            _save(run, done, stage, objective, optimizer, processes)
+            _save(run, done, stage, objective, optimizer, processes, tally)
         log.write("end", step=done, finished=done == stage.steps)
         processes.wait()
     return model.eval()
@@ -136,13 +140,13 @@ def _save(
     done: int,
     stage: StageConfig,
     objective: Objective,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     processes: Processes,
+    tally: Tally,
 ) -> None:
     if processes.writes:
-        save_state(
-            run, done, module=objective, optimizer=optimizer, extra={"stage": stage.to_dict()}
-        )
+        extra = {"stage": stage.to_dict(), "tally": tally.to_dict()}
+        save_state(run, done, module=objective, optimizer=optimizer, extra=extra)
 
 
 def _check_folder(run: Path, stage: StageConfig, resume: bool) -> None:
@@ -158,18 +162,23 @@ def _check_folder(run: Path, stage: StageConfig, resume: bool) -> None:
         raise RunError(f"{run.name} holds a run with other settings; resume it with the same ones")
 
 
-def _resume(run: Path, objective: Objective, optimizer: torch.optim.Optimizer) -> int:
+def _resume(run: Path, objective: Objective, optimizer: Optimizer) -> tuple[int, Tally]:
+    """The step of the newest whole state, put back, and the losses since the last line of its log."""
     found = load_newest(run)
     if found is None:
-        return 0
+        return 0, Tally()
     path, record = found
     restore(path, module=objective, optimizer=optimizer)
-    return int(record["step"])
+    return int(record["step"]), Tally(**record.get("tally", {}))
 
 
 def _record(progress: Progress) -> dict[str, float]:
     losses = {name: round(value, 5) for name, value in progress.losses.items()}
-    return {**losses, "clips_per_second": round(progress.clips_per_second, 2)}
+    return {
+        **losses,
+        "clips_per_second": round(progress.clips_per_second, 2),
+        "tokens_per_second": round(progress.tokens_per_second, 1),
+    }
 
 
 class _Clock:
@@ -177,19 +186,21 @@ class _Clock:
 
     def __init__(self, stage: StageConfig, done: int):
         self.stage, self.first = stage, done
-        self.marks: list[tuple[float, int]] = [(time.perf_counter(), 0)]
+        self.marks: list[tuple[float, int, int]] = [(time.perf_counter(), 0, 0)]
 
-    def count(self, clips: int) -> None:
-        self.marks.append((time.perf_counter(), self.marks[-1][1] + clips))
+    def count(self, clips: int, tokens: int) -> None:
+        _, before, read = self.marks[-1]
+        self.marks.append((time.perf_counter(), before + clips, read + tokens))
         self.marks = self.marks[-101:]
 
     def progress(self, step: int, losses: dict[str, float]) -> Progress:
-        (then, before), (now, clips) = self.marks[0], self.marks[-1]
+        (then, before, read), (now, clips, tokens) = self.marks[0], self.marks[-1]
         steps_per_second = (len(self.marks) - 1) / max(now - then, 1e-9)
         return Progress(
             step=step,
             steps=self.stage.steps,
             losses=losses,
             clips_per_second=(clips - before) / max(now - then, 1e-9),
+            tokens_per_second=(tokens - read) / max(now - then, 1e-9),
             seconds_left=(self.stage.steps - step) / steps_per_second,
         )

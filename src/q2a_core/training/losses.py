@@ -10,18 +10,20 @@ from q2a_core.training.batches import Batch
 from q2a_core.world.speech.spelling import LETTERS
 
 
-def next_token_loss(
+def next_token_losses(
     model: Qwen2Audio, hidden_states: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Summed cross-entropy over the labelled tokens, and their number: paper eq. 1.
+    """Cross-entropy of every labelled token (L,), and the row that it stands in (L,): paper eq. 1.
 
-    Equals `causal_lm_loss` times the number, but turns only the hidden states (B, T, D) that predict a labelled token
+    Their mean equals `causal_lm_loss`, but only the hidden states (B, T, D) that predict a labelled token are turned
     into logits.
     """
     targets = labels[:, 1:]
     counted = targets != IGNORE_INDEX
     logits = model.decoder.lm_head(hidden_states[:, :-1][counted])
-    return F.cross_entropy(logits.float(), targets[counted], reduction="sum"), counted.sum()
+    return F.cross_entropy(logits.float(), targets[counted], reduction="none"), counted.nonzero()[
+        :, 0
+    ]
 
 
 class SpellingHead(nn.Module):

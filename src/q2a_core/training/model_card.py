@@ -81,6 +81,7 @@ def command_of(config: dict[str, Any]) -> str:
         *(f"--start {config['start']}" for _ in range(config.get("start") is not None)),
         f"--steps {config['steps']} --batch-size {config['batch_size']}",
         f"--learning-rate {config['learning_rate']:g} --utterances {config['utterances']} --seed {config['seed']}",
+        f"--optimizer {config.get('optimizer', 'adamw')}",
     ]
     if config.get("level", "first") == "grown" and config["name"] == "pretrain":
         parts.append(f"--level grown --prompts {config['prompts']} --ramp {config['ramp']}")

@@ -62,11 +62,12 @@ class Muon(torch.optim.Optimizer):
         beta, rate = group["momentum"], group["lr"]
         wanted = []
         for weight in weights:
-            state = self.state[weight]
+            state, gradient = self.state[weight], weight.grad
+            assert gradient is not None
             if not state:
                 state["momentum"] = torch.zeros_like(weight)
-            state["momentum"].lerp_(weight.grad, 1 - beta)
-            wanted.append(weight.grad.lerp(state["momentum"], beta).flatten(1))
+            state["momentum"].lerp_(gradient, 1 - beta)
+            wanted.append(gradient.lerp(state["momentum"], beta).flatten(1))
         updates = orthogonal(torch.stack(wanted))
         size = ADAM_RMS * max(updates.shape[-2:]) ** 0.5
         for weight, update in zip(weights, updates, strict=True):

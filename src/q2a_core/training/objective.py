@@ -46,6 +46,10 @@ class Objective(nn.Module):
         """What each sum is divided by, known from the batch alone: tokens, clips or pairs."""
         raise NotImplementedError
 
+    def tokens(self, batch: Any) -> int:
+        """Positions that the decoder reads, padding included."""
+        return batch.input_ids.numel()
+
     def forward(self, batch: Any) -> dict[str, Tensor]:
         """The sums over the batch, by the names of `counts`."""
         raise NotImplementedError

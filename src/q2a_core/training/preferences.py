@@ -24,7 +24,7 @@ from q2a_core.text.chat import Message
 def sequence_logps(model: Qwen2Audio, hidden_states: Tensor, labels: Tensor) -> Tensor:
     """Log-probability of each row's labelled tokens, summed (B,); hidden_states (B, T, D), labels (B, T).
 
-    As in `next_token_loss`, only the hidden states that predict a labelled token become logits.
+    As in `next_token_losses`, only the hidden states that predict a labelled token become logits.
     """
     targets = labels[:, 1:]
     counted = targets != IGNORE_INDEX

@@ -20,6 +20,7 @@ from q2a_core.training.loop import Hooks, train
 from q2a_core.training.model_card import about_run, model_card
 from q2a_core.training.preferences import PreferencePair
 from q2a_core.training.processes import Processes
+from q2a_core.training.runlog import read_log
 from q2a_core.training.sampled_pairs import Sampling, sample_pairs
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.state import load_newest, restore_weights
@@ -180,7 +181,20 @@ def export(
         about=about,
         model_card=model_card(about),
         training=heads,
+        run_log=_log_to_ship(run, about["config"]["start"]),
     )
+
+
+def _log_to_ship(run: Path, start: str | None) -> str | None:
+    """The run's log, with the start checkpoint by its name and not by where it lay."""
+    path = run / "log.jsonl"
+    if not path.is_file():
+        return None
+    records = read_log(path)
+    for record in records:
+        if record["kind"] == "run":
+            record["stage"]["start"] = start
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
 def _objective(stage: StageConfig, run: Path) -> Supervised:

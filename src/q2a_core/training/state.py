@@ -21,6 +21,7 @@ from torch import nn
 
 from q2a_core.checkpoint.save import flush, swap_in
 from q2a_core.errors import RunError
+from q2a_core.training.optimizer import Optimizer
 
 KEPT_STATES = 2
 """Newest states that stay on disk."""
@@ -32,7 +33,7 @@ def save_state(
     step: int,
     *,
     module: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     extra: dict[str, Any],
 ) -> Path:
     """Write the state after `step`; raises RunError if the disk refuses, with the earlier states untouched."""
@@ -112,7 +113,7 @@ def _whole(path: Path) -> dict[str, Any] | None:
     return None
 
 
-def restore(path: Path, *, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def restore(path: Path, *, module: nn.Module, optimizer: Optimizer) -> None:
     """Put a saved state back."""
     from safetensors.torch import load_file
 

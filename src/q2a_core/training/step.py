@@ -8,7 +8,9 @@ import torch
 
 from q2a_core.errors import RunError
 from q2a_core.training.objective import Objective
+from q2a_core.training.optimizer import Optimizer
 from q2a_core.training.processes import Processes
+from q2a_core.training.tally import Tally
 
 
 def accumulate_gradients(
@@ -17,17 +19,18 @@ def accumulate_gradients(
     *,
     processes: Processes,
     should_stop: Callable[[], bool] = lambda: False,
-) -> dict[str, float] | None:
-    """Add up the gradients of a step and return the mean of each sum; None, and no gradient, if a stop came.
+) -> Tally | None:
+    """Add up the gradients of a step and return its sums and counts; None, and no gradient, if a stop came.
 
     The counts of all micro-batches of all processes are known before the first one is computed, so each loss is
     divided by what the whole step holds.
     """
     table = [objective.counts(batch) for batch in batches]
     names = list(table[0])
-    counts = torch.tensor([sum(row[name] for row in table) for name in names])
-    counts = processes.total(counts).clamp(min=1).to(processes.device)
-    divisor = dict(zip(names, counts, strict=True))
+    tokens = sum(objective.tokens(batch) for batch in batches)
+    counts = torch.tensor([*(sum(row[name] for row in table) for name in names), tokens])
+    counts = processes.total(counts)
+    divisor = dict(zip(names, counts.clamp(min=1).to(processes.device), strict=False))
     sums = torch.zeros(len(names), device=processes.device)
     for batch in batches:
         if processes.any(should_stop()):
@@ -39,23 +42,27 @@ def accumulate_gradients(
         torch.stack(terms).sum().backward()
         sums += torch.stack([found[name].detach() for name in names])
     processes.total_gradients(p for p in objective.parameters() if p.requires_grad)
-    means = processes.total(sums) / counts
-    return dict(zip(names, means.tolist(), strict=True))
+    *numbers, tokens = counts.tolist()
+    return Tally(
+        sums=dict(zip(names, processes.total(sums).tolist(), strict=True)),
+        counts=dict(zip(names, numbers, strict=True)),
+        tokens=tokens,
+    )
 
 
 def update(
     objective: Objective,
-    optimizer: torch.optim.Optimizer,
-    means: dict[str, float],
+    optimizer: Optimizer,
+    losses: Tally,
     *,
     max_grad_norm: float,
     step: int,
 ) -> None:
     """Clip and apply the gradients; raises RunError, with the weights as they were, if they are not finite."""
     norm = float(torch.nn.utils.clip_grad_norm_(objective.parameters(), max_grad_norm))
-    if not math.isfinite(means["loss"] + norm):
+    if not math.isfinite(losses["loss"] + norm):
         raise RunError(
-            f"the loss became {means['loss']} and its gradient {norm} at step {step}; "
+            f"the loss became {losses['loss']} and its gradient {norm} at step {step}; "
             "lower the learning rate and resume"
         )
     optimizer.step()

@@ -9,12 +9,16 @@ from torch import Tensor
 
 from q2a_core.model import IGNORE_INDEX, Qwen2Audio
 from q2a_core.training.batches import Batch
-from q2a_core.training.losses import SpellingHead, next_token_loss, spelling_loss
+from q2a_core.training.losses import SpellingHead, next_token_losses, spelling_loss
 from q2a_core.training.objective import Objective
+from q2a_core.world.prompts import TASKS
+
+BY_TASK = "loss/"
+"""Stands before the names of tasks among the sums."""
 
 
 class Supervised(Objective):
-    """Next-token loss over the labelled tokens, and CTC over the clips in which somebody speaks."""
+    """Next-token loss over the labelled tokens, of all and of each task, and CTC over the clips with speech."""
 
     def __init__(self, model: Qwen2Audio, *, ctc_weight: float, seed: int, connected: bool = True):
         super().__init__(model)
@@ -27,14 +31,16 @@ class Supervised(Objective):
             self.weights["spelling"] = ctc_weight
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """Labelled tokens, and clips with speech."""
-        return {
-            "loss": int((batch.labels[:, 1:] != IGNORE_INDEX).sum()),
-            "spelling": int((batch.letter_lengths > 0).sum()),
-        }
+        """Labelled tokens, in all and by task, and clips with speech."""
+        labelled = (batch.labels[:, 1:] != IGNORE_INDEX).sum(1).tolist()
+        by_task = {BY_TASK + task: 0 for task in TASKS}
+        for task, count in zip(batch.tasks, labelled, strict=True):
+            by_task[BY_TASK + task] += count
+        spoken = int((batch.letter_lengths > 0).sum())
+        return {"loss": sum(labelled), "spelling": spoken, **by_task}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Summed next-token loss and summed spelling loss."""
+        """Summed next-token loss, in all and by task, and summed spelling loss."""
         model = self.model
         audio_embeds, spelling = None, None
         if batch.mel is not None:
@@ -44,5 +50,12 @@ class Supervised(Objective):
             if "spelling" in self.weights:
                 spelling, _ = spelling_loss(self.spelling_head(model, encoder_frames), batch)
         hidden_states = model.hidden_states(batch.input_ids, audio_embeds=audio_embeds)
-        loss, _ = next_token_loss(model, hidden_states, batch.labels)
-        return {"loss": loss, "spelling": loss.detach() * 0.0 if spelling is None else spelling}
+        losses, rows = next_token_losses(model, hidden_states, batch.labels)
+        loss = losses.sum()
+        tasks = torch.tensor([TASKS.index(task) for task in batch.tasks], device=rows.device)
+        by_task = losses.new_zeros(len(TASKS)).index_add(0, tasks[rows], losses.detach())
+        return {
+            "loss": loss,
+            "spelling": loss.detach() * 0.0 if spelling is None else spelling,
+            **{BY_TASK + task: by_task[place] for place, task in enumerate(TASKS)},
+        }

@@ -223,6 +223,8 @@ PROMPTS: dict[str, Prompts] = {
     ),
 }
 """Wordings by task."""
+TASKS = (*PROMPTS, "voice_chat", "greet")
+"""All kinds of dialogues: those with a wording, the clip alone, and a turn without a clip."""
 
 
 def prompt_for(
