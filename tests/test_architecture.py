@@ -41,7 +41,11 @@ EXCEPTIONS = {("model/qwen2_audio.py", "checkpoint")}
 """`Qwen2Audio.from_pretrained` is part of the public surface; when called it hands on to `checkpoint.load_model`."""
 
 CONFINED = {
-    "triton": ("kernels/attention_triton.py",),
+    "triton": (
+        "kernels/attention_triton.py",
+        "kernels/attention_decode_triton.py",
+        "kernels/attention_map_triton.py",
+    ),
     "matplotlib": ("inspection/figures.py",),
     "streamlit": (),
     "transformers": ("bench/", "evaluation/", "text/tokenizer.py"),

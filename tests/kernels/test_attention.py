@@ -16,7 +16,7 @@ def qkv(batch=2, heads=4, kv_heads=4, tq=7, tk=7, width=8, seed=0, grad=False):
 
 
 def by_hand(q, k, v, *, is_causal, lengths, side):
-    """One query at a time, one key at a time, in double precision; with as many queries as keys, padding asks nothing."""
+    """One query at a time, one key at a time, in fp64; with as many queries as keys, padding asks nothing."""
     batch, heads, tq, width = q.shape
     kv_heads, tk = k.shape[1:3]
     out = torch.zeros_like(q, dtype=torch.float64)

@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from q2a_core.bench.report import ROWS, to_markdown
+from q2a_core.bench.report import ATTENTION, ROWS
 from q2a_core.errors import Q2AError
 
 
@@ -18,18 +18,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print the table, write the JSON; 0, or 2 after one line on standard error."""
     parser = argparse.ArgumentParser(
         prog="python -m q2a_core.bench",
-        description="Time this implementation beside transformers on the same weights.",
+        description="Time this implementation beside transformers, and its attention beside PyTorch's.",
     )
     parser.add_argument("--checkpoint", default="mini", help="shipped name, directory or hub id")
-    parser.add_argument("--only", metavar="ROWS", help=f"some of {','.join(ROWS)}")
+    parser.add_argument("--only", metavar="ROWS", help=f"some of {','.join((*ROWS, ATTENTION))}")
     parser.add_argument("--repeats", type=int, default=5, help="timed runs of each side")
     parser.add_argument("--threads", type=int, help="torch's threads; its own choice if not given")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here as well")
     options = parser.parse_args(arguments)
     try:
-        from q2a_core.bench.pipeline import run_pipeline
+        from q2a_core.bench.everything import run_bench, to_markdown
 
-        report = run_pipeline(
+        report = run_bench(
             checkpoint=options.checkpoint,
             repeats=options.repeats,
             threads=options.threads,

@@ -8,8 +8,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-ROWS = ("first_token", "decode", "train", "mel", "ragged")
-"""What can be measured, in the order of the table."""
+ROWS = ("first_token", "decode", "train", "mel", "encoder", "ragged")
+"""What can be measured of the pipeline, in the order of the table."""
+ATTENTION = "attention"
+"""What is measured besides, in a table of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,9 +78,18 @@ def machine(*, threads: int) -> dict[str, Any]:
         "threads": threads,
         "device": "cpu",
         "python": platform.python_version(),
-        "torch": importlib.metadata.version("torch"),
-        "transformers": importlib.metadata.version("transformers"),
+        "torch": _version("torch"),
+        "transformers": _version("transformers"),
+        "triton": _version("triton"),
     }
+
+
+def _version(package: str) -> str | None:
+    """None where it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def available_cores() -> int:

@@ -77,7 +77,9 @@ def bench(
     model: Annotated[str, typer.Option(help="Shipped name, directory or hub id.")] = "mini",
     only: Annotated[
         str | None,
-        typer.Option(help="Some rows, with commas: first_token,decode,train,mel,ragged."),
+        typer.Option(
+            help="Some rows, with commas: first_token,decode,train,mel,encoder,ragged,attention."
+        ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each side.")] = 5,
     threads: Annotated[int | None, typer.Option(min=1, help="Torch's threads.")] = None,
@@ -88,10 +90,10 @@ def bench(
 
     Example: q2a bench --only decode --repeats 3
     """
-    from q2a_core.bench.pipeline import run_pipeline, to_markdown
+    from q2a_core.bench.everything import run_bench, to_markdown
 
     with bar("measuring", "rows") as update:
-        report = run_pipeline(
+        report = run_bench(
             checkpoint=model,
             repeats=repeats,
             threads=threads,

@@ -1,0 +1,53 @@
+"""All that `q2a bench` measures: the pipeline beside transformers, and attention beside PyTorch's."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from q2a_core.bench.report import ATTENTION, ROWS
+from q2a_core.bench.report import to_markdown as pipeline_table
+from q2a_core.errors import Q2AError
+
+
+def run_bench(
+    *,
+    checkpoint: str | Path | None = "mini",
+    repeats: int = 5,
+    threads: int | None = None,
+    only: Iterable[str] | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Measure what `only` names, rows of the pipeline or "attention", or everything; a JSON-ready report.
+
+    Attention alone needs no transformers. Raises Q2AError as the parts do.
+    """
+    names = (*ROWS, ATTENTION) if only is None else tuple(name.strip() for name in only)
+    rows = [name for name in names if name != ATTENTION]
+    if repeats < 1:
+        raise Q2AError(f"repeats is {repeats}; expected at least 1")
+    report: dict[str, Any] = {}
+    if rows or not names:
+        from q2a_core.bench.pipeline import run_pipeline
+
+        report = run_pipeline(
+            checkpoint=checkpoint,
+            repeats=repeats,
+            threads=threads,
+            only=rows,
+            on_progress=on_progress,
+        )
+    if ATTENTION in names:
+        from q2a_core.bench.attention import run_attention
+
+        report[ATTENTION] = run_attention(repeats=repeats, threads=threads, on_progress=on_progress)
+    return report
+
+
+def to_markdown(report: dict[str, Any]) -> str:
+    """The tables of all that was measured."""
+    tables = [pipeline_table(report)] if "rows" in report else []
+    if ATTENTION in report:
+        from q2a_core.bench.attention import to_markdown as attention_table
+
+        tables.append(attention_table(report[ATTENTION]))
+    return "\n\n".join(tables)
