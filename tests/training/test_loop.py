@@ -72,7 +72,7 @@ def unbroken(tmp_path_factory, small_book, chat_format):
 
 def _losses(run) -> list[tuple[int, float, float]]:
     return [
-        (r["step"], r["loss"], r["spelling"])
+        (r["step"], r["loss"], r.get("spelling"))
         for r in read_log(run / "log.jsonl")
         if r["kind"] == "step"
     ]
