@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from q2a_core.bench.report import ATTENTION, ROWS
+from q2a_core.bench.report import BESIDES, ROWS
 from q2a_core.errors import Q2AError
 
 
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="Time this implementation beside transformers, and its attention beside PyTorch's.",
     )
     parser.add_argument("--checkpoint", default="mini", help="shipped name, directory or hub id")
-    parser.add_argument("--only", metavar="ROWS", help=f"some of {','.join((*ROWS, ATTENTION))}")
+    parser.add_argument("--only", metavar="ROWS", help=f"some of {','.join((*ROWS, *BESIDES))}")
     parser.add_argument("--repeats", type=int, default=5, help="timed runs of each side")
     parser.add_argument("--threads", type=int, help="torch's threads; its own choice if not given")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here as well")

@@ -1,10 +1,10 @@
-"""All that `q2a bench` measures: the pipeline beside transformers, and attention beside PyTorch's."""
+"""All that `q2a bench` measures: the pipeline beside transformers, attention beside PyTorch's, many chats at once."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from q2a_core.bench.report import ATTENTION, ROWS
+from q2a_core.bench.report import ATTENTION, BESIDES, ROWS, SERVE
 from q2a_core.bench.report import to_markdown as pipeline_table
 from q2a_core.errors import Q2AError
 
@@ -17,12 +17,12 @@ def run_bench(
     only: Iterable[str] | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Measure what `only` names, rows of the pipeline or "attention", or everything; a JSON-ready report.
+    """Measure what `only` names, rows of the pipeline, "attention", "serve", or everything; a JSON-ready report.
 
     Attention alone needs no transformers. Raises Q2AError as the parts do.
     """
-    names = (*ROWS, ATTENTION) if only is None else tuple(name.strip() for name in only)
-    rows = [name for name in names if name != ATTENTION]
+    names = (*ROWS, *BESIDES) if only is None else tuple(name.strip() for name in only)
+    rows = [name for name in names if name not in BESIDES]
     if repeats < 1:
         raise Q2AError(f"repeats is {repeats}; expected at least 1")
     report: dict[str, Any] = {}
@@ -40,6 +40,16 @@ def run_bench(
         from q2a_core.bench.attention import run_attention
 
         report[ATTENTION] = run_attention(repeats=repeats, threads=threads, on_progress=on_progress)
+    if SERVE in names:
+        from q2a_core.bench.serve import run_serve
+        from q2a_core.inference import AudioChat
+
+        report[SERVE] = run_serve(
+            AudioChat.from_pretrained(checkpoint or "mini"),
+            rounds=repeats,
+            threads=threads,
+            on_progress=on_progress,
+        )
     return report
 
 
@@ -50,4 +60,8 @@ def to_markdown(report: dict[str, Any]) -> str:
         from q2a_core.bench.attention import to_markdown as attention_table
 
         tables.append(attention_table(report[ATTENTION]))
+    if SERVE in report:
+        from q2a_core.bench.serve import to_markdown as serve_table
+
+        tables.append(serve_table(report[SERVE]))
     return "\n\n".join(tables)

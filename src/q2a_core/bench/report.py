@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 ROWS = ("first_token", "decode", "train", "mel", "encoder", "ragged")
 """What can be measured of the pipeline, in the order of the table."""
-ATTENTION = "attention"
-"""What is measured besides, in a table of its own."""
+ATTENTION, SERVE = "attention", "serve"
+BESIDES = (ATTENTION, SERVE)
+"""What is measured besides, each in a table of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

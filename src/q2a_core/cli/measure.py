@@ -78,7 +78,7 @@ def bench(
     only: Annotated[
         str | None,
         typer.Option(
-            help="Some rows, with commas: first_token,decode,train,mel,encoder,ragged,attention."
+            help="Some rows, with commas: first_token,decode,train,mel,encoder,ragged,attention,serve."
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each side.")] = 5,
