@@ -54,9 +54,8 @@ def test_each_command_exists(command):
         pyproject = (ROOT / "pyproject.toml").read_text("utf-8")
         assert all(f"\n{extra} = [" in pyproject for extra in extras)
     elif words[0] == "python":
-        assert (
-            paths.PACKAGE_DIR / (words[2].removeprefix("q2a_core.").replace(".", "/") + ".py")
-        ).is_file()
+        module = paths.PACKAGE_DIR / words[2].removeprefix("q2a_core.").replace(".", "/")
+        assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file()
     else:
         assert words[0] == "pytest"
 
