@@ -10,6 +10,7 @@ import torch
 
 import q2a_core
 from q2a_core.bench import attention as attention_bench
+from q2a_core.bench.__main__ import main
 from q2a_core.bench.attention import run_attention, to_markdown
 from q2a_core.bench.attention_cases import Shape, shapes, tensors, theirs
 from q2a_core.bench.encoder_stack import bare_stack
@@ -100,6 +101,12 @@ def test_the_bare_stack_is_the_encoders_own_blocks(tiny_model):
         for block in tiny_model.audio_encoder.layers:
             x = block(x, None)
     torch.testing.assert_close(found, x)
+
+
+@pytest.mark.parametrize("option", ["--repeats", "--threads"])
+def test_misuse_of_attention_alone_gets_a_sentence(option, capsys):
+    assert main(["--only", "attention", option, "-1"]) == 2
+    assert f"{option[2:]} is -1; expected at least 1" in capsys.readouterr().err
 
 
 def test_attention_alone_needs_no_transformers(tmp_path):

@@ -23,8 +23,9 @@ def run_bench(
     """
     names = (*ROWS, *BESIDES) if only is None else tuple(name.strip() for name in only)
     rows = [name for name in names if name not in BESIDES]
-    if repeats < 1:
-        raise Q2AError(f"repeats is {repeats}; expected at least 1")
+    for option, value in (("repeats", repeats), ("threads", threads)):
+        if value is not None and value < 1:
+            raise Q2AError(f"{option} is {value}; expected at least 1")
     report: dict[str, Any] = {}
     if rows or not names:
         from q2a_core.bench.pipeline import run_pipeline
