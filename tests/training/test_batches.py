@@ -7,9 +7,10 @@ import torch
 
 from q2a_core import lengths
 from q2a_core.errors import RunError
-from q2a_core.training.batches import Blocks
+from q2a_core.training.batches import Blocks, collate, encode_example
 from q2a_core.training.blocks import BLOCK, steps_from
 from q2a_core.world.corpus import Corpus
+from q2a_core.world.prompts import TASKS
 from q2a_core.world.speech.spelling import LETTERS
 
 
@@ -49,6 +50,29 @@ def test_placeholders_labels_and_letters_fit_the_clips(blocks, chat_format):
         for spelled, count in zip(batch.letters, batch.letter_lengths.tolist(), strict=True):
             word = "".join(LETTERS[letter - 1] for letter in spelled[:count].tolist())
             assert word == word.strip()
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "sft"])
+def test_every_labelled_token_knows_which_question_it_answers(grown_book, chat_format, stage):
+    corpus = Corpus(grown_book, "train", seed=2, level="grown", stage=stage)
+    seen = 0
+    for index in range(60):
+        example = corpus.example(index)
+        batch = collate([encode_example(example, chat_format, None)], pad_id=0)
+        replies = [m["content"] for m in example.task.messages if m["role"] == "assistant"]
+        assert len(replies) == len(example.task.turns)
+        wanted = [
+            (TASKS.index(turn), token)
+            for turn, reply in zip(example.task.turns, replies, strict=True)
+            for token in chat_format.tokenizer.encode(f"{reply}<|im_end|>")
+        ]
+        labelled = batch.labels[0] != -100
+        places = batch.label_tasks[0][labelled].tolist()
+        tokens = batch.labels[0][labelled].tolist()
+        assert list(zip(places, tokens, strict=True)) == wanted
+        assert not batch.label_tasks[0][~labelled].any()
+        seen += len(replies) > 1
+    assert seen > 10, "several turns are part of both stages"
 
 
 def test_a_run_can_start_at_any_step(blocks):

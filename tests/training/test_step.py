@@ -24,6 +24,7 @@ from q2a_core.training.state import load_newest
 from q2a_core.training.step import accumulate_gradients, update
 from q2a_core.training.supervised import BY_TASK, Supervised
 from q2a_core.world.corpus import Corpus
+from q2a_core.world.prompts import TASKS
 
 STAGE = StageConfig(
     name="pretrain", steps=5, batch_size=4, accumulate=2, warmup_steps=1, log_every=1
@@ -87,7 +88,8 @@ def test_losses_are_means_over_tokens_and_over_clips_with_speech(small_book, cha
         count = sum(objective.counts(batch)[name] for batch in batches)
         assert means[name] == pytest.approx(float(sum(s[name] for s in sums)) / count, rel=1e-5)
     tasks = {name for name, count in means.counts.items() if name.startswith(BY_TASK) and count}
-    assert tasks == {BY_TASK + task for batch in batches for task in batch.tasks}
+    asked = torch.cat([batch.label_tasks[batch.labels != -100] for batch in batches]).unique()
+    assert tasks == {BY_TASK + TASKS[place] for place in asked.tolist()}
     assert sum(means.sums[name] for name in tasks) == pytest.approx(means.sums["loss"], rel=1e-5)
     assert sum(means.counts[name] for name in tasks) == means.counts["loss"]
     assert means.tokens == sum(batch.input_ids.numel() for batch in batches)

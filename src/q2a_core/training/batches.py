@@ -12,6 +12,7 @@ from q2a_core.model import IGNORE_INDEX
 from q2a_core.text import ChatFormat
 from q2a_core.training.blocks import StepBlocks
 from q2a_core.world.corpus import Corpus, Example
+from q2a_core.world.prompts import TASKS
 from q2a_core.world.room import mask_mel
 from q2a_core.world.speech.spelling import spell
 
@@ -29,7 +30,7 @@ class Batch:
     mel_lengths: Tensor  # (N,)
     letters: Tensor  # (N, U), spelled words, 0-padded
     letter_lengths: Tensor  # (N,)
-    tasks: list[str]  # what each of the B dialogues asks
+    label_tasks: Tensor  # (B, T), place in TASKS of what a labelled token answers; 0 elsewhere
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on another device."""
@@ -40,7 +41,7 @@ class Batch:
             mel_lengths=self.mel_lengths.to(device),
             letters=self.letters.to(device),
             letter_lengths=self.letter_lengths.to(device),
-            tasks=self.tasks,
+            label_tasks=self.label_tasks.to(device),
         )
 
 
@@ -53,7 +54,7 @@ class EncodedExample:
     mel: Tensor | None  # (M, F)
     mel_length: int
     letters: list[int]
-    task: str = ""
+    turns: tuple[str, ...] = ()  # what each run of True in the mask answers; preferences don't say
 
     @property
     def cost(self) -> int:
@@ -79,7 +80,7 @@ def encode_example(
         mel=mel,
         mel_length=mel_length,
         letters=spell(example.transcript),
-        task=example.task.name,
+        turns=example.task.turns,
     )
 
 
@@ -88,10 +89,12 @@ def collate(examples: list[EncodedExample], *, pad_id: int) -> Batch:
     longest = max(len(example.input_ids) for example in examples)
     input_ids = torch.full((len(examples), longest), pad_id)
     labels = torch.full((len(examples), longest), IGNORE_INDEX)
+    label_tasks = torch.zeros_like(labels)
     for row, example in enumerate(examples):
         ids = torch.tensor(example.input_ids)
         input_ids[row, : len(ids)] = ids
         labels[row, : len(ids)] = ids.masked_fill(~torch.tensor(example.loss_mask), IGNORE_INDEX)
+        label_tasks[row, : len(ids)] = torch.from_numpy(label_tasks_of(example))
     heard = [example for example in examples if example.mel is not None]
     letters = torch.zeros(
         len(heard), max((len(e.letters) for e in heard), default=0), dtype=torch.long
@@ -105,8 +108,18 @@ def collate(examples: list[EncodedExample], *, pad_id: int) -> Batch:
         mel_lengths=torch.tensor([e.mel_length for e in heard], dtype=torch.long),
         letters=letters,
         letter_lengths=torch.tensor([len(e.letters) for e in heard], dtype=torch.long),
-        tasks=[example.task for example in examples],
+        label_tasks=label_tasks,
     )
+
+
+def label_tasks_of(example: EncodedExample) -> np.ndarray:
+    """For each token (T,), the place in TASKS of the question that its answer is for; 0 where nothing is labelled."""
+    mask = np.array(example.loss_mask)
+    if not example.turns:
+        return np.zeros(len(mask), dtype=np.int64)
+    turn = np.cumsum(np.diff(mask, prepend=False) & mask) - 1
+    places = np.array([TASKS.index(name) for name in example.turns])
+    return np.where(mask, places[turn], 0)
 
 
 class Blocks(StepBlocks):

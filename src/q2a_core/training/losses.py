@@ -13,7 +13,7 @@ from q2a_core.world.speech.spelling import LETTERS
 def next_token_losses(
     model: Qwen2Audio, hidden_states: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of every labelled token (L,), and the row that it stands in (L,): paper eq. 1.
+    """Cross-entropy of every labelled token (L,), and where those stand among the targets (B, T - 1): paper eq. 1.
 
     Their mean equals `causal_lm_loss`, but only the hidden states (B, T, D) that predict a labelled token are turned
     into logits.
@@ -21,9 +21,7 @@ def next_token_losses(
     targets = labels[:, 1:]
     counted = targets != IGNORE_INDEX
     logits = model.decoder.lm_head(hidden_states[:, :-1][counted])
-    return F.cross_entropy(logits.float(), targets[counted], reduction="none"), counted.nonzero()[
-        :, 0
-    ]
+    return F.cross_entropy(logits.float(), targets[counted], reduction="none"), counted
 
 
 class SpellingHead(nn.Module):

@@ -32,12 +32,11 @@ class Supervised(Objective):
 
     def counts(self, batch: Batch) -> dict[str, int]:
         """Labelled tokens, in all and by task, and clips with speech."""
-        labelled = (batch.labels[:, 1:] != IGNORE_INDEX).sum(1).tolist()
-        by_task = {BY_TASK + task: 0 for task in TASKS}
-        for task, count in zip(batch.tasks, labelled, strict=True):
-            by_task[BY_TASK + task] += count
+        labelled = batch.labels[:, 1:] != IGNORE_INDEX
+        tasks = batch.label_tasks[:, 1:][labelled].bincount(minlength=len(TASKS)).tolist()
+        by_task = {BY_TASK + task: count for task, count in zip(TASKS, tasks, strict=True)}
         spoken = int((batch.letter_lengths > 0).sum())
-        return {"loss": sum(labelled), "spelling": spoken, **by_task}
+        return {"loss": sum(tasks), "spelling": spoken, **by_task}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Summed next-token loss, in all and by task, and summed spelling loss."""
@@ -50,10 +49,10 @@ class Supervised(Objective):
             if "spelling" in self.weights:
                 spelling, _ = spelling_loss(self.spelling_head(model, encoder_frames), batch)
         hidden_states = model.hidden_states(batch.input_ids, audio_embeds=audio_embeds)
-        losses, rows = next_token_losses(model, hidden_states, batch.labels)
+        losses, counted = next_token_losses(model, hidden_states, batch.labels)
         loss = losses.sum()
-        tasks = torch.tensor([TASKS.index(task) for task in batch.tasks], device=rows.device)
-        by_task = losses.new_zeros(len(TASKS)).index_add(0, tasks[rows], losses.detach())
+        tasks = batch.label_tasks[:, 1:][counted]
+        by_task = losses.new_zeros(len(TASKS)).index_add(0, tasks, losses.detach())
         return {
             "loss": loss,
             "spelling": loss.detach() * 0.0 if spelling is None else spelling,

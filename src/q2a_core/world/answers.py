@@ -14,6 +14,8 @@ PHRASES = {sound.label: sound.phrase for sound in (*SOUND_CLASSES, *VOCAL_CLASSE
 """Label to what is heard."""
 TIMES = ("no times", "once", "twice", "three times", "four times")
 FEELINGS = {"anger": "angry", "joy": "happy", "sadness": "sad", "fear": "afraid", "neutral": "calm"}
+VOICE = "a voice"
+"""Whoever speaks, as a noun."""
 ONLY_SILENCE = "I hear only silence."
 ONLY_NOISE = "I hear only noise."
 ONLY_VOICE = "I hear only a voice."
@@ -32,7 +34,7 @@ SYMPATHY = {
 def noun_of(event: Event) -> str:
     """What is heard, as a noun: "a dog", "a piano", "a voice"."""
     if event.kind == "speech":
-        return "a voice"
+        return VOICE
     return with_article(event.label) if event.kind == "music" else NOUNS[event.label]
 
 

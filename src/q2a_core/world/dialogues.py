@@ -57,6 +57,13 @@ class Task:
     """What is asked for: transcribe, name_sound, voice_chat, count, is_there, greet."""
     messages: tuple[Message, ...]
     """User and assistant in turn; the last is the assistant's true answer."""
+    earlier: tuple[str, ...] = ()
+    """What the turns before the last ask for."""
+
+    @property
+    def turns(self) -> tuple[str, ...]:
+        """What each turn asks for."""
+        return (*self.earlier, self.name)
 
     @property
     def prompt(self) -> tuple[Message, ...]:
@@ -146,7 +153,10 @@ def make_task(scene: Scene, name: str, rng: np.random.Generator) -> Task:
         if rng.random() < 0.5:
             return compose(name, (_pick(COUNT, rng), answer))
         first = None if rng.random() < 0.5 else _pick(NAME_SOUND, rng)
-        return compose(name, (first, sound_answer(sound.label)), (_pick(COUNT, rng), answer))
+        named = compose(
+            "voice_chat" if first is None else "name_sound", (first, sound_answer(sound.label))
+        )
+        return continued(named, _pick(COUNT, rng), answer, name=name)
     assert name == "is_there"
     assert sound is not None
     asked = (
@@ -190,15 +200,23 @@ def _sound_task(sound: Event | None, draw: float) -> str:
     )
 
 
-def compose(name: str, *turns: tuple[str | None, str]) -> Task:
-    """A dialogue about one clip from (question, true answer) pairs; None is a turn without a word of text."""
-    messages: list[Message] = []
-    for place, (question, answer) in enumerate(turns):
-        parts = [{"type": "audio"}] if place == 0 else []
-        if question is not None:
-            parts.append({"type": "text", "text": question})
-        messages += [{"role": "user", "content": parts}, {"role": "assistant", "content": answer}]
-    return Task(name=name, messages=tuple(messages))
+def compose(name: str, turn: tuple[str | None, str]) -> Task:
+    """One turn about one clip, a question and its true answer; None is a clip without a word of text."""
+    question, answer = turn
+    parts = [{"type": "audio"}]
+    if question is not None:
+        parts.append({"type": "text", "text": question})
+    return Task(
+        name=name,
+        messages=({"role": "user", "content": parts}, {"role": "assistant", "content": answer}),
+    )
+
+
+def continued(task: Task, question: str, answer: str, *, name: str) -> Task:
+    """`task`, then one more question about the same clip and its true answer."""
+    parts = [{"type": "text", "text": question}]
+    turn = ({"role": "user", "content": parts}, {"role": "assistant", "content": answer})
+    return Task(name=name, messages=(*task.messages, *turn), earlier=task.turns)
 
 
 def _pick(choices: tuple[str, ...] | list[str], rng: np.random.Generator) -> str:

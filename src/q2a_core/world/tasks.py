@@ -1,7 +1,8 @@
 """Dialogues about grown scenes: what each training stage asks, and the true answers with the facts behind them.
 
-Pre-training asks one thing about a clip, in writing. Fine-tuning adds what people do with an assistant: they speak to
-it without a word of text, ask aloud, ask on. Nothing tells the model which mode it is in.
+Pre-training asks in writing, often two or three things about one clip: hearing it costs more than answering does.
+Fine-tuning adds what people do with an assistant: they speak to it without a word of text, ask aloud, ask on. Nothing
+tells the model which mode it is in.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from q2a_core.world import answers
-from q2a_core.world.dialogues import Task, compose, greeting
+from q2a_core.world.dialogues import Task, compose, continued, greeting
 from q2a_core.world.mixtures import Stage
 from q2a_core.world.prompts import LANGUAGE_NAMES, PROMPTS, prompt_for
 from q2a_core.world.scene import Scene
@@ -20,12 +21,12 @@ Wording = Callable[[str, str], str]
 
 PRETRAIN_SHARES: dict[str, dict[str, float]] = {
     "speech": {
-        "transcribe": 0.42,
+        "transcribe": 0.4,
         "translate": 0.3,
-        "emotion": 0.14,
-        "speaker": 0.06,
+        "emotion": 0.16,
+        "speaker": 0.05,
         "caption": 0.03,
-        "is_there": 0.03,
+        "is_there": 0.04,
         "name_sound": 0.02,
     },
     "sound": {
@@ -45,8 +46,10 @@ PRETRAIN_SHARES: dict[str, dict[str, float]] = {
 """How often a kind of scene is asked each thing while pre-training."""
 VOICE_CHAT_SHARE = 0.5
 """Fine-tuning dialogues in which the clip comes alone."""
-FOLLOW_UP_SHARE = 0.25
-"""Fine-tuning dialogues that go on for a second turn."""
+FOLLOW_UP_SHARES: dict[Stage, tuple[float, ...]] = {"pretrain": (0.6, 0.5), "sft": (0.3, 0.3)}
+"""How often a dialogue goes on for a second turn, and such a one for a third."""
+IS_THERE_SHARE = 0.5
+"""Follow-up questions that ask for a thing that may not be there: yes or no is little to learn from at a time."""
 GREETING_SHARE = 0.02
 
 
@@ -58,20 +61,21 @@ def sample_grown_task(
     def wording(task: str, what: str) -> str:
         return prompt_for(task, rng, split=scene.split, what=what, tags=tags)
 
-    if stage == "pretrain":
-        return ask(scene, _fitting(scene, PRETRAIN_SHARES[_asked_as(scene)], rng), rng, wording)
-    if rng.random() < GREETING_SHARE and scene.split == "train":
+    shares = PRETRAIN_SHARES[_asked_as(scene)]
+    if stage == "sft" and rng.random() < GREETING_SHARE and scene.split == "train":
         return greeting(rng)
-    if rng.random() < VOICE_CHAT_SHARE:
+    if stage == "sft" and rng.random() < VOICE_CHAT_SHARE:
         task = voice_chat(scene)
-    elif scene.kind == "question" and rng.random() < 0.5:
+    elif stage == "sft" and scene.kind == "question" and rng.random() < 0.5:
         task = answer_speech(scene, wording)
     else:
-        task = ask(scene, _fitting(scene, PRETRAIN_SHARES[_asked_as(scene)], rng), rng, wording)
-    if rng.random() < FOLLOW_UP_SHARE:
-        follow = ask(scene, _fitting(scene, PRETRAIN_SHARES[_asked_as(scene)], rng), rng, wording)
-        if follow.name != task.name:
-            return _continued(task, follow)
+        task = ask(scene, _fitting(scene, shares, rng), rng, wording)
+    for share in FOLLOW_UP_SHARES[stage]:
+        if rng.random() >= share:
+            break
+        is_there = rng.random() < IS_THERE_SHARE
+        name = "is_there" if is_there else _fitting(scene, shares, rng)
+        task = _with_follow_up(task, ask(scene, name, rng, wording))
     return task
 
 
@@ -170,15 +174,18 @@ def _asked_noun(scene: Scene, rng: np.random.Generator) -> str:
     there = [answers.noun_of(event) for event in scene.events]
     if there and rng.random() < 0.5:
         return there[int(rng.integers(len(there)))]
-    nouns = [*answers.NOUNS.values(), *(answers.with_article(name) for name in TUNE_INSTRUMENTS)]
+    nouns = [
+        answers.VOICE,
+        *answers.NOUNS.values(),
+        *(answers.with_article(name) for name in TUNE_INSTRUMENTS),
+    ]
     absent = [noun for noun in nouns if noun not in there]
     return absent[int(rng.integers(len(absent)))]
 
 
-def _continued(task: Task, follow: Task) -> Task:
-    """`task`, then the question of `follow` about the same clip."""
-    user, reply = follow.messages
-    text = [part for part in user["content"] if part["type"] == "text"]
-    return Task(
-        name=follow.name, messages=(*task.messages, {"role": "user", "content": text}, reply)
-    )
+def _with_follow_up(task: Task, follow: Task) -> Task:
+    """`task`, then the question of `follow` about the same clip, unless its answer was given already."""
+    if follow.answer in [message["content"] for message in task.messages]:
+        return task
+    question = next(part["text"] for part in follow.messages[0]["content"] if "text" in part)
+    return continued(task, question, follow.answer, name=follow.name)
