@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from q2a_core.inference.sampling import GenerationSettings, next_tokens, penalise_repetition
-from q2a_core.model import CpuStep, KVCache, Qwen2Audio, can_step
+from q2a_core.model import CpuStep, GraphStep, KVCache, Qwen2Audio, can_record, can_step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,10 +96,16 @@ def generate_steps(
 def _one_by_one(
     model: Qwen2Audio, cache: KVCache, attention_mask: Tensor | None
 ) -> Callable[[Tensor], Tensor]:
-    """What turns the last tokens (B,) into the next logits (B, V): NumPy where that is quicker, else the model."""
+    """What turns the last tokens (B,) into the next logits (B, V).
+
+    NumPy where that is quicker, a recorded step on a GPU, else the model.
+    """
     left_padded = attention_mask is None or bool(attention_mask[:, -1].all())
     step: CpuStep | None = None
     mask = attention_mask
+    if left_padded and can_record(model):
+        lengths = None if attention_mask is None else attention_mask.long().sum(-1)
+        return GraphStep(model.decoder, cache, lengths)
 
     def quickly(tokens: Tensor) -> Tensor:
         nonlocal step

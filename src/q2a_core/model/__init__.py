@@ -1,15 +1,18 @@
 """The model: tensors in, logits out. It knows neither files nor text nor sound."""
 
 from q2a_core.model.cpu_step import CpuStep, can_step
+from q2a_core.model.graph_step import GraphStep, can_record
 from q2a_core.model.kv_cache import KVCache
 from q2a_core.model.qwen2_audio import IGNORE_INDEX, ModelOutput, Qwen2Audio, causal_lm_loss
 
 __all__ = [
     "IGNORE_INDEX",
     "CpuStep",
+    "GraphStep",
     "KVCache",
     "ModelOutput",
     "Qwen2Audio",
+    "can_record",
     "can_step",
     "causal_lm_loss",
 ]

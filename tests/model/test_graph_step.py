@@ -1,0 +1,124 @@
+"""The step at fixed shapes against the decoder that it drives; recorded where there is a GPU."""
+
+import sys
+
+import pytest
+import torch
+
+from model.test_cpu_step import model_with, tokens
+from q2a_core.inference import GenerationSettings, generate
+from q2a_core.model import GraphStep, can_record
+from q2a_core.model.graph_step import WARM_UP, FixedCache
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"d_model": 64, "num_heads": 4, "num_kv_heads": 2, "d_ff": 96},
+        {"d_model": 32, "num_heads": 4, "num_kv_heads": 4, "num_layers": 1},
+        {"d_model": 32, "num_heads": 2, "num_kv_heads": 1, "tie_word_embeddings": True},
+    ],
+    ids=str,
+)
+@torch.inference_mode()
+def test_equals_the_decoder_token_by_token(batch, shape):
+    model = model_with(**shape)
+    ids = tokens(batch, 9)
+    full = model(ids).logits
+    cache = model.new_cache(batch, 9)
+    model(ids[:, :4], cache=cache)
+    step = GraphStep(model.decoder, cache)
+    for place in range(4, 9):
+        torch.testing.assert_close(step(ids[:, place]), full[:, place], rtol=0, atol=2e-5)
+    assert cache.length == 9
+    with pytest.raises(ValueError, match="holds 9 positions"):
+        step(ids[:, 0])
+
+
+@torch.inference_mode()
+def test_rows_padded_on_the_left_begin_at_zero_afterwards():
+    model = model_with()
+    ids = tokens(3, 8)
+    mask = torch.ones_like(ids)
+    mask[0, :5] = 0
+    mask[2, :1] = 0
+    full = model(ids, attention_mask=mask).logits
+    cache = model.new_cache(3, 8)
+    model(ids[:, :6], attention_mask=mask[:, :6], cache=cache)
+    before = cache.memory.clone()
+    step = GraphStep(model.decoder, cache, mask[:, :6].sum(-1))
+    assert torch.equal(step.fixed.memory[:, :, 0, :, :1], before[:, :, 0, :, 5:6])
+    assert torch.equal(step.fixed.memory[:, :, 1], before[:, :, 1])
+    for place in (6, 7):
+        torch.testing.assert_close(step(ids[:, place]), full[:, place], rtol=0, atol=2e-5)
+
+
+@torch.inference_mode()
+def test_nothing_on_the_host_decides_what_a_step_reads():
+    """What is recorded once must hold for every later step: shapes stay, and the count lies in a tensor."""
+    model = model_with()
+    ids = tokens(2, 7)
+    cache = model.new_cache(2, 12)
+    model(ids, cache=cache)
+    fixed = FixedCache(cache)
+    where = (fixed.lengths.data_ptr(), fixed.places.data_ptr(), fixed.memory.data_ptr())
+    shapes = set()
+    for count in range(3):
+        fixed.grow()
+        new = torch.zeros(2, fixed.memory.shape[3], 1, fixed.memory.shape[5])
+        keys, values = fixed.append(0, new, new)
+        shapes |= {keys.shape, values.shape}
+        assert fixed.lengths.tolist() == [8 + count] * 2
+    assert len(shapes) == 1
+    assert shapes.pop()[2] == 12
+    assert where == (fixed.lengths.data_ptr(), fixed.places.data_ptr(), fixed.memory.data_ptr())
+
+
+@pytest.mark.parametrize("penalty", [1.0, 1.3])
+def test_replies_are_the_same_with_it(monkeypatch, penalty):
+    model, ids = model_with(), tokens(2, 10)
+    mask = torch.ones_like(ids)
+    mask[1, :4] = 0
+    settings = GenerationSettings(max_new_tokens=20, repetition_penalty=penalty)
+    plain = generate(model, ids, attention_mask=mask, settings=settings)
+    taken = []
+
+    class Counted(GraphStep):
+        def __call__(self, tokens):
+            taken.append(len(tokens))
+            return super().__call__(tokens)
+
+    module = sys.modules["q2a_core.inference.generate"]
+    monkeypatch.setattr(module, "can_record", lambda model: True)
+    monkeypatch.setattr(module, "GraphStep", Counted)
+    fixed = generate(model, ids, attention_mask=mask, settings=settings)
+    assert taken == [2] * 19
+    assert fixed.token_ids == plain.token_ids
+    for ours, theirs in zip(fixed.logps, plain.logps, strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-4)
+
+
+def test_a_cpu_and_a_watched_model_are_not_recorded():
+    model = model_with()
+    assert not can_record(model)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("padded", [False, True])
+@torch.inference_mode()
+def test_a_recorded_step_equals_the_decoder(padded):
+    model = model_with().cuda()
+    assert can_record(model)
+    ids = tokens(3, 16).cuda()
+    mask = torch.ones_like(ids)
+    if padded:
+        mask[0, :5] = 0
+    full = model(ids, attention_mask=mask).logits
+    cache = model.new_cache(3, 16)
+    model(ids[:, :6], attention_mask=mask[:, :6], cache=cache)
+    step = GraphStep(model.decoder, cache, mask[:, :6].sum(-1))
+    for place in range(6, 16):
+        torch.testing.assert_close(step(ids[:, place]), full[:, place], rtol=0, atol=1e-3)
+        assert (step.graph is not None) == (place - 6 >= WARM_UP)
