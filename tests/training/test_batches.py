@@ -86,13 +86,18 @@ def _rows(batches) -> list[list[int]]:
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "accumulate", "processes"), [(2, 3, 1), (6, 1, 2), (2, 3, 2), (2, 3, 3)]
+    ("batch_size", "accumulate", "processes"),
+    [
+        *((2, 3, 1), (6, 1, 2), (2, 3, 2), (2, 3, 3)),
+        *((8, 2, 1), (16, 1, 2), (4, 4, 2), (8, 4, 4), (16, 1, 3), (4, 4, 3)),
+    ],
 )
 def test_a_step_holds_the_same_dialogues_however_it_is_cut(
     small_book, chat_format, batch_size, accumulate, processes
 ):
     corpus = Corpus(small_book, "train", seed=0)
-    whole = Blocks(corpus, chat_format, batch_size=6, seed=0)[1]
+    size = batch_size * accumulate
+    whole = Blocks(corpus, chat_format, batch_size=size, seed=0)[1]
     cut = Blocks(corpus, chat_format, batch_size=batch_size, accumulate=accumulate, seed=0)
     shares = []
     for rank in range(processes):
@@ -102,7 +107,20 @@ def test_a_step_holds_the_same_dialogues_however_it_is_cut(
         pieces = [batch for share in shares for batch in share[step]]
         assert len({len(share[step]) for share in shares}) == 1, "all take as many micro-batches"
         assert sorted(_rows(pieces)) == sorted(_rows(whole[step]))
+        assert sum(len(piece.input_ids) for piece in pieces) == size
         assert max(len(piece.input_ids) for piece in pieces) <= batch_size
+
+
+def test_processes_draw_no_clips_for_each_other(small_book, chat_format, monkeypatch):
+    corpus = Corpus(small_book, "train", seed=0)
+    drawn = []
+    example = Corpus.example
+    monkeypatch.setattr(Corpus, "example", lambda s, i: drawn.append(i) or example(s, i))
+    for rank in range(2):
+        share = Blocks(corpus, chat_format, batch_size=16, seed=0)
+        share.deal(rank, 2)
+        share[1]
+    assert sorted(drawn) == list(range(16 * BLOCK, 32 * BLOCK))
 
 
 def test_a_step_smaller_than_the_processes_is_refused(blocks):

@@ -86,7 +86,7 @@ def test_both_replies_hear_their_own_clip(pairs, chat_format):
 def test_every_epoch_goes_through_all_pairs(pairs, chat_format):
     marks = [(float(number), 0.0) for number in range(len(pairs))]
     blocks = PairBlocks(pairs, marks, chat_format, batch_size=2, seed=0)
-    drawn = [pair.reference[0] for pair in blocks.draw(0, 14, np.random.default_rng(0))]
+    drawn = [pair.reference[0] for pair in blocks.draw(range(14), np.random.default_rng(0))]
     assert sorted(drawn[:7]) == sorted(drawn[7:]) == [float(n) for n in range(7)]
     assert drawn[:7] != drawn[7:]
 

@@ -137,11 +137,10 @@ class Blocks(StepBlocks):
         super().__init__(chat_format, batch_size=batch_size, accumulate=accumulate, seed=seed)
         self.corpus = corpus
 
-    def draw(self, first: int, count: int, rng: np.random.Generator) -> list[EncodedExample]:
-        """Examples `first` to `first + count` of the corpus, encoded."""
+    def draw(self, numbers: range, rng: np.random.Generator) -> list[EncodedExample]:
+        """These examples of the corpus, encoded."""
         return [
-            encode_example(self.corpus.example(index), self.chat_format, rng)
-            for index in range(first, first + count)
+            encode_example(self.corpus.example(number), self.chat_format, rng) for number in numbers
         ]
 
     def collate(self, examples: list[EncodedExample]) -> Batch:

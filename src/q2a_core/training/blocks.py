@@ -3,6 +3,9 @@
 A block of eight steps is drawn, sorted by length and cut, so that no batch carries much padding; then the steps are
 shuffled. Block k depends on (seed, k) and on the size of a step alone: a run resumes at any step, and whether a step's
 examples come as one batch or as several micro-batches, in one process or in many, they are the same.
+
+A block is drawn in lanes, each sorted and cut by itself, and every step has its part of each. Processes that share a
+run take lanes of their own, so that none makes clips for the others.
 """
 
 from collections.abc import Iterator
@@ -16,6 +19,10 @@ from q2a_core.text import ChatFormat
 
 BLOCK = 8
 """Steps drawn and sorted together."""
+LANES = (4, 2, 1)
+"""Parts of a block that are sorted apart: the first number that leaves LANE_WIDTH dialogues of a step to each."""
+LANE_WIDTH = 8
+"""Shorter lanes find too few clips of one length."""
 
 
 class StepBlocks(torch.utils.data.Dataset):
@@ -31,8 +38,8 @@ class StepBlocks(torch.utils.data.Dataset):
         self.batch_size, self.accumulate, self.seed = batch_size, accumulate, seed
         self.rank, self.processes = 0, 1
 
-    def draw(self, first: int, count: int, rng: np.random.Generator) -> list[Any]:
-        """`count` encoded examples from number `first` on; each has a `cost` to be sorted by."""
+    def draw(self, numbers: range, rng: np.random.Generator) -> list[Any]:
+        """The encoded examples with these numbers; each has a `cost` to be sorted by."""
         raise NotImplementedError
 
     def collate(self, examples: list[Any]) -> Any:
@@ -54,15 +61,25 @@ class StepBlocks(torch.utils.data.Dataset):
     def __getitem__(self, block: int) -> list[list[Any]]:
         rng = np.random.default_rng([self.seed, block, 11])
         size = self.batch_size * self.accumulate
-        examples = self.draw(block * BLOCK * size, BLOCK * size, rng)
-        examples.sort(key=lambda example: example.cost)
-        return [self._share(examples[i * size : (i + 1) * size]) for i in rng.permutation(BLOCK)]
+        lanes = next(n for n in LANES if n == 1 or (size % n == 0 and size // n >= LANE_WIDTH))
+        shared = lanes % self.processes == 0
+        first, width = block * BLOCK * size, size // lanes
+        drawn = []
+        for lane in range(self.rank, lanes, self.processes) if shared else range(lanes):
+            numbers = range(first + lane, first + BLOCK * size, lanes)
+            examples = self.draw(numbers, np.random.default_rng([self.seed, block, 11, lane]))
+            drawn.append(sorted(examples, key=lambda example: example.cost))
+        return [
+            self._cut([e for lane in drawn for e in lane[i * width : (i + 1) * width]], shared)
+            for i in rng.permutation(BLOCK)
+        ]
 
-    def _share(self, examples: list[Any]) -> list[Any]:
-        """Cut a step into as many pieces for each process, none larger than `batch_size`, and keep ours."""
-        pieces = -(-self.accumulate // self.processes) * self.processes
+    def _cut(self, examples: list[Any], ours_alone: bool) -> list[Any]:
+        """A step in as many pieces for each process, none larger than `batch_size`; of all examples only our pieces."""
+        each = -(-self.accumulate // self.processes)
+        pieces = each if ours_alone else each * self.processes
         cuts = [len(examples) * piece // pieces for piece in range(pieces + 1)]
-        ours = range(self.rank, pieces, self.processes)
+        ours = range(pieces) if ours_alone else range(self.rank, pieces, self.processes)
         return [self.collate(examples[cuts[piece] : cuts[piece + 1]]) for piece in ours]
 
     @property

@@ -105,11 +105,11 @@ class PairBlocks(StepBlocks):
         super().__init__(chat_format, batch_size=batch_size, accumulate=accumulate, seed=seed)
         self.pairs, self.references = pairs, references
 
-    def draw(self, first: int, count: int, rng: np.random.Generator) -> list[EncodedPair]:
-        """Pairs number `first` to `first + count` of the endless row of epochs, encoded."""
+    def draw(self, numbers: range, rng: np.random.Generator) -> list[EncodedPair]:
+        """Pairs with these numbers in the endless row of epochs, encoded."""
         orders: dict[int, np.ndarray] = {}
         drawn = []
-        for number in range(first, first + count):
+        for number in numbers:
             epoch, place = divmod(number, len(self.pairs))
             if epoch not in orders:
                 order = np.random.default_rng([self.seed, epoch, 13])
