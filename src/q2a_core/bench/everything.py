@@ -1,10 +1,10 @@
-"""All that `q2a bench` measures: the pipeline beside transformers, attention beside PyTorch's, many chats at once."""
+"""All that `q2a bench` measures: the pipeline beside transformers, attention beside PyTorch's, many chats, the 7B."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from q2a_core.bench.report import ATTENTION, BESIDES, ROWS, SERVE
+from q2a_core.bench.report import ATTENTION, BESIDES, LARGE, ROWS, SERVE
 from q2a_core.bench.report import to_markdown as pipeline_table
 from q2a_core.errors import Q2AError
 
@@ -17,9 +17,10 @@ def run_bench(
     only: Iterable[str] | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Measure what `only` names, rows of the pipeline, "attention", "serve", or everything; a JSON-ready report.
+    """Measure what `only` names, rows of the pipeline or one of BESIDES, or everything; a JSON-ready report.
 
-    Attention alone needs no transformers. Raises Q2AError as the parts do.
+    Attention alone needs no transformers; the real size needs a GPU, and says so where there is none. Raises Q2AError
+    as the parts do.
     """
     names = (*ROWS, *BESIDES) if only is None else tuple(name.strip() for name in only)
     rows = [name for name in names if name not in BESIDES]
@@ -51,7 +52,19 @@ def run_bench(
             threads=threads,
             on_progress=on_progress,
         )
+    if LARGE in names:
+        report[LARGE] = _large(repeats, on_progress)
     return report
+
+
+def _large(repeats: int, on_progress: Callable[[int, int], None]) -> dict[str, Any]:
+    import torch
+
+    from q2a_core.bench.large import NEEDS, run_large
+
+    if not torch.cuda.is_available():
+        return {"not_measured": NEEDS}
+    return run_large(repeats=repeats, on_progress=on_progress)
 
 
 def to_markdown(report: dict[str, Any]) -> str:
@@ -65,4 +78,8 @@ def to_markdown(report: dict[str, Any]) -> str:
         from q2a_core.bench.serve import to_markdown as serve_table
 
         tables.append(serve_table(report[SERVE]))
+    if LARGE in report:
+        from q2a_core.bench.large import to_markdown as large_table
+
+        tables.append(large_table(report[LARGE]))
     return "\n\n".join(tables)

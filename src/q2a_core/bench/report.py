@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 ROWS = ("first_token", "decode", "train", "mel", "encoder", "ragged")
 """What can be measured of the pipeline, in the order of the table."""
-ATTENTION, SERVE = "attention", "serve"
-BESIDES = (ATTENTION, SERVE)
+ATTENTION, SERVE, LARGE = "attention", "serve", "large"
+BESIDES = (ATTENTION, SERVE, LARGE)
 """What is measured besides, each in a table of its own."""
 
 
@@ -113,7 +113,7 @@ def to_markdown(report: dict[str, Any]) -> str:
         "",
         "| what | q2a | beside it | ratio (range) | bar |",
         "| --- | ---: | ---: | ---: | --- |",
-        *(_line(row) for row in report["rows"]),
+        *(pipeline_line(row) for row in report["rows"]),
         "",
         f"Checked before timing: {gate['greedy_tokens']} greedy tokens the same, logits within "
         f"{gate['logits']:.1e}, loss within {gate['loss']:.1e} (relative), log-mel within {gate['mel']:.1e}.",
@@ -121,7 +121,8 @@ def to_markdown(report: dict[str, Any]) -> str:
     return "\n".join([*lines, *report["notices"]])
 
 
-def _line(row: dict[str, Any]) -> str:
+def pipeline_line(row: dict[str, Any]) -> str:
+    """One row of the table, with its bar."""
     bar = "-"
     if row["met"] is not None:
         wanted = (
