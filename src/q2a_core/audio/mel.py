@@ -74,10 +74,9 @@ def power_spectrogram(waveform: Tensor, *, frames: int, window: int) -> Tensor:
     if beyond > 0:
         end = half + window
         padded[end:] = padded[end - 1 - beyond : end - 1].flip(0)
-    spectrum = torch.stft(
-        padded, N_FFT, HOP_LENGTH, window=_hann(), center=False, return_complex=True
-    )
-    return spectrum[:, :frames].abs() ** 2
+    # torch.stft and abs() ** 2 give the same and take twice as long
+    spectrum = torch.fft.rfft(padded.unfold(0, N_FFT, HOP_LENGTH)[:frames] * _hann())
+    return (spectrum.real.square() + spectrum.imag.square()).T
 
 
 def stack_mels(mels: list[Tensor]) -> Tensor:

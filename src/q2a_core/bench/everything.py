@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from q2a_core.bench.report import ATTENTION, BESIDES, LARGE, ROWS, SERVE
+from q2a_core.bench.report import ATTENTION, BESIDES, GROWTH, LARGE, ROWS, SERVE
 from q2a_core.bench.report import to_markdown as pipeline_table
 from q2a_core.errors import Q2AError
 
@@ -52,6 +52,12 @@ def run_bench(
             threads=threads,
             on_progress=on_progress,
         )
+    if GROWTH in names:
+        from q2a_core.bench.growth import run_growth
+
+        report[GROWTH] = run_growth(
+            checkpoint, repeats=repeats, threads=threads, on_progress=on_progress
+        )
     if LARGE in names:
         report[LARGE] = _large(repeats, on_progress)
     return report
@@ -78,6 +84,10 @@ def to_markdown(report: dict[str, Any]) -> str:
         from q2a_core.bench.serve import to_markdown as serve_table
 
         tables.append(serve_table(report[SERVE]))
+    if GROWTH in report:
+        from q2a_core.bench.growth import to_markdown as growth_table
+
+        tables.append(growth_table(report[GROWTH]))
     if LARGE in report:
         from q2a_core.bench.large import to_markdown as large_table
 

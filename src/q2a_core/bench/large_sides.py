@@ -51,7 +51,7 @@ class Sides:
             torch.set_default_dtype(before)
         share_weights(self.model, theirs)
         theirs.generation_config = GenerationConfig()
-        self.other = theirs.eval()
+        self.other: Any = theirs.eval()
         self.extractor = WhisperFeatureExtractor(
             feature_size=config.encoder.num_mel_bins,
             chunk_length=int(config.encoder.max_seconds),

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 ROWS = ("first_token", "decode", "train", "mel", "encoder", "ragged")
 """What can be measured of the pipeline, in the order of the table."""
-ATTENTION, SERVE, LARGE = "attention", "serve", "large"
-BESIDES = (ATTENTION, SERVE, LARGE)
+ATTENTION, SERVE, GROWTH, LARGE = "attention", "serve", "growth", "large"
+BESIDES = (ATTENTION, SERVE, GROWTH, LARGE)
 """What is measured besides, each in a table of its own."""
 
 

@@ -8,6 +8,8 @@ import typer
 
 from q2a_core.cli.progress import bar
 
+PLOTS = (".png", ".svg", ".pdf")
+
 
 def evaluate(
     model: Annotated[str, typer.Option(help="Shipped name, directory or hub id.")] = "mini",
@@ -78,12 +80,15 @@ def bench(
     only: Annotated[
         str | None,
         typer.Option(
-            help="Some rows, with commas: first_token,decode,train,mel,encoder,ragged,attention,serve."
+            help="Some rows, with commas: first_token,decode,train,mel,encoder,ragged,attention,serve,growth,large."
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each side.")] = 5,
     threads: Annotated[int | None, typer.Option(min=1, help="Torch's threads.")] = None,
     output: Annotated[Path | None, typer.Option(help="Also write the JSON report here.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the growth rows: a .png, .svg or .pdf file.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Time every step side by side with transformers on the same weights.
@@ -91,16 +96,37 @@ def bench(
     Example: q2a bench --only decode --repeats 3
     """
     from q2a_core.bench.everything import run_bench, to_markdown
+    from q2a_core.bench.report import GROWTH
 
+    rows = None if only is None else [name.strip() for name in only.split(",")]
+    if plot is not None:
+        _check_plot(plot, rows)
     with bar("measuring", "rows") as update:
         report = run_bench(
             checkpoint=model,
             repeats=repeats,
             threads=threads,
-            only=None if only is None else only.split(","),
+            only=rows,
             on_progress=update,
         )
+    if plot is not None:
+        from q2a_core.inspection.figures_growth import figure_growth
+
+        figure_growth(report[GROWTH]).savefig(plot)
     _hand_over(report, to_markdown(report), output, as_json)
+
+
+def _check_plot(plot: Path, rows: list[str] | None) -> None:
+    """Refuse before minutes are spent what could not be drawn after them."""
+    from q2a_core.bench.report import GROWTH
+    from q2a_core.errors import Q2AError
+
+    if rows is not None and GROWTH not in rows:
+        raise Q2AError(f"--plot draws the rows `{GROWTH}`; add them to --only")
+    if plot.suffix.lower() not in PLOTS:
+        raise Q2AError(f"{plot.name} ends in {plot.suffix!r}; expected one of {', '.join(PLOTS)}")
+    if not plot.resolve().parent.is_dir():
+        raise Q2AError(f"there is no folder {plot.parent} to write {plot.name} into; make it first")
 
 
 def _hand_over(report: dict, table: str, output: Path | None, as_json: bool) -> None:
