@@ -5,8 +5,9 @@ import json
 import pytest
 
 from q2a_core.checkpoint import open_checkpoint
+from q2a_core.errors import Q2AError
 from q2a_core.evaluation import mini_table
-from q2a_core.evaluation.mini_suites import MINI_SUITES, kind_of_reply, mini_items
+from q2a_core.evaluation.mini_suites import MINI_SUITES, kind_of_reply, mini_items, suites_named
 from q2a_core.evaluation.replies import ReplyStore
 from q2a_core.evaluation.tables import BESIDE, report_table
 
@@ -67,6 +68,17 @@ def test_the_table_stands_beside_the_papers(report):
     assert "LibriSpeech" in table
     assert "nrefs:1" in table
     assert set(BESIDE) <= {suite.name for suite in MINI_SUITES}
+
+
+def test_one_suite_can_be_asked_for_alone(tiny_checkpoint, test_book, monkeypatch):
+    monkeypatch.setattr(mini_table, "open_or_build", lambda *_, **__: test_book)
+    chosen = suites_named(["vocal sound"])
+    made = mini_table.evaluate_mini(
+        open_checkpoint(tiny_checkpoint), count=3, suites=chosen, controls=False
+    )
+    assert [row["suite"] for row in made["rows"]] == ["vocal sound"]
+    with pytest.raises(Q2AError, match="no suite is called 'vocals'; known: recognition"):
+        suites_named(["vocal sound", "vocals"])
 
 
 def test_suites_have_names_and_seeds_of_their_own():

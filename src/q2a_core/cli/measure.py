@@ -18,6 +18,10 @@ def evaluate(
         typer.Option(help="first: the first world; mini: the mini Table 2; auto: what it knows."),
     ] = "auto",
     count: Annotated[int | None, typer.Option(min=3, help="Clips in each suite.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="This suite of the mini Table 2 alone; may be given several times."),
+    ] = None,
     clips: Annotated[
         Path | None, typer.Option(help="Folder with recordings of your own, instead of a suite.")
     ] = None,
@@ -47,6 +51,10 @@ def evaluate(
         raise Q2AError(
             "--clips and --manifest go together: a folder, and the truth of what is in it"
         )
+    if only and (clips is not None or suite == "first"):
+        raise Q2AError(
+            "--only names suites of the mini Table 2; leave out --clips and --suite first"
+        )
     checkpoint = open_checkpoint(model)
     store = ReplyStore(replies)
     with bar("evaluating", "clips") as update:
@@ -57,11 +65,18 @@ def evaluate(
                 checkpoint, clips, manifest, store=store, device=device, on_progress=update
             )
             table = report_table(report, beside={})
-        elif suite == "mini" or (suite == "auto" and "languages" in checkpoint.about):
+        elif only or suite == "mini" or (suite == "auto" and "languages" in checkpoint.about):
+            from q2a_core.evaluation.mini_suites import MINI_SUITES, suites_named
             from q2a_core.evaluation.mini_table import evaluate_mini
 
             report = evaluate_mini(
-                checkpoint, count=count or 100, store=store, device=device, on_progress=update
+                checkpoint,
+                count=count or 100,
+                suites=suites_named(only) if only else MINI_SUITES,
+                controls=not only,
+                store=store,
+                device=device,
+                on_progress=update,
             )
             table = report_table(report)
         else:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from q2a_core.errors import Q2AError
 from q2a_core.evaluation.bleu import bleu
 from q2a_core.evaluation.metrics import (
     Score,
@@ -286,3 +287,12 @@ MINI_SUITES = (
     _chat("mixed", 224, ("mixed", "question")),
 )
 """The suites of the grown world."""
+
+
+def suites_named(names: list[str]) -> tuple[MiniSuite, ...]:
+    """These suites in the table's order; raises Q2AError for a name that none has."""
+    known = [suite.name for suite in MINI_SUITES]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise Q2AError(f"no suite is called {unknown[0]!r}; known: {'; '.join(known)}")
+    return tuple(suite for suite in MINI_SUITES if suite.name in names)

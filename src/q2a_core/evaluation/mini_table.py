@@ -47,19 +47,22 @@ def evaluate_mini(
     *,
     count: int = 100,
     suites: tuple[MiniSuite, ...] = MINI_SUITES,
+    controls: bool = True,
     store: ReplyStore | None = None,
     device: str = "cpu",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """The mini Table 2 of a checkpoint as a JSON-ready report; with a `store` on disk a killed run goes on.
 
-    `count` items in each suite, some have a multiple. Raises SpeechError and Q2AError.
+    `count` items in each suite, some have a multiple. Without `controls` the robustness pairs and the listening control
+    are left out. Raises SpeechError and Q2AError.
     """
     start = time.perf_counter()
     model = checkpoint.load_model(device=device)
     book = open_or_build("test", count=TEST_UTTERANCES, seed=0, level="grown")
     store = store or ReplyStore()
-    total = sum(count * LARGER.get(suite.name, 1) + count // 2 for suite in suites) + 4 * count
+    total = sum(count * LARGER.get(suite.name, 1) + count // 2 for suite in suites)
+    total += 4 * count if controls else 0
     done = 0
 
     def ask(name: str, items: list[Item]) -> Answered:
@@ -94,8 +97,9 @@ def evaluate_mini(
             }
         )
         examples += [example_row(suite.name, item, reply) for item, reply in answered[:EXAMPLES]]
-    rows += _robustness(ask, suites, book, count)
-    rows += _listening(ask, suites, book, count)
+    if controls:
+        rows += _robustness(ask, suites, book, count)
+        rows += _listening(ask, suites, book, count)
     on_progress(total, total)
     return {
         "checkpoint": {"name": checkpoint.name, "hash": checkpoint.hash},
