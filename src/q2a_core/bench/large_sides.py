@@ -74,7 +74,7 @@ class Sides:
             return torch.cuda.get_device_name(self.device)
         return self.device.type
 
-    def our_inputs(self) -> dict[str, Tensor]:
+    def our_inputs(self) -> dict[str, Any]:
         """The clip as our front end makes it."""
         encoder = self.config.encoder
         mel = log_mel(

@@ -4,6 +4,7 @@ Run in a process of its own, because a process never gives its peak back.
 """
 
 import sys
+from typing import Any
 
 from q2a_core.bench.pair import QUESTION, noise_clip
 from q2a_core.lengths import SAMPLE_RATE
@@ -28,7 +29,7 @@ def main(side: str, checkpoint: str) -> int:
         from q2a_core.text import user_message
 
         directory = open_checkpoint(checkpoint).directory
-        model = Qwen2AudioForConditionalGeneration.from_pretrained(directory).eval()
+        model: Any = Qwen2AudioForConditionalGeneration.from_pretrained(directory).eval()
         processor = AutoProcessor.from_pretrained(directory)
         text = processor.apply_chat_template(
             [user_message(QUESTION, clips=1)], add_generation_prompt=True, tokenize=False
