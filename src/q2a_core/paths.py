@@ -9,6 +9,8 @@ from pathlib import Path
 
 from q2a_core.errors import CheckpointError
 
+BEST = "best.txt"
+"""Beside the shipped checkpoints: the name of the one that `mini` stands for."""
 PACKAGE_DIR = Path(__file__).resolve().parent
 
 
@@ -31,11 +33,17 @@ def workbench() -> Path:
 
 
 def shipped_checkpoints() -> dict[str, Path]:
-    """Shipped checkpoints by name."""
+    """Shipped checkpoints by name; "mini" is the one that BEST names, unless a folder has that name."""
     root = data_samples() / "checkpoints"
     if not root.is_dir():
         return {}
-    return {path.name: path for path in sorted(root.iterdir()) if (path / "config.json").is_file()}
+    found = {path.name: path for path in sorted(root.iterdir()) if (path / "config.json").is_file()}
+    best = root / BEST
+    if "mini" not in found and best.is_file():
+        name = best.read_text("utf-8").strip()
+        if name in found:
+            return {"mini": found[name], **found}
+    return found
 
 
 def shipped_checkpoint(name: str) -> Path:

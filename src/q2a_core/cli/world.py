@@ -51,7 +51,8 @@ def synth(
         raise Q2AError(f"split is {split!r}; expected train or test")
     if kind is not None and kind not in get_args(SceneKind):
         raise Q2AError(f"kind is {kind!r}; expected one of {', '.join(get_args(SceneKind))}")
-    from q2a_core.world.manifest import write_clips, write_samples
+    from q2a_core.world.manifest import write_clips
+    from q2a_core.world.samples import write_samples
 
     with bar("synthesising", "clips") as update:
         if samples:

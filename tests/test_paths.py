@@ -1,0 +1,35 @@
+"""Shipped names: folders with a config, and the best of them by the name mini."""
+
+import pytest
+
+from q2a_core import paths
+
+
+@pytest.fixture
+def checkpoints(tmp_path, monkeypatch):
+    root = tmp_path / "checkpoints"
+    for name in ("mini-a", "mini-b"):
+        (root / name).mkdir(parents=True)
+        (root / name / "config.json").write_text("{}", "utf-8")
+    (root / "half").mkdir()
+    monkeypatch.setattr(paths, "data_samples", lambda: tmp_path)
+    return root
+
+
+def test_mini_is_the_one_that_is_named_best(checkpoints):
+    assert list(paths.shipped_checkpoints()) == ["mini-a", "mini-b"]
+    (checkpoints / paths.BEST).write_text("mini-b\n", "utf-8")
+    assert paths.shipped_checkpoints()["mini"] == checkpoints / "mini-b"
+    assert paths.shipped_checkpoint("mini").name == "mini-b"
+
+
+def test_a_best_that_is_not_there_is_no_mini(checkpoints):
+    (checkpoints / paths.BEST).write_text("half", "utf-8")
+    assert "mini" not in paths.shipped_checkpoints()
+
+
+def test_a_folder_of_that_name_comes_first(checkpoints):
+    (checkpoints / "mini").mkdir()
+    (checkpoints / "mini" / "config.json").write_text("{}", "utf-8")
+    (checkpoints / paths.BEST).write_text("mini-b", "utf-8")
+    assert paths.shipped_checkpoint("mini") == checkpoints / "mini"
