@@ -14,8 +14,11 @@ PLOTS = (".png", ".svg", ".pdf")
 def evaluate(
     model: Annotated[str, typer.Option(help="Shipped name, directory or hub id.")] = "mini",
     suite: Annotated[
-        Literal["auto", "first", "mini"],
-        typer.Option(help="first: the first world; mini: the mini Table 2; auto: what it knows."),
+        Literal["auto", "first", "mini", "prompts"],
+        typer.Option(
+            help="first: the first world; mini: the mini Table 2; prompts: wordings and combinations that training "
+            "never saw; auto: what it knows."
+        ),
     ] = "auto",
     count: Annotated[int | None, typer.Option(min=3, help="Clips in each suite.")] = None,
     only: Annotated[
@@ -51,9 +54,9 @@ def evaluate(
         raise Q2AError(
             "--clips and --manifest go together: a folder, and the truth of what is in it"
         )
-    if only and (clips is not None or suite == "first"):
+    if only and (clips is not None or suite in ("first", "prompts")):
         raise Q2AError(
-            "--only names suites of the mini Table 2; leave out --clips and --suite first"
+            "--only names suites of the mini Table 2; leave out --clips and other --suites"
         )
     checkpoint = open_checkpoint(model)
     store = ReplyStore(replies)
@@ -65,15 +68,23 @@ def evaluate(
                 checkpoint, clips, manifest, store=store, device=device, on_progress=update
             )
             table = report_table(report, beside={})
-        elif only or suite == "mini" or (suite == "auto" and "languages" in checkpoint.about):
+        elif (
+            only
+            or suite in ("mini", "prompts")
+            or (suite == "auto" and "languages" in checkpoint.about)
+        ):
             from q2a_core.evaluation.mini_suites import MINI_SUITES, suites_named
             from q2a_core.evaluation.mini_table import evaluate_mini
+            from q2a_core.evaluation.prompt_suites import prompt_suites, trained_on_tags
 
+            chosen = suites_named(only) if only else MINI_SUITES
+            if suite == "prompts":
+                chosen = prompt_suites(tags=trained_on_tags(checkpoint))
             report = evaluate_mini(
                 checkpoint,
                 count=count or 100,
-                suites=suites_named(only) if only else MINI_SUITES,
-                controls=not only,
+                suites=chosen,
+                controls=not only and suite != "prompts",
                 store=store,
                 device=device,
                 on_progress=update,

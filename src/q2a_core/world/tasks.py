@@ -44,6 +44,8 @@ PRETRAIN_SHARES: dict[str, dict[str, float]] = {
     "noise": {"caption": 0.4, "transcribe": 0.3, "name_sound": 0.3},
 }
 """How often a kind of scene is asked each thing while pre-training."""
+ASKABLE = tuple(dict.fromkeys(name for shares in PRETRAIN_SHARES.values() for name in shares))
+"""All tasks that pre-training knows."""
 VOICE_CHAT_SHARE = 0.5
 """Fine-tuning dialogues in which the clip comes alone."""
 FOLLOW_UP_SHARES: dict[Stage, tuple[float, ...]] = {"pretrain": (0.6, 0.5), "sft": (0.3, 0.3)}
@@ -140,6 +142,18 @@ def ask(scene: Scene, name: str, rng: np.random.Generator, wording: Wording) -> 
     return compose(name, (wording(name, noun), answers.is_there_answer(scene, noun)))
 
 
+def asked_tasks(scene: Scene) -> dict[str, float]:
+    """What training asks of such a scene, with shares; each fits."""
+    shares = PRETRAIN_SHARES[_asked_as(scene)]
+    return {name: share for name, share in shares.items() if _fits(scene, name)}
+
+
+def unasked_tasks(scene: Scene) -> list[str]:
+    """What could be asked of the scene and has a true answer, but is never asked of its kind in training."""
+    asked = PRETRAIN_SHARES[_asked_as(scene)]
+    return [name for name in ASKABLE if name not in asked and _fits(scene, name)]
+
+
 def _asked_as(scene: Scene) -> str:
     if scene.kind in ("question", "lone_question"):
         return "mixed" if len(scene.events) > 1 else "speech"
@@ -164,6 +178,12 @@ def _fits(scene: Scene, name: str) -> bool:
         return spoken is not None and spoken.language == "en"
     if name == "count":
         return any(event.count is not None for event in scene.events)
+    if name in ("instrument", "music"):
+        return scene.first("music") is not None
+    if name == "vocal":
+        return scene.first("vocal") is not None
+    if name == "first":
+        return len(scene.events) > 1 and not scene.overlap
     if name == "name_sound":
         return sum(event.kind != "speech" for event in scene.events) <= 1
     return True
