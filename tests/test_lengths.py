@@ -106,7 +106,10 @@ def test_another_hop_counts_its_own_frames(hop_length):
 
 
 def test_a_longer_window_widens_the_field_at_both_ends():
-    (a, b), (start, stop) = rates.token_receptive_field(7), rates.token_receptive_field(7, n_fft=800)
+    (a, b), (start, stop) = (
+        rates.token_receptive_field(7),
+        rates.token_receptive_field(7, n_fft=800),
+    )
     assert (a - start, stop - b) == (200, 200)
     start, stop = rates.token_receptive_field(7, hop_length=320)
     assert stop - start == 400 + 6 * 320

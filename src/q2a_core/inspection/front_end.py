@@ -65,6 +65,7 @@ def resynthesise(samples: np.ndarray, settings: MelSettings, *, seed: int = 0) -
     Griffin-Lim starts from random phases; `seed` makes them the same every time.
     """
     import librosa
+
     from q2a_core.audio.mel import log_mel, mel_filters
 
     samples = np.asarray(samples[: round(MAX_SECONDS * lengths.SAMPLE_RATE)], dtype=np.float32)
@@ -112,6 +113,7 @@ def log_bands(samples: np.ndarray, settings: MelSettings) -> np.ndarray:
     (x + 4) / 4 is the log-mel of `audio.mel`, whose steps these are.
     """
     import librosa
+
     from q2a_core.audio.mel import DYNAMIC_RANGE, mel_filters
 
     half, hop = settings.n_fft // 2, settings.hop_length
