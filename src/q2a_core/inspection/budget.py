@@ -24,6 +24,10 @@ class Dimensions:
     dtype: str
     """As config.json names it; one of `ITEMSIZES`."""
 
+    def kv_bytes(self, positions: int) -> int:
+        """Bytes of keys and values that `positions` positions keep."""
+        return self.config.decoder.kv_bytes(positions, itemsize=ITEMSIZES[self.dtype])
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenBudget:
@@ -41,8 +45,6 @@ class TokenBudget:
     """Keys and values of all decoder layers for the audio tokens; text and reply come on top."""
     padded_frames: int
     """Encoder frames that are computed where every piece is padded to the whole window, as transformers does."""
-    positions: int
-    """Positions that the decoder is meant for, text included."""
 
     @property
     def seconds(self) -> float:
@@ -66,7 +68,7 @@ def read_dimensions(directory: Path) -> Dimensions:
 
 def token_budget(samples: int, dimensions: Dimensions) -> TokenBudget:
     """The budget of a clip of `samples` samples; a longer one than the window is cut as a chat cuts it."""
-    encoder, decoder = dimensions.config.encoder, dimensions.config.decoder
+    encoder = dimensions.config.encoder
     pieces = _pieces(samples, encoder.max_samples)
     mel_frames = [lengths.mel_frames(piece) for piece in pieces]
     tokens = sum(lengths.audio_tokens(frames) for frames in mel_frames)
@@ -76,9 +78,8 @@ def token_budget(samples: int, dimensions: Dimensions) -> TokenBudget:
         encoder_frames=sum(lengths.encoder_frames(frames) for frames in mel_frames),
         audio_tokens=tokens,
         windows=len(pieces),
-        kv_bytes=decoder.kv_bytes(tokens, itemsize=ITEMSIZES[dimensions.dtype]),
+        kv_bytes=dimensions.kv_bytes(tokens),
         padded_frames=len(pieces) * encoder.max_source_positions,
-        positions=decoder.max_positions,
     )
 
 
