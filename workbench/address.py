@@ -26,6 +26,8 @@ LONGEST = 40
 class Visit:
     """What is remembered between two runs of a page."""
 
+    runs: int = 0
+    """Pages drawn so far, the present one counted."""
     page: str = ""
     clip_key: str = ""
     token_at_start: int | None = None
@@ -42,6 +44,8 @@ def read(session: Session) -> Visit:
     context = get_script_run_ctx()
     if first or getattr(context, "is_history_navigation", False):
         _take_over(session, session.visit)
+    session.visit.runs += 1
+    session.has_painted |= session.visit.runs > 1
     return session.visit
 
 
@@ -110,3 +114,13 @@ def write(session: Session, clip: Clip | None) -> None:
     after = others | {name: str(value) for name, value in now.items() if value is not None}
     if after != before:
         st.query_params.from_dict(after)
+
+
+def write_token(session: Session) -> None:
+    """The token alone, which changes while the rest of the page stays as it is."""
+    if session.visit is None:
+        return
+    if session.spot.token is None:
+        st.query_params.pop("token", None)
+    else:
+        st.query_params["token"] = str(session.spot.token)

@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2 import component
 
+import address
 import state
 from q2a_core import paths
 from q2a_core.inspection import read_gallery
@@ -105,7 +106,9 @@ def _mount_player(data: bytes) -> None:
 
 
 def _choose_token() -> None:
-    state.session().spot.token = st.session_state.player.get("token")
+    session = state.session()
+    session.spot.token = st.session_state.player.get("token")
+    address.write_token(session)
 
 
 def no_clip() -> None:

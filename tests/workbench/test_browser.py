@@ -225,6 +225,41 @@ def test_a_question_while_the_sound_plays(visit, address):
     visit.get_by_text("Ask it yourself below").wait_for()
 
 
+def test_a_link_shows_its_token_and_follows_the_next(visit, address):
+    visit.goto(f"{address}/?clip=tone&token=5&layer=no")
+    visit.get_by_role("slider", name="Position in tone.wav").wait_for()
+    visit.locator(".bracket.stride").wait_for()
+    assert position(visit) == (0.2, 5)
+    visit.get_by_text("This link asks for layer “no”").wait_for()
+    click_row(visit, ".tokens", 8.5 * 0.04 / 1.6)
+    visit.wait_for_url("**token=8**")
+    silent(visit)
+    visit.reload()
+    visit.locator(".bracket.stride").wait_for()
+    assert position(visit)[1] == 8
+    visit.get_by_role("combobox", name="Sample").click()
+    visit.get_by_role("option", name="long noise").click()
+    visit.wait_for_url("**clip=long**")
+    assert "token" not in visit.url
+    visit.go_back()
+    visit.get_by_role("slider", name="Position in tone.wav").wait_for()
+
+
+def test_the_front_end_lab_plays(visit, address):
+    visit.goto(address)
+    visit.wait_for_selector(".q2a-player canvas")
+    visit.get_by_text("Front-end lab").click()
+    lab = visit.get_by_role("slider", name="Position in noise.wav, resynthesised")
+    lab.wait_for()
+    lab.focus()
+    visit.keyboard.press("Space")
+    players = visit.locator(".q2a-player")
+    assert players.count() == 2
+    end = "all => Number(all[1].dataset.seconds) > 0.5"
+    while not players.evaluate_all(end):
+        visit.wait_for_timeout(50)
+
+
 def test_uploads_and_the_microphone(visit, address, tmp_path):
     visit.goto(address)
     visit.wait_for_selector(".q2a-player canvas")

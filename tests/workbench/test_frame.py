@@ -22,6 +22,7 @@ import frame, state
 lesson = frame.Lesson(see="see {name}", attempt="attempt", why="why", limits="limits")
 clip = frame.top("{name}", "a page", lesson)
 st.text(f"{name} has {{clip.waveform.name if clip else None}} {{state.session().spot}}")
+st.text(f"load {{state.session().load() is not None}}")
 """
 APP = """
 import streamlit as st
@@ -108,6 +109,12 @@ def test_an_upload_outlives_a_change_of_page_and_can_be_taken_away(workbench):
     page.file_uploader(key="upload").set_value(noise()).run()
     page.file_uploader(key="upload").set_value(None).run()
     assert "Two has None" in says(page)
+
+
+def test_no_model_is_loaded_before_the_first_page_is_there(workbench):
+    page = opened(workbench)
+    assert page.text[1].value == "load False"
+    assert page.run().text[1].value == "load True"
 
 
 def test_the_chat_is_on_every_page_and_goes_on(workbench):
