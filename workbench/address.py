@@ -78,20 +78,35 @@ def _miss(visit: Visit, name: str, value: str) -> None:
 
 
 def settle(session: Session, clip: Clip | None, page: str) -> None:
-    """Let the token fit the clip: a token beyond its end is unknown, and another clip begins without one."""
+    """Let the spot fit clip and model: what is beyond their ends is unknown; another clip begins without a token."""
     visit, spot = session.visit, session.spot
     key = clip.key if clip else ""
     is_other_clip = bool(visit.clip_key) and key != visit.clip_key
     if is_other_clip:
         spot.token = None
-    if clip and spot.token is not None and spot.token >= state.clip_view(clip).audio_tokens:
-        _miss(visit, "token", str(spot.token))
-        spot.token = None
+    for name, count in _counts(session, clip).items():
+        value = getattr(spot, name)
+        if value is not None and value >= count:
+            _miss(visit, name, str(value))
+            setattr(spot, name, None)
     if (key, page) != (visit.clip_key, visit.page):
         if visit.page:  # the visitor has moved on from what the link showed
             visit.unknown = []
         visit.token_at_start = spot.token
     visit.clip_key, visit.page = key, page
+
+
+def _counts(session: Session, clip: Clip | None) -> dict[str, int]:
+    """How many layers, heads and tokens there are, where that is asked for and known."""
+    counts = {}
+    if clip and session.spot.token is not None:
+        counts["token"] = state.clip_view(clip).audio_tokens
+    is_asked = session.spot.layer is not None or session.spot.head is not None
+    if is_asked and (dimensions := state.dimensions(session)):
+        parts = dimensions.config.encoder, dimensions.config.decoder
+        counts["layer"] = max(part.num_layers for part in parts)
+        counts["head"] = max(part.num_heads for part in parts)
+    return counts
 
 
 def sentence(visit: Visit) -> str:

@@ -161,6 +161,7 @@ def test_the_address_follows_what_is_chosen(workbench):
         ({"clip": "no such"}, ["clip “no such”"]),
         ({"token": "9999"}, ["token “9999”"]),
         ({"token": "-1", "layer": "x", "head": ""}, ["token “-1”", "layer “x”", "head “”"]),
+        ({"layer": "2", "head": "4"}, ["layer “2”", "head “4”"]),
         ({"checkpoint": "/etc"}, ["checkpoint “/etc”"]),
         ({"checkpoint": "someone/model"}, ["checkpoint “someone/model”"]),
         ({"clip": "![x](http://evil.example/x)" * 9}, ["clip “!", "…”"]),
