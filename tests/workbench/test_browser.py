@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from q2a_core import lengths
 from q2a_core.audio import load_waveform
 from q2a_core.inspection import player_html, view_clip
 from q2a_core.teaching.launch import workbench_command
@@ -30,6 +31,10 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
 ]
 PATIENCE = 60_000  # ms; nothing here is a matter of speed
+LISTEN = """root => {
+  root.seen = [];
+  root.addEventListener("q2a-time", (event) => root.seen.push([event.detail.seconds, event.detail.token]));
+}"""
 # runs Streamlit as `python -m streamlit` does, with the gallery of the tests
 SERVER = """
 import runpy, sys
@@ -125,12 +130,13 @@ def check_player(page, seconds: float) -> None:
     page.keyboard.press("End")
     assert position(page)[0] == pytest.approx(seconds, abs=1e-3)
     page.keyboard.press("Home")
+    page.locator(".q2a-player").evaluate(LISTEN)
     page.keyboard.press("Space")
-    seen = []
-    while not seen or seen[-1][0] < seconds - 0.01:
-        seen.append(position(page))
+    while position(page)[0] < seconds - 0.01:
+        page.wait_for_timeout(20)
+    seen = page.locator(".q2a-player").evaluate("root => root.seen")
     assert seen == sorted(seen), "the playhead never goes back"
-    assert len(set(seen)) > 1, "and it moves"
+    assert len({moment for moment, _ in seen}) > 1, "and it moves"
     for moment, token in seen:
         assert token in {math.floor((moment + slack) / 0.04) for slack in (-1e-5, 1e-5)}
     page.get_by_role("button", name="Play", exact=True).wait_for()
@@ -139,8 +145,52 @@ def check_player(page, seconds: float) -> None:
     assert position(page)[0] == pytest.approx(seconds / 2, abs=0.02)
     page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
     assert "mel bin" in page.locator(".pointer").inner_text()
+    check_pieces(page, seconds)
     picture = "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
     assert page.locator("canvas").evaluate(picture) > 20, "the log-mel is painted"
+
+
+def check_pieces(page, seconds: float) -> None:
+    """A click on a token or a mel frame sounds, and its brackets are those of the arithmetic."""
+    samples = round(seconds * lengths.SAMPLE_RATE)
+    click_row(page, ".tokens", 5.5 * 0.04 / seconds)
+    fields = (lengths.token_span(5), lengths.token_receptive_field(5), (0, samples))
+    spans = [(start / lengths.SAMPLE_RATE, stop / lengths.SAMPLE_RATE) for start, stop in fields]
+    assert brackets(page) == [
+        (pytest.approx(a, abs=1e-4), pytest.approx(b, abs=1e-4)) for a, b in spans
+    ]
+    assert page.locator(".bracket[aria-pressed=true]").get_attribute("data-kind") == "field"
+    silent(page)
+    assert position(page)[0] == pytest.approx(5.5 * 0.04, abs=0.01), "a piece leaves the playhead"
+    page.get_by_role("button", name="Repeat").click()
+    page.locator(".bracket.stride").click()
+    page.wait_for_timeout(700)
+    assert page.locator(".q2a-player").get_attribute("data-piece") == "stride", "it repeats"
+    page.get_by_role("button", name="Repeat").click()
+    silent(page)
+    page.get_by_role("slider", name="Position in").focus()
+    page.keyboard.press("3")
+    assert page.locator(".bracket[aria-pressed=true]").get_attribute("data-kind") == "context"
+    page.keyboard.press("Home")
+    silent(page)
+    click_row(page, ".mel", 0.205 / seconds)
+    assert [round(1000 * (b - a)) for a, b in brackets(page)[:2]] == [10, 25]
+    assert "loudest bin" in page.locator(".bracket.context").inner_text()
+
+
+def click_row(page, row: str, share: float) -> None:
+    box = page.locator(f".row{row}").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * share, box["y"] + box["height"] / 2)
+
+
+def brackets(page) -> list[tuple[float, float]]:
+    spans = "all => all.map(e => [Number(e.dataset.start), Number(e.dataset.stop)])"
+    return [tuple(span) for span in page.locator(".bracket").evaluate_all(spans)]
+
+
+def silent(page) -> None:
+    """Wait until no piece sounds."""
+    page.locator('.q2a-player[data-piece=""]').wait_for()
 
 
 def test_player_in_a_document_of_its_own(visit):
@@ -178,6 +228,41 @@ def test_a_question_while_the_sound_plays(visit, address):
     visit.get_by_text("is ready").wait_for()
     visit.get_by_role("button", name="New chat").click()
     visit.get_by_text("Ask it yourself below").wait_for()
+
+
+def test_a_link_shows_its_token_and_follows_the_next(visit, address):
+    visit.goto(f"{address}/?clip=tone&token=5&layer=no")
+    visit.get_by_role("slider", name="Position in tone.wav").wait_for()
+    visit.locator(".bracket.stride").wait_for()
+    assert position(visit) == (0.2, 5)
+    visit.get_by_text("This link asks for layer “no”").wait_for()
+    click_row(visit, ".tokens", 8.5 * 0.04 / 1.6)
+    visit.wait_for_url("**token=8**")
+    silent(visit)
+    visit.reload()
+    visit.locator(".bracket.stride").wait_for()
+    assert position(visit)[1] == 8
+    visit.get_by_role("combobox", name="Sample").click()
+    visit.get_by_role("option", name="long noise").click()
+    visit.wait_for_url("**clip=long**")
+    assert "token" not in visit.url
+    visit.go_back()
+    visit.get_by_role("slider", name="Position in tone.wav").wait_for()
+
+
+def test_the_front_end_lab_plays(visit, address):
+    visit.goto(address)
+    visit.wait_for_selector(".q2a-player canvas")
+    visit.get_by_text("Front-end lab").click()
+    lab = visit.get_by_role("slider", name="Position in noise.wav, resynthesised")
+    lab.wait_for(timeout=4 * PATIENCE)  # librosa is imported now
+    lab.focus()
+    visit.keyboard.press("Space")
+    players = visit.locator(".q2a-player")
+    assert players.count() == 2
+    end = "all => Number(all[1].dataset.seconds) > 0.5"
+    while not players.evaluate_all(end):
+        visit.wait_for_timeout(50)
 
 
 def test_uploads_and_the_microphone(visit, address, tmp_path):
