@@ -97,3 +97,39 @@ def test_a_token_stands_near_the_middle_of_what_it_sees():
         (a, b), (start, stop) = rates.token_span(token), rates.token_receptive_field(token)
         assert start < a < b < stop
         assert abs((a + b) / 2 - (start + stop) / 2) < 200
+
+
+@pytest.mark.parametrize("hop_length", [80, 160, 400])
+def test_another_hop_counts_its_own_frames(hop_length):
+    counted = [len(range(0, samples, hop_length)) for samples in range(1, 2000)]
+    assert [rates.mel_frames(samples, hop_length) for samples in range(1, 2000)] == counted
+
+
+def test_a_longer_window_widens_the_field_at_both_ends():
+    (a, b), (start, stop) = (
+        rates.token_receptive_field(7),
+        rates.token_receptive_field(7, n_fft=800),
+    )
+    assert (a - start, stop - b) == (200, 200)
+    start, stop = rates.token_receptive_field(7, hop_length=320)
+    assert stop - start == 400 + 6 * 320
+
+
+def test_a_mel_frame_reads_one_window_about_its_centre():
+    """By the gradient of one frame through the spectrogram; 25 ms."""
+    waveform = torch.rand(4000, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    power_spectrogram(waveform, frames=25, window=4000)[:, 9].sum().backward()
+    assert waveform.grad is not None
+    seen = waveform.grad.nonzero().flatten()
+    start, stop = rates.mel_frame_field(9)
+    assert (start + 1, stop - 1) == (int(seen.min()), int(seen.max()))
+    assert stop - start == rates.N_FFT == 0.025 * rates.SAMPLE_RATE
+
+
+def test_the_context_is_the_clip_or_its_piece():
+    window = 30 * rates.SAMPLE_RATE
+    assert rates.token_context(0, 16_000, window) == (0, 16_000)
+    assert rates.token_context(24, 16_000, window) == (0, 16_000)
+    assert rates.token_context(749, 1_000_000, window) == (0, window)
+    assert rates.token_context(750, 1_000_000, window) == (window, 2 * window)
+    assert rates.token_context(1500, 1_000_000, window) == (2 * window, 1_000_000)

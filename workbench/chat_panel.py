@@ -24,7 +24,7 @@ def chat(session: Session, clip: Clip | None, *, split: bool = False) -> None:
         vertical_alignment="center",
         key="chat_head",
     ):
-        model_status(session)
+        model_status(session, key="retry_chat")
         if (
             st.button("New chat", icon=":material/refresh:", key="new_chat", type="tertiary")
             and dialogue

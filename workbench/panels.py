@@ -15,7 +15,7 @@ import state
 from q2a_core import paths
 from q2a_core.inspection import read_gallery
 from q2a_core.inspection.player import PLAYER_HEIGHT, SKELETON, player_css, player_data, player_js
-from state import Clip, Session
+from state import Clip, ModelLoad, Session
 
 SOURCES = {
     "Samples": ":material/library_music:",
@@ -24,9 +24,10 @@ SOURCES = {
 }
 OTHER = "a directory or hub id…"
 MOUNT = """
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setStateValue }) {
   const clip = JSON.parse(new TextDecoder().decode(data));
   const player = mountPlayer(parentElement.querySelector(".q2a-player"), clip);
+  player.onToken = (token) => setStateValue("token", token);
   return () => player.dispose();
 }
 """
@@ -50,33 +51,59 @@ def clip_choice() -> Clip | None:
         key="clip_source",
         format_func=lambda name: f"{SOURCES[name]} {name}",
         label_visibility="collapsed",
+        persist_state="session",
     )
     hidden: Any = {"label_visibility": "collapsed"}
     with st.container(height=68, border=False, key="clip_choice"):
         if source == "Upload":
             # no list of types: it would refuse by a name's ending, the loader looks inside
-            file = st.file_uploader("A clip", key="upload", max_upload_size=25, **hidden)
-            return state.uploaded_clip(file) if file else None
+            keep: Any = {"key": "upload", "on_change": _keep_file, "args": ("upload",)}
+            st.file_uploader("A clip", max_upload_size=25, **keep, **hidden)
+            return _kept_clip("upload")
         if source == "Record":
-            file = st.audio_input("Speak, or let something sound", key="recording", **hidden)
-            return state.uploaded_clip(file, name="your recording") if file else None
+            keep = {"key": "recording", "on_change": _keep_file, "args": ("recording",)}
+            st.audio_input("Speak, or let something sound", **keep, **hidden)
+            return _kept_clip("recording", name="your recording")
         samples = {sample.name: sample for sample in read_gallery()}
         name = st.selectbox(
             "Sample",
             list(samples),
             key="sample",
             format_func=lambda name: f"{samples[name].label} · {samples[name].seconds:.1f} s",
+            persist_state="session",
             **hidden,
         )
         return state.sample_clip(samples[name]) if name else None
 
 
-def player(clip: Clip) -> None:
-    """The clip to hear and to see."""
+def _keep_file(key: str) -> None:
+    """A file that was given, or taken away again; called when its widget changes and not when the page does."""
+    state.session().files[key] = st.session_state[key]
+
+
+def _kept_clip(key: str, *, name: str | None = None) -> Clip | None:
+    file = state.session().files.get(key)
+    return state.uploaded_clip(file, name=name) if file else None
+
+
+def player(clip: Clip, *, token: int | None = None, redraw: bool = False) -> None:
+    """The clip to hear and to see; audio token `token` is chosen when it appears.
+
+    A token that is clicked becomes `Session.spot.token`. With `redraw` the whole page runs again then.
+    """
     view = state.clip_view(clip)
-    data = player_data(view, clip.waveform.samples, name=clip.waveform.name)
+    data = player_data(view, clip.waveform.samples, name=clip.waveform.name, token=token)
+    mount = _mount_player if redraw else st.fragment(_mount_player)
     # as bytes: a dict would make Streamlit import pandas to look for tables in it, before the first picture
-    mount_player(data=json.dumps(data).encode(), key="player")
+    mount(json.dumps(data).encode())
+
+
+def _mount_player(data: bytes) -> None:
+    mount_player(data=data, key="player", on_token_change=_choose_token)
+
+
+def _choose_token() -> None:
+    state.session().spot.token = st.session_state.player.get("token")
 
 
 def no_clip() -> None:
@@ -122,12 +149,17 @@ def checkpoint_choice(session: Session) -> None:
     shipped = list(paths.shipped_checkpoints())
     options = [*shipped, OTHER]
     first = options.index(session.source) if session.source in options else 0
-    choice = st.selectbox("Checkpoint", options, index=first, key="checkpoint")
+    choice = st.selectbox(
+        "Checkpoint", options, index=first, key="checkpoint", persist_state="session"
+    )
     if choice != OTHER:
         session.source = choice
         return
     session.source = st.text_input(
-        "Directory or hub id", key="checkpoint_path", placeholder="Qwen/Qwen2-Audio-7B-Instruct"
+        "Directory or hub id",
+        key="checkpoint_path",
+        placeholder="Qwen/Qwen2-Audio-7B-Instruct",
+        persist_state="session",
     ).strip()
     if not session.source:
         st.caption(
@@ -157,27 +189,44 @@ def what_can_i_say(session: Session) -> None:
                 st.markdown(as_list if key == "try" else ", ".join(entries))
 
 
-def model_status(session: Session) -> None:
-    """A line that says where the model is; until it knows, it looks again every second."""
+def model_status(session: Session, *, key: str = "retry") -> None:
+    """A line that says where the model is; until it knows, it looks again every second.
+
+    `key` is that of the button to try again. The line draws what one look finds: to look twice would be to run the page
+    again for a model that arrives in between, and a question that was just asked would be lost with that run.
+    """
     load = session.load()
-    is_settled = not session.source or bool(load and load.future.done())
-    st.fragment(_model_status, run_every=None if is_settled else 1.0)(session, is_settled)
-
-
-def _model_status(session: Session, was_settled: bool) -> None:
-    if not session.source:
-        st.caption(":material/hourglass_empty: no checkpoint chosen")
+    if not session.source or (load and load.future.done()):
+        _draw_status(session, load, key)
         return
-    load = session.load()
-    session.has_painted = True  # the browser asks for this part again once it has drawn the page
-    if load is None or not load.future.done():
-        since = f" … {load.seconds:.0f} s" if load else ""
-        st.caption(f":material/hourglass_top: loading **{plain(session.source)}**{since}")
-    elif not was_settled:
-        st.rerun()
+    looked = False
+
+    @st.fragment(run_every=1.0)
+    def watch() -> None:
+        nonlocal looked
+        now = session.load() if looked else load
+        if looked and now and now.future.done():
+            st.rerun()
+        looked = True
+        session.has_painted = (
+            True  # the browser asks for this part again once it has drawn the page
+        )
+        _draw_loading(session, now)
+
+    watch()
+
+
+def _draw_loading(session: Session, load: ModelLoad | None) -> None:
+    since = f" … {load.seconds:.0f} s" if load else ""
+    st.caption(f":material/hourglass_top: loading **{plain(session.source)}**{since}")
+
+
+def _draw_status(session: Session, load: ModelLoad | None, key: str) -> None:
+    if not session.source or load is None:
+        st.caption(":material/hourglass_empty: no checkpoint chosen")
     elif error := load.future.exception():
         st.error(plain(state.explain(error)))
-        if st.button("Try again", key="retry"):
+        if st.button("Try again", key=key):
             state.forget_model(load)
             st.rerun()
     else:

@@ -16,12 +16,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
 from q2a_core import paths
 from q2a_core.audio import Waveform, load_waveform
 from q2a_core.errors import Q2AError
 from q2a_core.inspection import ClipView, Sample, Trace, recorded_trace, view_clip
+from q2a_core.inspection.budget import Dimensions, read_dimensions
+from q2a_core.inspection.front_end import MelSettings, Resynthesis, resynthesise
 from q2a_core.inspection.trace import clip_hash, describe_decoding
 
 if TYPE_CHECKING:
@@ -110,6 +113,16 @@ class ModelLoad:
 
 
 @dataclass
+class Spot:
+    """What is looked at in a clip and a model; a link to the page carries it."""
+
+    layer: int | None = None
+    head: int | None = None
+    token: int | None = None
+    """Audio token of the clip."""
+
+
+@dataclass
 class Session:
     """Everything one browser tab holds."""
 
@@ -117,6 +130,11 @@ class Session:
     has_painted: bool = False
     """Whether the browser has the first page; only then torch is imported, so that no picture waits for it."""
     dialogues: dict[tuple[str, str, str], Dialogue] = field(default_factory=dict)
+    files: dict[str, BytesIO | None] = field(default_factory=dict)
+    """The upload and the recording; their widgets forget them when another page is opened."""
+    spot: Spot = field(default_factory=Spot)
+    visit: Any = None
+    """What `address` remembers of this visit."""
 
     def load(self) -> ModelLoad | None:
         """The chosen checkpoint, loading or loaded; None if none is chosen or it is too early."""
@@ -197,6 +215,20 @@ def about(source: str) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
+def dimensions(session: Session) -> Dimensions | None:
+    """The chosen checkpoint's dimensions; of a hub id not before it is loaded."""
+    directory = _directory(session.source)
+    load = session.load()
+    try:
+        if directory:
+            return read_dimensions(directory)
+        if load and load.future.done():
+            return read_dimensions(load.future.result().checkpoint.directory)
+    except Exception as error:  # what is wrong with a checkpoint is said where it is loaded
+        log.info("no dimensions: %s", error)
+    return None
+
+
 def sample_clip(sample: Sample) -> Clip:
     """A shipped clip with its recorded trace. Raises Q2AError."""
     key = clip_hash(sample.path.read_bytes()) if sample.path.is_file() else ""
@@ -231,6 +263,21 @@ def clip_view(clip: Clip) -> ClipView:
 @st.cache_data(max_entries=32, show_spinner="Computing the log-mel…")
 def _clip_view(key: str, _waveform: Waveform) -> ClipView:
     return view_clip(_waveform)
+
+
+@st.cache_data(max_entries=64, show_spinner="Taking the log-mel and making a sound of it again…")
+def _resynthesis(
+    key: str, n_fft: int, hop_length: int, num_mels: int, _samples: np.ndarray
+) -> Resynthesis:
+    return resynthesise(
+        _samples, MelSettings(n_fft=n_fft, hop_length=hop_length, num_mels=num_mels)
+    )
+
+
+def resynthesis(clip: Clip, settings: MelSettings) -> Resynthesis:
+    """What these mel settings keep of a clip; computed once."""
+    sizes = settings.n_fft, settings.hop_length, settings.num_mels
+    return _resynthesis(clip.key, *sizes, clip.waveform.samples)
 
 
 def reply_line(dialogue: Dialogue, reply: "Reply") -> str:

@@ -110,6 +110,10 @@ class DecoderConfig:
         """Width of one head (Dh)."""
         return self.d_model // self.num_heads
 
+    def kv_bytes(self, positions: int, *, itemsize: int) -> int:
+        """Bytes of keys and values that `positions` positions keep, at `itemsize` bytes a number."""
+        return 2 * self.num_layers * self.num_kv_heads * self.head_dim * itemsize * positions
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:

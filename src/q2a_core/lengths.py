@@ -32,9 +32,9 @@ RECEPTIVE_FIELD_SAMPLES = N_FFT + 6 * HOP_LENGTH
 convolutions and the pool."""
 
 
-def mel_frames(samples):
-    """Mel frames that cover `samples` samples; a started hop counts."""
-    return (samples + HOP_LENGTH - 1) // HOP_LENGTH
+def mel_frames(samples, hop_length=HOP_LENGTH):
+    """Mel frames that cover `samples` samples; a started hop counts. Only an experiment gives another hop."""
+    return (samples + hop_length - 1) // hop_length
 
 
 def encoder_frames(mel_frames):
@@ -66,8 +66,26 @@ def token_span(token: int) -> tuple[int, int]:
     return token * SAMPLES_PER_TOKEN, (token + 1) * SAMPLES_PER_TOKEN
 
 
-def token_receptive_field(token: int) -> tuple[int, int]:
+def token_receptive_field(
+    token: int, *, hop_length: int = HOP_LENGTH, n_fft: int = N_FFT
+) -> tuple[int, int]:
     """Samples [start, stop) that audio token `token` sees without attention; may begin before 0 or end past the
     clip."""
     centre_first, centre_last = 4 * token - 2, 4 * token + 4
-    return centre_first * HOP_LENGTH - N_FFT // 2, centre_last * HOP_LENGTH + N_FFT // 2
+    return centre_first * hop_length - n_fft // 2, centre_last * hop_length + n_fft // 2
+
+
+def token_context(token: int, samples: int, window: int) -> tuple[int, int]:
+    """Samples [start, stop) that audio token `token` sees through the encoder's attention, which looks both ways.
+
+    That is the whole clip of `samples` samples, or of a longer one the piece of `window` samples it was cut into.
+    """
+    start = token * SAMPLES_PER_TOKEN // window * window
+    return start, min(start + window, samples)
+
+
+def mel_frame_field(
+    frame: int, *, hop_length: int = HOP_LENGTH, n_fft: int = N_FFT
+) -> tuple[int, int]:
+    """Samples [start, stop) of the analysis window of mel frame `frame`; may begin before 0 or end past the clip."""
+    return frame * hop_length - n_fft // 2, frame * hop_length + n_fft // 2

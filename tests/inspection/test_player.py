@@ -3,11 +3,13 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
+from q2a_core import lengths
 from q2a_core.audio import load_waveform
 from q2a_core.inspection import NotebookPlayer, player_data, player_html, view_clip
 from q2a_core.inspection.player import describe_view, player_css, player_js
@@ -29,8 +31,40 @@ def test_data_is_json_and_decodes_to_the_clip(shown):
     assert np.abs(pcm / 32768 - samples).max() <= 0.5 / 32768
     mel = np.frombuffer(base64.b64decode(data["mel"]["values"]), np.uint8)
     assert (mel.reshape(data["mel"]["bins"], data["mel"]["frames"]) == view.mel).all()
-    assert data["tokens"] == {"count": view.audio_tokens, "seconds": 0.04}
-    assert data["mel"]["frameSeconds"] == 0.01
+    assert data["tokens"]["count"] == view.audio_tokens
+    assert (data["tokens"]["seconds"], data["mel"]["frameSeconds"]) == (0.04, 0.01)
+    assert data["tokens"]["token"] is None
+
+
+def test_a_token_s_three_widths_are_those_of_the_arithmetic(shown):
+    """40 ms of stride, 85 ms of receptive field from 32.5 ms before it, and the clip."""
+    view, samples = shown
+    data = player_data(view, samples, name="a.wav", token=3)
+    assert data["tokens"]["field"] == (-0.0325, 0.0525)
+    assert data["mel"]["field"] == (-0.0125, 0.0125)
+    assert data["windows"] == [(0, view.seconds)]
+    assert data["tokens"]["token"] == 3
+    start, stop = lengths.token_receptive_field(3)
+    begin, end = (3 * 0.04 + offset for offset in data["tokens"]["field"])
+    assert (begin, end) == pytest.approx((start / 16_000, stop / 16_000))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "windows"),
+    [(30, [(0, 30)]), (30.01, [(0, 30), (30, 30.01)]), (61, [(0, 30), (30, 60), (60, 61)])],
+)
+def test_a_long_clip_has_a_context_for_each_window(shown, seconds, windows):
+    view = replace(shown[0], samples=round(seconds * lengths.SAMPLE_RATE))
+    data = player_data(view, np.zeros(view.samples, np.float32), name="a")
+    assert data["windows"] == windows
+
+
+def test_an_experiment_s_hop_and_window_are_followed(shown):
+    view = replace(shown[0], hop_length=320, n_fft=800)
+    data = player_data(view, shown[1], name="a")
+    assert (data["tokens"]["seconds"], data["mel"]["frameSeconds"]) == (0.08, 0.02)
+    assert data["tokens"]["count"] == lengths.audio_tokens(-(-view.samples // 320))
+    assert data["tokens"]["field"] == ((-640 - 400) / 16_000, (4 * 320 + 400) / 16_000)
 
 
 def test_id_names_sound_and_name(shown):
@@ -42,6 +76,8 @@ def test_id_names_sound_and_name(shown):
     }
     assert len(ids) == 4
     assert player_data(view, samples, name="a")["id"] in ids
+    other = replace(view, mel=255 - view.mel)
+    assert player_data(other, samples, name="a")["id"] not in ids, "an experiment on the same sound"
 
 
 def test_pictures_have_words(shown):

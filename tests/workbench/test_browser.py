@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from q2a_core import lengths
 from q2a_core.audio import load_waveform
 from q2a_core.inspection import player_html, view_clip
 from q2a_core.teaching.launch import workbench_command
@@ -139,8 +140,52 @@ def check_player(page, seconds: float) -> None:
     assert position(page)[0] == pytest.approx(seconds / 2, abs=0.02)
     page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
     assert "mel bin" in page.locator(".pointer").inner_text()
+    check_pieces(page, seconds)
     picture = "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
     assert page.locator("canvas").evaluate(picture) > 20, "the log-mel is painted"
+
+
+def check_pieces(page, seconds: float) -> None:
+    """A click on a token or a mel frame sounds, and its brackets are those of the arithmetic."""
+    samples = round(seconds * lengths.SAMPLE_RATE)
+    click_row(page, ".tokens", 5.5 * 0.04 / seconds)
+    fields = (lengths.token_span(5), lengths.token_receptive_field(5), (0, samples))
+    spans = [(start / lengths.SAMPLE_RATE, stop / lengths.SAMPLE_RATE) for start, stop in fields]
+    assert brackets(page) == [
+        (pytest.approx(a, abs=1e-4), pytest.approx(b, abs=1e-4)) for a, b in spans
+    ]
+    assert page.locator(".bracket[aria-pressed=true]").get_attribute("data-kind") == "field"
+    silent(page)
+    assert position(page)[0] == pytest.approx(5.5 * 0.04, abs=0.01), "a piece leaves the playhead"
+    page.get_by_role("button", name="Repeat").click()
+    page.locator(".bracket.stride").click()
+    page.wait_for_timeout(700)
+    assert page.locator(".q2a-player").get_attribute("data-piece") == "stride", "it repeats"
+    page.get_by_role("button", name="Repeat").click()
+    silent(page)
+    page.get_by_role("slider", name="Position in").focus()
+    page.keyboard.press("3")
+    assert page.locator(".bracket[aria-pressed=true]").get_attribute("data-kind") == "context"
+    page.keyboard.press("Home")
+    silent(page)
+    click_row(page, ".mel", 0.205 / seconds)
+    assert [round(1000 * (b - a)) for a, b in brackets(page)[:2]] == [10, 25]
+    assert "loudest bin" in page.locator(".bracket.context").inner_text()
+
+
+def click_row(page, row: str, share: float) -> None:
+    box = page.locator(f".row{row}").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * share, box["y"] + box["height"] / 2)
+
+
+def brackets(page) -> list[tuple[float, float]]:
+    spans = "all => all.map(e => [Number(e.dataset.start), Number(e.dataset.stop)])"
+    return [tuple(span) for span in page.locator(".bracket").evaluate_all(spans)]
+
+
+def silent(page) -> None:
+    """Wait until no piece sounds."""
+    page.locator('.q2a-player[data-piece=""]').wait_for()
 
 
 def test_player_in_a_document_of_its_own(visit):

@@ -278,7 +278,7 @@ def test_a_wrong_checkpoint_is_one_sentence(page, source, fragment):
     assert all(fragment in error for error in found)
     assert all("](" not in error.value for error in page.error)
     page.run()
-    press(page, "retry")
+    press(page, "retry_chat")
     page.selectbox(key="checkpoint").set_value("mini").run()
     ask(page, "What?")
     assert not errors(page)

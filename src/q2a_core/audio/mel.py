@@ -23,10 +23,13 @@ DYNAMIC_RANGE = 8.0
 
 
 @lru_cache(maxsize=8)
-def mel_filters(num_mels: int = NUM_MELS) -> Tensor:
-    """Triangular filters (201, M) on the Slaney mel scale, each of equal area; equals `librosa.filters.mel`."""
+def mel_filters(num_mels: int = NUM_MELS, n_fft: int = N_FFT) -> Tensor:
+    """Triangular filters (n_fft/2 + 1, M) on the Slaney mel scale, each of equal area; equals `librosa.filters.mel`.
+
+    The model's windows give 201 rows. A filter narrower than a bin of the spectrum may hear nothing.
+    """
     edges = _mel_to_hertz(np.linspace(0.0, _hertz_to_mel(SAMPLE_RATE / 2), num_mels + 2))
-    bins = np.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1)
+    bins = np.linspace(0, SAMPLE_RATE / 2, n_fft // 2 + 1)
     width = np.diff(edges)
     rising = (bins[:, None] - edges[None, :-2]) / width[None, :-1]
     falling = (edges[None, 2:] - bins[:, None]) / width[None, 1:]

@@ -26,9 +26,7 @@ def describe(source: str | Path) -> dict[str, Any]:
         f"vocabulary {decoder.vocab_size}",
     }
     files = weight_files(checkpoint.directory)
-    kv_bytes = (
-        2 * decoder.num_layers * decoder.num_kv_heads * decoder.head_dim * checkpoint.dtype.itemsize
-    )
+    kv_bytes = decoder.kv_bytes(1, itemsize=checkpoint.dtype.itemsize)
     return {
         "name": checkpoint.name,
         "hash": checkpoint.hash,

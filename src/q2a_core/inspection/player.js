@@ -1,110 +1,10 @@
-// One clip on one time axis: waveform, log-mel and the strip of 40 ms audio tokens, with a playhead that follows the
-// sound. No dependencies and no requests. mountPlayer(root, data) builds everything inside `root`; `data` is what
-// player.py's player_data() makes. All text that came from a user is set as text, never as markup.
+// One clip on one time axis: waveform, log-mel and the strip of audio tokens, with a playhead that follows the sound.
+// No dependencies and no requests; the other player_*.js files come before it. mountPlayer(root, data) builds
+// everything inside `root`; `data` is what player.py's player_data() makes. All text that came from a user is set as
+// text, never as markup. `onToken` of the player is called with a token that was clicked, and its root tells where the
+// playhead is by "q2a-time" events, so that other pictures can follow.
 
-// matplotlib's magma at 17 points; colours between them are interpolated (at most 3/255 off)
-const MAGMA = (
-  "000004 0a0822 1d1147 36106b 51127c 6a1c81 832681 9c2e7f b73779 " +
-  "d0416f e75263 f56b5c fc8961 fea772 fec488 fde2a3 fcfdbf"
-).split(" ");
-const FADE_SECONDS = 0.005; // a cut without it sounds as a click
-const ICONS = {
-  play: '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.5v11l9-5.5z"/></svg>',
-  pause: '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.5h3v11H4zm5 0h3v11H9z"/></svg>',
-  start: '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 2.5h2v11H3zm10 0v11L6 8z"/></svg>',
-};
-const SKELETON = `
-  <div class="bar">
-    <button type="button" class="toggle"></button>
-    <button type="button" class="rewind" aria-label="Back to the start" title="Back to the start (Home)">${ICONS.start}</button>
-    <output class="clock"></output>
-  </div>
-  <p class="summary"></p>
-  <div class="plot" role="slider" tabindex="0">
-    <div class="row-title wave-title"></div>
-    <div class="row wave"><svg preserveAspectRatio="none" aria-hidden="true"><path class="zero"/><path class="shape"/></svg></div>
-    <div class="row-title mel-title"></div>
-    <div class="row mel"><canvas></canvas></div>
-    <div class="row-title token-title"></div>
-    <div class="row tokens"><div class="cells"></div><div class="now"></div></div>
-    <div class="axis"></div>
-  </div>
-  <div class="foot">
-    <p class="pointer" aria-hidden="true"></p>
-    <span class="keys"><kbd>space</kbd> play &ensp;<kbd>←</kbd> <kbd>→</kbd> one token</span>
-  </div>`;
-
-let context = null; // one AudioContext for all players of the page, made at the first click as browsers demand
 let sounding = null; // the player that sounds; starting another one pauses it
-
-function decodeBase64(text) {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-}
-
-function decodeInt16(text) {
-  return new Int16Array(decodeBase64(text).buffer);
-}
-
-function magmaTable() {
-  const table = new Uint8ClampedArray(256 * 3);
-  const channel = (stop, k) => parseInt(MAGMA[stop].slice(2 * k, 2 * k + 2), 16);
-  for (let value = 0; value < 256; value++) {
-    const x = (value / 255) * (MAGMA.length - 1);
-    const stop = Math.min(Math.floor(x), MAGMA.length - 2);
-    for (let k = 0; k < 3; k++) {
-      table[3 * value + k] = channel(stop, k) + (x - stop) * (channel(stop + 1, k) - channel(stop, k));
-    }
-  }
-  return table;
-}
-
-function niceStep(span, room, steps) {
-  return steps.find((step) => span / step <= room) ?? steps[steps.length - 1];
-}
-
-class Sound {
-  constructor(pcm, sampleRate) {
-    this.pcm = pcm;
-    this.sampleRate = sampleRate;
-    this.source = null;
-  }
-
-  async play(from, ended) {
-    context ??= new AudioContext();
-    if (context.state !== "running") await context.resume();
-    this.stop();
-    const source = context.createBufferSource();
-    source.buffer = this.buffer ??= this.makeBuffer();
-    const gain = context.createGain();
-    gain.gain.setValueAtTime(0, context.currentTime);
-    gain.gain.linearRampToValueAtTime(1, context.currentTime + FADE_SECONDS);
-    source.connect(gain).connect(context.destination);
-    source.onended = () => this.source === source && (this.stop(), ended());
-    source.start(0, from);
-    Object.assign(this, { source, gain, from, startedAt: context.currentTime });
-  }
-
-  stop() {
-    if (!this.source) return;
-    const source = this.source;
-    this.source = null;
-    this.gain.gain.setTargetAtTime(0, context.currentTime, FADE_SECONDS / 3);
-    source.stop(context.currentTime + 2 * FADE_SECONDS);
-  }
-
-  // what leaves the loudspeaker now, not what was last handed to it
-  position() {
-    const heard = context.currentTime - (context.outputLatency || context.baseLatency || 0);
-    return this.from + Math.max(0, heard - this.startedAt);
-  }
-
-  makeBuffer() {
-    const buffer = context.createBuffer(1, this.pcm.length, this.sampleRate);
-    const channel = buffer.getChannelData(0);
-    for (let i = 0; i < this.pcm.length; i++) channel[i] = this.pcm[i] / 32768;
-    return buffer;
-  }
-}
 
 class Player {
   constructor(root, data) {
@@ -115,8 +15,10 @@ class Player {
     this.sound = new Sound(decodeInt16(data.pcm), data.sampleRate);
     root.innerHTML = SKELETON;
     this.part = (name) => root.querySelector("." + name);
-    this.lines = ["hover", "playhead"].map((name) => this.addLines(name));
+    this.lines = ["hover", "playhead", "piece"].map((name) => this.addLines(name));
     this.plot = this.part("plot");
+    this.pieces = new Pieces(this.part("pieces"), data, this.axis, (span) => this.hear(span));
+    this.markPiece(null);
     this.label();
     this.drawWaveform();
     this.drawMel();
@@ -124,6 +26,8 @@ class Player {
     this.resizing = new ResizeObserver(() => this.drawScales());
     this.resizing.observe(this.plot);
     this.drawScales();
+    const { token } = data.tokens;
+    if (token !== null && this.pieces.choose({ row: "tokens", index: token })) this.seconds = token * data.tokens.seconds;
     this.show();
   }
 
@@ -159,8 +63,10 @@ class Player {
       element.replaceChildren(bold, " " + detail);
     };
     title("wave-title", "Waveform", `${data.sampleRate.toLocaleString("en")} samples a second`);
-    title("mel-title", "Log-mel", `${data.mel.bins} mel bins, 100 frames a second (kHz)`);
-    title("token-title", "Audio tokens", `25 a second, 40 ms each: ${data.tokens.count} for this clip`);
+    const rate = (seconds) => +(1 / seconds).toFixed(1);
+    title("mel-title", "Log-mel", `${data.mel.bins} mel bins, ${rate(data.mel.frameSeconds)} frames a second (kHz)`);
+    const each = `${rate(data.tokens.seconds)} a second, ${milliseconds(data.tokens.seconds)} each`;
+    title("token-title", "Audio tokens", `${each}: ${data.tokens.count} for this clip`);
     this.part("summary").textContent = data.summary;
     this.plot.setAttribute("aria-label", `Position in ${data.name}`);
     this.plot.setAttribute("aria-description", data.summary);
@@ -258,18 +164,23 @@ class Player {
     toggle.addEventListener("click", () => this.toggle());
     this.part("rewind").addEventListener("click", () => this.seek(0));
     this.plot.addEventListener("keydown", (event) => this.key(event));
+    this.part("loop").addEventListener("click", () => this.setLoop(!this.loop));
     this.plot.addEventListener("pointerdown", (event) => {
       this.plot.setPointerCapture(event.pointerId);
-      this.dragging = true;
+      this.pressed = { x: event.clientX, row: this.rowAt(event), dragging: false };
       this.seek(this.secondsAt(event));
     });
     this.plot.addEventListener("pointermove", (event) => {
-      if (this.dragging) this.seek(this.secondsAt(event));
+      if (this.pressed && Math.abs(event.clientX - this.pressed.x) > 3) this.pressed.dragging = true;
+      if (this.pressed?.dragging) this.seek(this.secondsAt(event));
       this.point(event);
     });
-    for (const name of ["pointerup", "pointercancel"]) {
-      this.plot.addEventListener(name, () => (this.dragging = false));
-    }
+    this.plot.addEventListener("pointerup", () => {
+      const { row, dragging } = this.pressed ?? {};
+      this.pressed = null;
+      if (row && !dragging) this.pick(row);
+    });
+    this.plot.addEventListener("pointercancel", () => (this.pressed = null));
     this.plot.addEventListener("pointerleave", () => this.point(null));
     this.point(null);
   }
@@ -280,7 +191,10 @@ class Player {
       ArrowLeft: -token, ArrowDown: -token, ArrowRight: token, ArrowUp: token,
       PageDown: -1, PageUp: 1, Home: -this.axis, End: this.axis,
     };
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === " " || event.key === "Enter") this.toggle();
+    else if (event.key === "l" || event.key === "L") this.setLoop(!this.loop);
+    else if (["1", "2", "3"].includes(event.key)) this.pick("tokens", KINDS[event.key - 1]);
     else if (event.key in moves) this.seek(this.stepFrom(moves[event.key]));
     else return;
     event.preventDefault();
@@ -308,43 +222,96 @@ class Player {
     else this.play();
   }
 
-  async play() {
+  async play(piece = null) {
     if (sounding && sounding !== this) sounding.pause();
     sounding = this;
-    if (this.seconds >= this.data.seconds - 1e-3) this.seconds = 0;
+    clearTimeout(this.again);
+    if (!piece && this.seconds >= this.data.seconds - 1e-3) this.seconds = 0;
+    this.piece = piece;
     this.playing = true;
     this.show();
-    await this.sound.play(this.seconds, () => this.finish());
+    const [from, until] = piece ? [piece.start, piece.stop] : [this.seconds, this.data.seconds];
+    await this.sound.play(from, until, () => this.finish());
     if (this.playing) this.follow();
     else this.sound.stop();
   }
 
   follow() {
+    cancelAnimationFrame(this.frame);
     if (!this.playing) return;
-    if (this.sound.source) this.seconds = Math.min(this.sound.position(), this.data.seconds);
+    const end = this.piece ? this.piece.stop : this.data.seconds;
+    if (this.sound.source) this.seconds = Math.min(this.sound.position(), end);
     this.show();
     this.frame = requestAnimationFrame(() => this.follow());
   }
 
   finish() {
-    this.seconds = this.data.seconds;
-    this.pause();
+    const { piece } = this;
+    this.seconds = piece ? piece.stop : this.data.seconds;
+    if (!this.loop) return this.pause();
+    this.again = setTimeout(() => this.play(piece), 1000 * REPEAT_SECONDS);
   }
 
+  // a piece leaves the playhead where it was before
   pause() {
+    clearTimeout(this.again);
+    if (this.piece) this.seconds = this.piece.anchor;
+    this.piece = null;
     this.playing = false;
     cancelAnimationFrame(this.frame);
     this.sound.stop();
+    this.markPiece(null);
     this.show();
   }
 
   seek(seconds) {
+    if (this.piece) this.pause();
     this.seconds = Math.min(Math.max(seconds, 0), this.data.seconds);
     if (this.playing) {
       cancelAnimationFrame(this.frame);
       this.play();
     }
     this.show();
+  }
+
+  setLoop(loop) {
+    this.loop = loop;
+    this.part("loop").setAttribute("aria-pressed", String(loop));
+  }
+
+  // choose the token or the frame under the playhead; it sounds unless the whole clip does
+  pick(row, kind = this.pieces.kind) {
+    if (this.piece) this.pause();
+    const unit = row === "tokens" ? this.data.tokens.seconds : this.data.mel.frameSeconds;
+    this.pieces.kind = kind;
+    const chosen = this.pieces.choose({ row, index: Math.floor(this.seconds / unit + 1e-6) });
+    if (row === "tokens") this.onToken?.(chosen ? chosen.index : null);
+    if (chosen && !this.playing) this.hear(this.pieces.span());
+  }
+
+  hear(span) {
+    const anchor = this.piece ? this.piece.anchor : this.seconds;
+    if (this.playing) this.pause();
+    this.markPiece(span);
+    this.play({ ...span, anchor });
+  }
+
+  // the piece that sounds, shaded through all rows
+  markPiece(span) {
+    for (const band of this.lines[2]) {
+      band.hidden = !span;
+      if (!span) continue;
+      band.style.left = `${(100 * span.start) / this.axis}%`;
+      band.style.width = `${(100 * (span.stop - span.start)) / this.axis}%`;
+    }
+    this.root.dataset.piece = span ? span.kind : "";
+  }
+
+  rowAt(event) {
+    return ["mel", "tokens"].find((row) => {
+      const box = this.part(row).getBoundingClientRect();
+      return event.clientY >= box.top && event.clientY <= box.bottom;
+    });
   }
 
   describe(seconds) {
@@ -367,6 +334,8 @@ class Player {
     this.part("clock").textContent = `${time.replace(" s", "")} / ${data.seconds.toFixed(2)} s · ${rest.join(" · ")}`;
     this.root.dataset.seconds = this.seconds.toFixed(6);
     this.root.dataset.token = String(token);
+    const detail = { id: data.id, seconds: this.seconds, token, playing: Boolean(this.playing) };
+    this.root.dispatchEvent(new CustomEvent("q2a-time", { bubbles: true, composed: true, detail }));
     const toggle = this.part("toggle");
     const action = this.playing ? "Pause" : "Play";
     if (toggle.dataset.action !== action) {
@@ -382,7 +351,7 @@ class Player {
     const seconds = event && Math.min(Math.max(this.secondsAt(event), 0), this.axis);
     this.moveLines(this.lines[0], seconds);
     if (!event) {
-      this.part("pointer").textContent = "Click or drag to seek; point at the log-mel to read a value.";
+      this.part("pointer").textContent = "Click a token or a mel frame to hear it, the waveform to seek; drag to move; point at the log-mel to read a value.";
       return;
     }
     this.part("pointer").textContent = "Pointer: " + this.describe(Math.min(seconds, this.data.seconds)) + this.melAt(event, seconds);

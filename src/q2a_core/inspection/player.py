@@ -1,7 +1,8 @@
 """The player: sound, waveform, log-mel and token strip on one time axis, drawn by `player.js` in any browser.
 
-Streamlit mounts the same two files as a component; `player_html` wraps them in one self-contained document for Jupyter.
-Nothing is fetched: script, style, sound and pictures travel together. Needs neither torch nor streamlit.
+A click on a token or a mel frame plays what it stands for, what it reads or what it knows of. Streamlit mounts the same
+script and style as a component; `player_html` wraps them in one self-contained document for Jupyter. Nothing is
+fetched: script, style, sound and pictures travel together. Needs neither torch nor streamlit.
 """
 
 import base64
@@ -16,8 +17,11 @@ import numpy as np
 from q2a_core import lengths
 from q2a_core.inspection.trace import ClipView
 
-PLAYER_HEIGHT = 480
+PLAYER_HEIGHT = 556
 """Pixels that the player needs."""
+WINDOW_SAMPLES = 30 * lengths.SAMPLE_RATE
+"""What the encoder's attention sees at once; a longer clip is heard in pieces of this length."""
+SCRIPTS = ("player_parts.js", "player_sound.js", "player_pieces.js", "player.js")
 SKELETON = '<div class="q2a-player"></div>'
 """What `player.js` fills; it keeps its height while empty, so that nothing jumps."""
 
@@ -29,15 +33,25 @@ def player_css() -> str:
 
 def player_js() -> str:
     """The player's script: `mountPlayer(root, data)`, which keeps what it drew while `data.id` is the same."""
-    return _asset("player.js")
+    return "".join(_asset(name) for name in SCRIPTS)
 
 
-def player_data(view: ClipView, samples: np.ndarray, *, name: str) -> dict[str, Any]:
-    """What `mountPlayer` takes: JSON with the sound (S,) as 16-bit PCM and the pictures as bytes, in base64."""
+def player_data(
+    view: ClipView, samples: np.ndarray, *, name: str, token: int | None = None
+) -> dict[str, Any]:
+    """What `mountPlayer` takes: JSON with the sound (S,) as 16-bit PCM and the pictures as bytes, in base64.
+
+    `token` is chosen from the start. A `field` is where the samples that a token or a frame reads begin and end, in
+    seconds from its own beginning; the `windows` are the parts of the clip that are heard at once.
+    """
+    hop, n_fft = view.hop_length, view.n_fft
+    firsts = [
+        start // lengths.SAMPLES_PER_TOKEN for start in range(0, view.samples, WINDOW_SAMPLES)
+    ]
     pcm = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2").tobytes()
     bins, frames = view.mel.shape
     return {
-        "id": hashlib.sha256(pcm + name.encode()).hexdigest()[:16],
+        "id": hashlib.sha256(pcm + view.mel.tobytes() + name.encode()).hexdigest()[:16],
         "name": name,
         "summary": describe_view(view, name=name),
         "seconds": view.seconds,
@@ -47,15 +61,21 @@ def player_data(view: ClipView, samples: np.ndarray, *, name: str) -> dict[str, 
         "mel": {
             "bins": bins,
             "frames": frames,
-            "frameSeconds": lengths.HOP_LENGTH / lengths.SAMPLE_RATE,
+            "frameSeconds": _seconds(hop),
+            "field": _span(lengths.mel_frame_field(0, hop_length=hop, n_fft=n_fft)),
             "values": _base64(view.mel.tobytes()),
             "range": view.mel_range,
             "ticks": view.mel_ticks,
         },
         "tokens": {
             "count": view.audio_tokens,
-            "seconds": lengths.SAMPLES_PER_TOKEN / lengths.SAMPLE_RATE,
+            "seconds": _seconds(hop * lengths.CONV_STRIDE * lengths.POOL_STRIDE),
+            "field": _span(lengths.token_receptive_field(0, hop_length=hop, n_fft=n_fft)),
+            "token": token,
         },
+        "windows": [
+            _span(lengths.token_context(first, view.samples, WINDOW_SAMPLES)) for first in firsts
+        ],
     }
 
 
@@ -93,6 +113,14 @@ class NotebookPlayer:
             f'<iframe title="{html.escape(self.name, quote=True)}" sandbox="allow-scripts" srcdoc="{document}" '
             f'style="width:100%;height:{PLAYER_HEIGHT + 16}px;border:0;background:#fff"></iframe>'
         )
+
+
+def _seconds(samples: int) -> float:
+    return samples / lengths.SAMPLE_RATE
+
+
+def _span(samples: tuple[int, int]) -> tuple[float, float]:
+    return _seconds(samples[0]), _seconds(samples[1])
 
 
 def _asset(name: str) -> str:

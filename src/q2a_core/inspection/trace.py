@@ -42,6 +42,10 @@ class ClipView:
     """The log-mel values that 0 and 255 stand for."""
     mel_ticks: tuple[tuple[float, float], ...]
     """(kHz, position in mel bins) of the marks on the mel axis."""
+    hop_length: int = lengths.HOP_LENGTH
+    """Samples between two mel frames; the model's, except in an experiment."""
+    n_fft: int = lengths.N_FFT
+    """Samples that one mel frame reads."""
 
     @property
     def seconds(self) -> float:
@@ -50,7 +54,7 @@ class ClipView:
     @property
     def audio_tokens(self) -> int:
         """Audio tokens of the clip; windows hold a whole number of them, so this counts a split clip too."""
-        return lengths.tokens_of_samples(self.samples)
+        return lengths.audio_tokens(lengths.mel_frames(self.samples, self.hop_length))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,16 +114,26 @@ def view_clip(waveform: "Waveform") -> ClipView:
     for start in range(0, len(waveform.samples), window):
         piece = waveform.samples[start : start + window]
         mels.append(log_mel(piece).numpy()[:, : lengths.mel_frames(len(piece))])
-    mel = np.concatenate(mels, axis=1)
-    low, high = float(mel.min()), float(mel.max())
-    scaled = (mel - low) * (255 / (high - low)) if high > low else np.zeros_like(mel)
+    mel, mel_range = spread(np.concatenate(mels, axis=1))
     return ClipView(
         samples=len(waveform.samples),
         envelope=envelope(waveform.samples),
-        mel=np.rint(scaled).astype(np.uint8),
-        mel_range=(low, high),
-        mel_ticks=tuple((hertz / 1000, mel_position(hertz, NUM_MELS)) for hertz in TICK_HERTZ),
+        mel=mel,
+        mel_range=mel_range,
+        mel_ticks=mel_ticks(NUM_MELS),
     )
+
+
+def spread(mel: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
+    """A log-mel as uint8, and the values that 0 and 255 stand for; all 0 where every value is the same."""
+    low, high = float(mel.min()), float(mel.max())
+    scaled = (mel - low) * (255 / (high - low)) if high > low else np.zeros_like(mel)
+    return np.rint(scaled).astype(np.uint8), (low, high)
+
+
+def mel_ticks(num_mels: int) -> tuple[tuple[float, float], ...]:
+    """(kHz, position in mel bins) of the marks on a mel axis of `num_mels` bins."""
+    return tuple((hertz / 1000, mel_position(hertz, num_mels)) for hertz in TICK_HERTZ)
 
 
 def mel_position(hertz: float, num_mels: int) -> float:

@@ -1,0 +1,109 @@
+"""The address of what is seen: clip, checkpoint, layer, head and token in the URL, so that a link shows it again.
+
+The page is the address's path. Parameters are read when a visit begins and when the browser goes back or forward; after
+every run they are written. What a link names and is not here is left out, and one sentence says so. A link may name
+shipped checkpoints only: it must not make the workbench open a directory or load a hub id.
+"""
+
+from dataclasses import dataclass, field
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+import state
+from q2a_core import paths
+from q2a_core.inspection import read_gallery
+from state import Clip, Session
+
+NUMBERS = ("layer", "head", "token")
+NAMES = ("clip", "checkpoint", *NUMBERS)
+LONGEST = 40
+"""Characters of an unknown value that are repeated to the visitor."""
+
+
+@dataclass
+class Visit:
+    """What is remembered between two runs of a page."""
+
+    page: str = ""
+    clip_key: str = ""
+    token_at_start: int | None = None
+    """Chosen in the player when it appeared; it must not change under a player that is there."""
+    unknown: list[str] = field(default_factory=list)
+    """What the link names and is not here."""
+
+
+def read(session: Session) -> Visit:
+    """Take over what the link says, once."""
+    first = session.visit is None
+    if first:
+        session.visit = Visit()
+    context = get_script_run_ctx()
+    if first or getattr(context, "is_history_navigation", False):
+        _take_over(session, session.visit)
+    return session.visit
+
+
+def _take_over(session: Session, visit: Visit) -> None:
+    wanted = st.query_params.to_dict()
+    visit.unknown = []
+    if "clip" in wanted:
+        if wanted["clip"] in {sample.name for sample in read_gallery()}:
+            st.session_state.clip_source, st.session_state.sample = "Samples", wanted["clip"]
+        else:
+            _miss(visit, "clip", wanted["clip"])
+    if "checkpoint" in wanted:
+        if wanted["checkpoint"] in paths.shipped_checkpoints():
+            session.source = st.session_state.checkpoint = wanted["checkpoint"]
+        else:
+            _miss(visit, "checkpoint", wanted["checkpoint"])
+    for name in NUMBERS:
+        text = wanted.get(name)
+        is_number = bool(text and text.isascii() and text.isdigit() and len(text) < 6)
+        setattr(session.spot, name, int(text) if text and is_number else None)
+        if text is not None and not is_number:
+            _miss(visit, name, text)
+
+
+def _miss(visit: Visit, name: str, value: str) -> None:
+    short = value if len(value) <= LONGEST else value[: LONGEST - 1] + "…"
+    visit.unknown.append(f"{name} “{short}”")
+
+
+def settle(session: Session, clip: Clip | None, page: str) -> None:
+    """Let the token fit the clip: a token beyond its end is unknown, and another clip begins without one."""
+    visit, spot = session.visit, session.spot
+    key = clip.key if clip else ""
+    is_other_clip = bool(visit.clip_key) and key != visit.clip_key
+    if is_other_clip:
+        spot.token = None
+    if clip and spot.token is not None and spot.token >= state.clip_view(clip).audio_tokens:
+        _miss(visit, "token", str(spot.token))
+        spot.token = None
+    if (key, page) != (visit.clip_key, visit.page):
+        if visit.page:  # the visitor has moved on from what the link showed
+            visit.unknown = []
+        visit.token_at_start = spot.token
+    visit.clip_key, visit.page = key, page
+
+
+def sentence(visit: Visit) -> str:
+    """What could not be shown; empty if the link was right."""
+    if not visit.unknown:
+        return ""
+    what = ", ".join(visit.unknown)
+    return f"This link asks for {what}: not known here, so the page shows its defaults instead."
+
+
+def write(session: Session, clip: Clip | None) -> None:
+    """Make the browser's address that of what is seen; an upload or a recording cannot be part of it."""
+    now = {
+        "clip": clip.sample.name if clip and clip.sample else None,
+        "checkpoint": session.source if session.source in paths.shipped_checkpoints() else None,
+        **{name: getattr(session.spot, name) for name in NUMBERS},
+    }
+    before = st.query_params.to_dict()
+    others = {name: value for name, value in before.items() if name not in NAMES}
+    after = others | {name: str(value) for name, value in now.items() if value is not None}
+    if after != before:
+        st.query_params.from_dict(after)

@@ -1,0 +1,87 @@
+"""What every page has: title, teaching text, the clip and its player, the checkpoint, and the chat about the clip.
+
+A page begins with `clip = frame.top(title, lead, lesson)` and draws what it is about below. Whatever is chosen here is
+the same on every page and stays when the page changes; the browser's address names it.
+"""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+import address
+import chat_panel
+import panels
+import state
+from state import Clip, Session
+
+CHAT_WIDTH = 520
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """A page's teaching text, a sentence or two each, in Markdown."""
+
+    see: str
+    attempt: str
+    why: str
+    limits: str
+
+
+def top(
+    title: str, lead: str, lesson: Lesson, *, beside: bool = False, redraw: bool = False
+) -> Clip | None:
+    """Draw the top of a page; returns the clip, or None until there is one that can be read.
+
+    The chat stands `beside` the player, or in a popover that its button in the heading opens. With `redraw` a click on
+    a token runs the page again; `Session.spot.token` is the token then.
+    """
+    session = state.session()
+    visit = address.read(session)
+    with st.sidebar:
+        panels.checkpoint_choice(session)
+        panels.what_can_i_say(session)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="heading"):
+        st.title(title, anchor=False, width="content")
+        st.caption(lead, width="stretch")
+        if not beside:
+            popover = st.popover("Chat about this clip", icon=":material/forum:", key="chat")
+    unknown = st.empty()
+    left, right = st.columns([3, 2], gap="large") if beside else (st.container(), popover)
+    with left:
+        clip = _clip(session, title, redraw=redraw)
+    if said := address.sentence(visit):
+        unknown.info(panels.plain(said), icon=":material/link_off:")
+    with right, st.container(width="stretch" if beside else CHAT_WIDTH):
+        split = panels.split_choice(clip) if clip else False
+        st.fragment(chat_panel.chat)(session, clip, split=split)
+    _draw_lesson(lesson)
+    address.write(session, clip)
+    return clip
+
+
+def _clip(session: Session, title: str, *, redraw: bool) -> Clip | None:
+    """The choice of a clip and its player; an error is said and leaves no clip."""
+    try:
+        clip = panels.clip_choice()
+        address.settle(session, clip, title)
+        if clip:
+            panels.player(clip, token=session.visit.token_at_start, redraw=redraw)
+            panels.clip_notes(clip)
+        else:
+            panels.no_clip()
+        return clip
+    except Exception as error:
+        st.error(panels.plain(state.explain(error)))
+        return None
+
+
+def _draw_lesson(lesson: Lesson) -> None:
+    with st.expander("What you see, what to try, and why", icon=":material/school:", key="lesson"):
+        parts = {
+            "What you see": lesson.see,
+            "Try this": lesson.attempt,
+            "Why it is so": lesson.why,
+            "Its limits": lesson.limits,
+        }
+        for column, (heading, text) in zip(st.columns(4, gap="medium"), parts.items(), strict=True):
+            column.markdown(f"**{heading}**\n\n{text}")

@@ -1,0 +1,175 @@
+"""Below the player on the page Listen: what a clip of any length costs, and the front end as an experiment."""
+
+import json
+
+import streamlit as st
+
+import panels
+import state
+from q2a_core import lengths
+from q2a_core.inspection.budget import Dimensions, token_budget
+from q2a_core.inspection.front_end import (
+    HOP_CHOICES,
+    MAX_SECONDS,
+    N_FFT_CHOICES,
+    NUM_MELS_CHOICES,
+    MelSettings,
+    Resynthesis,
+)
+from q2a_core.inspection.player import player_data
+from state import Clip, Session
+
+BUDGET, LAB = "Token budget", "Front-end lab"
+ICONS = {BUDGET: ":material/calculate:", LAB: ":material/science:"}
+KNOBS = {"lab_n_fft": "n_fft", "lab_hop": "hop_length", "lab_mels": "num_mels"}
+"""Widget keys and the field of `MelSettings` that each sets."""
+
+
+def closer(session: Session, clip: Clip | None) -> None:
+    """One of two closer looks; only the one that is chosen is computed."""
+    choice = st.segmented_control(
+        "Look closer",
+        [BUDGET, LAB],
+        default=BUDGET,
+        required=True,
+        key="closer",
+        format_func=lambda name: f"{ICONS[name]} {name}",
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    try:
+        if choice == BUDGET:
+            budget(session, clip)
+        else:
+            lab(clip)
+    except Exception as error:
+        st.error(panels.plain(state.explain(error)))
+
+
+def budget(session: Session, clip: Clip | None) -> None:
+    """The counts for this clip beside those for any length."""
+    dimensions = state.dimensions(session)
+    if dimensions is None:
+        st.caption("The budget is the checkpoint's own: it appears once its config can be read.")
+        return
+    seconds = st.slider(
+        "A clip of any length, in seconds",
+        min_value=0.05,
+        max_value=state.MAX_CLIP_SECONDS,
+        value=30.0,
+        step=0.01,
+        key="budget_seconds",
+        persist_state="session",
+    )
+    asked = {"this clip": len(clip.waveform.samples)} if clip else {}
+    asked[f"{seconds:.2f} s"] = round(seconds * lengths.SAMPLE_RATE)
+    st.markdown(budget_table(asked, dimensions))
+    decoder, window = dimensions.config.decoder, dimensions.config.encoder.max_seconds
+    trained = state.about(session.source).get("trained_seconds")
+    st.caption(
+        f"One position keeps a key and a value in {decoder.num_layers} layers, {decoder.num_kv_heads} heads of "
+        f"{decoder.head_dim}, as {dimensions.dtype}: {_bytes(dimensions.kv_bytes(1))}. The decoder is meant for "
+        f"{decoder.max_positions:,} positions, text and reply included. The encoder hears {window:g} s at once; a "
+        "longer clip is cut on request."
+        + (f" Trained on clips of up to {trained:g} s." if isinstance(trained, int | float) else "")
+    )
+
+
+def budget_table(asked: dict[str, int], dimensions: Dimensions) -> str:
+    """Markdown with a column of counts for each length in samples."""
+    budgets = [token_budget(samples, dimensions) for samples in asked.values()]
+    rows = {
+        "seconds": (f"{b.seconds:.2f}" for b in budgets),
+        f"samples, {lengths.SAMPLE_RATE:,} a second": (f"{b.samples:,}" for b in budgets),
+        f"mel frames, {lengths.MEL_FRAME_RATE} a second": (f"{b.mel_frames:,}" for b in budgets),
+        f"encoder frames, {lengths.ENCODER_FRAME_RATE} a second": (
+            f"{b.encoder_frames:,}" for b in budgets
+        ),
+        "encoder frames if padded to the window": (f"{b.padded_frames:,}" for b in budgets),
+        f"audio tokens, {lengths.AUDIO_TOKEN_RATE} a second": (
+            f"**{b.audio_tokens:,}**" for b in budgets
+        ),
+        "placeholders in the prompt": (f"{b.audio_tokens:,}" for b in budgets),
+        "keys and values in memory": (_bytes(b.kv_bytes) for b in budgets),
+        "pieces": (f"{b.windows}" for b in budgets),
+    }
+    head = "| | " + " | ".join(asked) + " |"
+    rule = "|:--|" + "--:|" * len(budgets)
+    return "\n".join(
+        [head, rule, *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items())]
+    )
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def lab(clip: Clip | None) -> None:
+    """Three knobs of the front end, and the sound that is left of the clip."""
+    if clip is None:
+        st.caption("Once there is a clip you hear here what other mel settings leave of it.")
+        return
+    settings = MelSettings(**_knobs())
+    found, usual = (state.resynthesis(clip, each) for each in (settings, MelSettings()))
+    st.markdown(lab_words(found, usual))
+    if clip.waveform.seconds > MAX_SECONDS:
+        st.caption(f"The experiment takes the first {MAX_SECONDS:g} s of the clip.")
+    name = f"{clip.waveform.name}, resynthesised"
+    data = json.dumps(player_data(found.view, found.samples, name=name)).encode()
+    panels.mount_player(data=data, key="lab_player", on_token_change=lambda: None)
+
+
+def _knobs() -> dict[str, int]:
+    """The three sliders and the way back to the model's settings."""
+    window, hop, mels, reset = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
+    usual = MelSettings()
+    with window:
+        n_fft = _slider("Window (n_fft)", N_FFT_CHOICES, "lab_n_fft", usual.n_fft)
+    with hop:
+        hop_length = _slider("Hop", HOP_CHOICES, "lab_hop", usual.hop_length)
+    with mels:
+        num_mels = st.select_slider(
+            "Mel bands",
+            NUM_MELS_CHOICES,
+            value=usual.num_mels,
+            key="lab_mels",
+            persist_state="session",
+        )
+    reset.button("As the model", icon=":material/restart_alt:", key="lab_reset", on_click=_reset)
+    return {"n_fft": n_fft, "hop_length": hop_length, "num_mels": num_mels}
+
+
+def _slider(label: str, choices: tuple[int, ...], key: str, value: int) -> int:
+    return st.select_slider(
+        label,
+        choices,
+        value=value,
+        key=key,
+        format_func=lambda samples: (
+            f"{samples} samples, {1000 * samples / lengths.SAMPLE_RATE:g} ms"
+        ),
+        persist_state="session",
+    )
+
+
+def _reset() -> None:
+    for key, field in KNOBS.items():
+        st.session_state[key] = getattr(MelSettings(), field)
+
+
+def lab_words(found: Resynthesis, usual: Resynthesis) -> str:
+    """What the settings do, in words."""
+    bands, frames = found.view.mel.shape
+    silent = (
+        f" {found.silent_bands} of the bands lie between two bins of so short a window and hear nothing."
+        if found.silent_bands
+        else ""
+    )
+    return (
+        f"**{frames:,} frames of {bands} bands, {found.view.audio_tokens} audio tokens** (the model: "
+        f"{usual.view.mel.shape[1]:,} of {usual.view.mel.shape[0]}, {usual.view.audio_tokens}).{silent} To the model's "
+        f"ears the resynthesis is {found.distance:.1f} dB from the clip; with its own settings {usual.distance:.1f} dB."
+    )
