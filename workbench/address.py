@@ -13,6 +13,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 import state
 from q2a_core import paths
 from q2a_core.inspection import read_gallery
+from settings import change
 from state import Clip, Session
 
 NUMBERS = ("layer", "head", "token")
@@ -49,12 +50,14 @@ def _take_over(session: Session, visit: Visit) -> None:
     visit.unknown = []
     if "clip" in wanted:
         if wanted["clip"] in {sample.name for sample in read_gallery()}:
-            st.session_state.clip_source, st.session_state.sample = "Samples", wanted["clip"]
+            change("clip_source", "Samples")
+            change("sample", wanted["clip"])
         else:
             _miss(visit, "clip", wanted["clip"])
     if "checkpoint" in wanted:
         if wanted["checkpoint"] in paths.shipped_checkpoints():
-            session.source = st.session_state.checkpoint = wanted["checkpoint"]
+            session.source = wanted["checkpoint"]
+            change("checkpoint", session.source)
         else:
             _miss(visit, "checkpoint", wanted["checkpoint"])
     for name in NUMBERS:

@@ -12,6 +12,7 @@ import address
 import chat_panel
 import panels
 import state
+import tour
 from state import Clip, Session
 
 CHAT_WIDTH = 520
@@ -37,16 +38,21 @@ def top(
     """
     session = state.session()
     visit = address.read(session)
+    tour.follow(session, title)
     with st.sidebar:
+        tour.draw(session)
         panels.checkpoint_choice(session)
         panels.what_can_i_say(session)
     with st.container(horizontal=True, vertical_alignment="bottom", key="heading"):
         st.title(title, anchor=False, width="content")
         st.caption(lead, width="stretch")
-        if not beside:
-            popover = st.popover("Chat about this clip", icon=":material/forum:", key="chat")
+        popover = (
+            None
+            if beside
+            else st.popover("Chat about this clip", icon=":material/forum:", key="chat")
+        )
     unknown = st.empty()
-    left, right = st.columns([3, 2], gap="large") if beside else (st.container(), popover)
+    left, right = (st.container(), popover) if popover else st.columns([3, 2], gap="large")
     with left:
         clip = _clip(session, title, redraw=redraw)
     if said := address.sentence(visit):

@@ -17,6 +17,7 @@ from q2a_core.inspection.front_end import (
     Resynthesis,
 )
 from q2a_core.inspection.player import player_data
+from settings import change, kept
 from state import Clip, Session
 
 BUDGET, LAB = "Token budget", "Front-end lab"
@@ -27,23 +28,24 @@ KNOBS = {"lab_n_fft": "n_fft", "lab_hop": "hop_length", "lab_mels": "num_mels"}
 
 def closer(session: Session, clip: Clip | None) -> None:
     """One of two closer looks; only the one that is chosen is computed."""
-    choice = st.segmented_control(
+    choice = kept(
+        st.segmented_control,
         "Look closer",
         [BUDGET, LAB],
+        key="closer",
         default=BUDGET,
         required=True,
-        key="closer",
         format_func=lambda name: f"{ICONS[name]} {name}",
-        persist_state="session",
         label_visibility="collapsed",
     )
-    try:
-        if choice == BUDGET:
-            budget(session, clip)
-        else:
-            lab(clip)
-    except Exception as error:
-        st.error(panels.plain(state.explain(error)))
+    with st.container(key="closer_panel"):
+        try:
+            if choice == BUDGET:
+                budget(session, clip)
+            else:
+                lab(clip)
+        except Exception as error:
+            st.error(panels.plain(state.explain(error)))
 
 
 def budget(session: Session, clip: Clip | None) -> None:
@@ -52,14 +54,14 @@ def budget(session: Session, clip: Clip | None) -> None:
     if dimensions is None:
         st.caption("The budget is the checkpoint's own: it appears once its config can be read.")
         return
-    seconds = st.slider(
+    seconds = kept(
+        st.slider,
         "A clip of any length, in seconds",
+        key="budget_seconds",
+        default=30.0,
         min_value=0.05,
         max_value=state.MAX_CLIP_SECONDS,
-        value=30.0,
         step=0.01,
-        key="budget_seconds",
-        persist_state="session",
     )
     asked = {"this clip": len(clip.waveform.samples)} if clip else {}
     asked[f"{seconds:.2f} s"] = round(seconds * lengths.SAMPLE_RATE)
@@ -131,33 +133,23 @@ def _knobs() -> dict[str, int]:
     with hop:
         hop_length = _slider("Hop", HOP_CHOICES, "lab_hop", usual.hop_length)
     with mels:
-        num_mels = st.select_slider(
-            "Mel bands",
-            NUM_MELS_CHOICES,
-            value=usual.num_mels,
-            key="lab_mels",
-            persist_state="session",
+        num_mels = kept(
+            st.select_slider, "Mel bands", NUM_MELS_CHOICES, key="lab_mels", default=usual.num_mels
         )
     reset.button("As the model", icon=":material/restart_alt:", key="lab_reset", on_click=_reset)
     return {"n_fft": n_fft, "hop_length": hop_length, "num_mels": num_mels}
 
 
-def _slider(label: str, choices: tuple[int, ...], key: str, value: int) -> int:
-    return st.select_slider(
-        label,
-        choices,
-        value=value,
-        key=key,
-        format_func=lambda samples: (
-            f"{samples} samples, {1000 * samples / lengths.SAMPLE_RATE:g} ms"
-        ),
-        persist_state="session",
-    )
+def _slider(label: str, choices: tuple[int, ...], key: str, default: int) -> int:
+    def words(samples: int) -> str:
+        return f"{samples} samples, {1000 * samples / lengths.SAMPLE_RATE:g} ms"
+
+    return kept(st.select_slider, label, choices, key=key, default=default, format_func=words)
 
 
 def _reset() -> None:
     for key, field in KNOBS.items():
-        st.session_state[key] = getattr(MelSettings(), field)
+        change(key, getattr(MelSettings(), field))
 
 
 def lab_words(found: Resynthesis, usual: Resynthesis) -> str:

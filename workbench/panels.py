@@ -15,6 +15,7 @@ import state
 from q2a_core import paths
 from q2a_core.inspection import read_gallery
 from q2a_core.inspection.player import PLAYER_HEIGHT, SKELETON, player_css, player_data, player_js
+from settings import kept
 from state import Clip, ModelLoad, Session
 
 SOURCES = {
@@ -43,15 +44,15 @@ def plain(text: str) -> str:
 
 def clip_choice() -> Clip | None:
     """The clip that was picked, uploaded or recorded; None until there is one. Raises Q2AError."""
-    source = st.segmented_control(
+    source = kept(
+        st.segmented_control,
         "Clip",
         list(SOURCES),
+        key="clip_source",
         default="Samples",
         required=True,
-        key="clip_source",
         format_func=lambda name: f"{SOURCES[name]} {name}",
         label_visibility="collapsed",
-        persist_state="session",
     )
     hidden: Any = {"label_visibility": "collapsed"}
     with st.container(height=68, border=False, key="clip_choice"):
@@ -65,12 +66,13 @@ def clip_choice() -> Clip | None:
             st.audio_input("Speak, or let something sound", **keep, **hidden)
             return _kept_clip("recording", name="your recording")
         samples = {sample.name: sample for sample in read_gallery()}
-        name = st.selectbox(
+        name = kept(
+            st.selectbox,
             "Sample",
             list(samples),
             key="sample",
+            default=next(iter(samples), None),
             format_func=lambda name: f"{samples[name].label} · {samples[name].seconds:.1f} s",
-            persist_state="session",
             **hidden,
         )
         return state.sample_clip(samples[name]) if name else None
@@ -148,19 +150,19 @@ def checkpoint_choice(session: Session) -> None:
     """Any shipped checkpoint, a directory, or a hub id."""
     shipped = list(paths.shipped_checkpoints())
     options = [*shipped, OTHER]
-    first = options.index(session.source) if session.source in options else 0
-    choice = st.selectbox(
-        "Checkpoint", options, index=first, key="checkpoint", persist_state="session"
-    )
+    first = session.source if session.source in options else options[0]
+    choice = kept(st.selectbox, "Checkpoint", options, key="checkpoint", default=first)
     if choice != OTHER:
         session.source = choice
         return
-    session.source = st.text_input(
+    path = kept(
+        st.text_input,
         "Directory or hub id",
         key="checkpoint_path",
+        default="",
         placeholder="Qwen/Qwen2-Audio-7B-Instruct",
-        persist_state="session",
-    ).strip()
+    )
+    session.source = path.strip()
     if not session.source:
         st.caption(
             "Give a directory with a Qwen2-Audio checkpoint, or a hub id. It runs on the CPU: the 7B takes about 17 GB "

@@ -132,9 +132,15 @@ class Session:
     dialogues: dict[tuple[str, str, str], Dialogue] = field(default_factory=dict)
     files: dict[str, BytesIO | None] = field(default_factory=dict)
     """The upload and the recording; their widgets forget them when another page is opened."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Values of the widgets that `settings.kept` draws, by their keys."""
     spot: Spot = field(default_factory=Spot)
     visit: Any = None
     """What `address` remembers of this visit."""
+    tour: int | None = None
+    """Number of the tour's stop; None outside the tour."""
+    toured: int | None = None
+    """The stop whose page was opened last."""
 
     def load(self) -> ModelLoad | None:
         """The chosen checkpoint, loading or loaded; None if none is chosen or it is too early."""

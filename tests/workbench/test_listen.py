@@ -17,7 +17,8 @@ from q2a_core.audio import wav_bytes
 from q2a_core.inference import AudioChat, Reply
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
-PARTS = ("state", "panels", "chat_panel")
+PATIENCE = 240  # seconds; nothing here is a matter of speed
+PARTS = ("state", "panels", "chat_panel", "settings", "address", "tour", "frame", "listen_panel")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def workbench(gallery):
 
 @pytest.fixture
 def page(workbench) -> AppTest:
-    return AppTest.from_file(str(WORKBENCH / "app.py"), default_timeout=60).run()
+    return AppTest.from_file(str(WORKBENCH / "app.py"), default_timeout=PATIENCE).run()
 
 
 def shown(page: AppTest) -> str:
@@ -104,7 +105,7 @@ sys.path.insert(0, {str(WORKBENCH)!r})
 from q2a_core import paths
 paths.data_samples = lambda: Path({str(workbench)!r})
 from streamlit.testing.v1 import AppTest
-page = AppTest.from_file({str(WORKBENCH / "app.py")!r}, default_timeout=60).run()
+page = AppTest.from_file({str(WORKBENCH / "app.py")!r}, default_timeout={PATIENCE}).run()
 assert not page.exception and not page.error
 assert any(element.proto.component_name == 'q2a_player' for element in page.get('bidi_component'))
 print([name for name in ('torch', 'transformers', 'librosa', 'matplotlib') if name in sys.modules])
@@ -309,14 +310,14 @@ def test_a_damaged_trace_is_computed_anew(workbench, monkeypatch):
         raise state.Q2AError("damaged")
 
     monkeypatch.setattr(state, "recorded_trace", broken)
-    page = AppTest.from_file(str(WORKBENCH / "app.py"), default_timeout=60).run()
+    page = AppTest.from_file(str(WORKBENCH / "app.py"), default_timeout=PATIENCE).run()
     assert not errors(page)
     assert page.get("bidi_component")
 
 
 def test_an_empty_house_says_what_to_do(workbench, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "data_samples", lambda: tmp_path)
-    page = AppTest.from_file(str(WORKBENCH / "app.py"), default_timeout=60).run()
+    page = AppTest.from_file(str(WORKBENCH / "app.py"), default_timeout=PATIENCE).run()
     assert not errors(page)
     assert "Give a directory" in shown(page)
     assert page.chat_input(key="question").disabled
@@ -326,12 +327,12 @@ def test_mini_is_chosen_first(workbench, monkeypatch):
     mini = workbench / "checkpoints" / "mini"
     known = {"another": mini, "mini": mini}
     monkeypatch.setattr(paths, "shipped_checkpoints", lambda: known)
-    page = AppTest.from_file(str(WORKBENCH / "app.py"), default_timeout=60).run()
+    page = AppTest.from_file(str(WORKBENCH / "app.py"), default_timeout=PATIENCE).run()
     assert page.selectbox(key="checkpoint").value == "mini"
 
 
 def test_two_tabs_share_the_model_and_nothing_else(page):
-    other = AppTest.from_file(str(WORKBENCH / "app.py"), default_timeout=60).run()
+    other = AppTest.from_file(str(WORKBENCH / "app.py"), default_timeout=PATIENCE).run()
     ask(page, "Mine?")
     ask(other, "Yours?")
     assert "Yours?" not in shown(page)
@@ -358,6 +359,8 @@ def test_a_retrained_checkpoint_is_loaded_anew(page, workbench):
 
 
 def test_the_page_runs_alone(workbench):
-    page = AppTest.from_file(str(WORKBENCH / "app_pages" / "listen.py"), default_timeout=60).run()
+    page = AppTest.from_file(
+        str(WORKBENCH / "app_pages" / "listen.py"), default_timeout=PATIENCE
+    ).run()
     assert not errors(page)
     assert page.title[0].value == "Listen"

@@ -26,8 +26,12 @@ class Player {
     this.resizing = new ResizeObserver(() => this.drawScales());
     this.resizing.observe(this.plot);
     this.drawScales();
-    const { token } = data.tokens;
-    if (token !== null && this.pieces.choose({ row: "tokens", index: token })) this.seconds = token * data.tokens.seconds;
+    this.chooseToken(data.tokens.token);
+  }
+
+  // silently, as a link or another panel asks for it
+  chooseToken(token) {
+    if (token !== null && this.pieces.choose({ row: "tokens", index: token })) this.seek(token * this.data.tokens.seconds);
     this.show();
   }
 
@@ -370,7 +374,12 @@ class Player {
 
 function mountPlayer(root, data) {
   const before = root.q2aPlayer;
-  if (before && before.data.id === data.id) return before; // drawn already: a rerun must not stop the sound
+  if (before && before.data.id === data.id) {
+    // drawn already: a rerun must not stop the sound
+    if (before.data.tokens.token !== data.tokens.token) before.chooseToken(data.tokens.token);
+    before.data = data;
+    return before;
+  }
   before?.dispose();
   root.q2aPlayer = new Player(root, data);
   return root.q2aPlayer;

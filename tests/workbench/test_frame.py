@@ -1,0 +1,204 @@
+"""What all pages share: the frame, settings that outlive a page, and the address that shows a view again."""
+
+import sys
+from concurrent.futures import Future
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit import config
+from streamlit.testing.v1 import AppTest
+
+from q2a_core import paths
+from q2a_core.audio import wav_bytes
+
+WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
+PARTS = ("state", "panels", "chat_panel", "settings", "address", "tour", "frame", "listen_panel")
+PATIENCE = 240
+PAGE = """
+import streamlit as st
+import frame, state
+lesson = frame.Lesson(see="see {name}", attempt="attempt", why="why", limits="limits")
+clip = frame.top("{name}", "a page", lesson)
+st.text(f"{name} has {{clip.waveform.name if clip else None}} {{state.session().spot}}")
+"""
+APP = """
+import streamlit as st
+st.navigation([st.Page("one.py", title="One", default=True), st.Page("two.py", title="Two")]).run()
+"""
+
+
+@pytest.fixture(scope="module")
+def workbench(gallery, tmp_path_factory):
+    """An app of two pages that have nothing but the frame."""
+    collects = config.get_option("runner.postScriptGC")
+    config.set_option("runner.postScriptGC", False)
+    app = tmp_path_factory.mktemp("app")
+    for name in ("One", "Two"):
+        (app / f"{name.lower()}.py").write_text(PAGE.format(name=name), "utf-8")
+    (app / "app.py").write_text(APP, "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "data_samples", lambda: gallery)
+        patch.syspath_prepend(str(WORKBENCH))
+        yield app
+    config.set_option("runner.postScriptGC", collects)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    for name in PARTS:
+        sys.modules.pop(name, None)
+
+
+def opened(workbench, **parameters) -> AppTest:
+    page = AppTest.from_file(str(workbench / "app.py"), default_timeout=PATIENCE)
+    for name, value in parameters.items():
+        page.query_params[name] = value
+    return page.run()
+
+
+def other_page(page: AppTest, name: str) -> AppTest:
+    return page.switch_page(f"{name}.py").run()
+
+
+def says(page: AppTest) -> str:
+    assert not page.exception, page.exception
+    assert not page.error, page.error
+    return page.text[0].value
+
+
+def address(page: AppTest) -> dict[str, str]:
+    pairs = page.query_params.items()
+    return {name: value if isinstance(value, str) else value[0] for name, value in pairs}
+
+
+def notes(page: AppTest) -> list[str]:
+    return [info.value.replace("\\", "").replace("\u2060", "") for info in page.info]
+
+
+def noise() -> tuple[str, bytes, str]:
+    samples = np.random.default_rng(0).uniform(-0.3, 0.3, 8000).astype(np.float32)
+    return "mine.wav", wav_bytes(samples), "audio/wav"
+
+
+def test_settings_outlive_a_change_of_page(workbench, tiny_checkpoint):
+    page = opened(workbench)
+    page.selectbox(key="sample").set_value("tone").run()
+    other = page.selectbox(key="checkpoint").options[-1]
+    page.selectbox(key="checkpoint").set_value(other).run()
+    page.text_input(key="checkpoint_path").set_value(str(tiny_checkpoint)).run()
+    for name in ("two", "one", "two"):
+        other_page(page, name)
+        assert says(page).startswith(f"{name.title()} has tone.wav")
+        assert page.selectbox(key="sample").value == "tone"
+        assert page.text_input(key="checkpoint_path").value == str(tiny_checkpoint)
+        assert page.session_state["session"].source == str(tiny_checkpoint)
+
+
+def test_an_upload_outlives_a_change_of_page_and_can_be_taken_away(workbench):
+    page = opened(workbench)
+    page.segmented_control(key="clip_source").set_value("Upload").run()
+    page.file_uploader(key="upload").set_value(noise()).run()
+    assert "One has mine.wav" in says(page)
+    assert "clip" not in address(page), "nobody else has it"
+    other_page(page, "two")
+    assert "Two has mine.wav" in says(page)
+    page.segmented_control(key="clip_source").set_value("Samples").run()
+    assert "mine.wav" not in says(page)
+    page.segmented_control(key="clip_source").set_value("Upload").run()
+    page.file_uploader(key="upload").set_value(noise()).run()
+    page.file_uploader(key="upload").set_value(None).run()
+    assert "Two has None" in says(page)
+
+
+def test_the_chat_is_on_every_page_and_goes_on(workbench):
+    page = opened(workbench)
+    page.chat_input(key="question").set_value("What is this?").run()
+    other_page(page, "two")
+    assert [line.value for line in page.markdown].count("What is this\\?") == 1
+    page.chat_input(key="question").set_value("And now?").run()
+    assert not page.error
+    [dialogue] = page.session_state["session"].dialogues.values()
+    assert [turn.text for turn in dialogue.turns] == ["What is this?", "And now?"]
+
+
+def test_every_page_teaches(workbench):
+    texts = [line.value for line in opened(workbench).markdown]
+    for part in ("**What you see**", "**Try this**", "**Why it is so**", "**Its limits**"):
+        assert any(text.startswith(part) for text in texts)
+
+
+def test_a_link_shows_the_view_again(workbench):
+    page = opened(workbench, clip="tone", layer="1", head="2", token="7", embedded="yes")
+    assert says(page) == "One has tone.wav Spot(layer=1, head=2, token=7)"
+    assert not notes(page)
+    expected = {"clip": "tone", "checkpoint": "mini", "layer": "1", "head": "2", "token": "7"}
+    assert address(page) == expected | {"embedded": "yes"}, "and what is not ours stays"
+    other_page(page, "two")
+    assert says(page) == "Two has tone.wav Spot(layer=1, head=2, token=7)"
+    assert expected.items() <= address(page).items()
+
+
+def test_the_address_follows_what_is_chosen(workbench):
+    page = opened(workbench)
+    assert address(page) == {"clip": "noise", "checkpoint": "mini"}
+    page.session_state["session"].spot.token = 3
+    page.run()
+    assert address(page)["token"] == "3"
+    page.selectbox(key="sample").set_value("tone").run()
+    assert address(page) == {"clip": "tone", "checkpoint": "mini"}, "another clip, other tokens"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ({"clip": "no such"}, ["clip “no such”"]),
+        ({"token": "9999"}, ["token “9999”"]),
+        ({"token": "-1", "layer": "x", "head": ""}, ["token “-1”", "layer “x”", "head “”"]),
+        ({"checkpoint": "/etc"}, ["checkpoint “/etc”"]),
+        ({"checkpoint": "someone/model"}, ["checkpoint “someone/model”"]),
+        ({"clip": "![x](http://evil.example/x)" * 9}, ["clip “!", "…”"]),
+        ({"layer": "٣"}, ["layer “٣”"]),
+    ],
+)
+def test_what_a_link_names_and_is_not_here_is_said_once(workbench, parameters, named):
+    page = opened(workbench, **parameters)
+    assert says(page) == "One has noise.wav Spot(layer=None, head=None, token=None)"
+    [note] = notes(page)
+    assert note.startswith("This link asks for ")
+    assert all(name in note for name in named)
+    assert "](" not in page.info[0].value
+    assert address(page) == {"clip": "noise", "checkpoint": "mini"}
+    page.run()
+    assert notes(page), "it stays while the view is that of the link"
+    page.selectbox(key="sample").set_value("tone").run()
+    assert not notes(page)
+
+
+class Arriving(Future):
+    """A model that arrives while the page is drawn: the first look finds it missing, later ones find it."""
+
+    def __init__(self, loaded: Future):
+        super().__init__()
+        self.set_result(loaded.result())
+        self.looks = 0
+
+    def done(self) -> bool:
+        self.looks += 1
+        return self.looks > self.missing
+
+    missing = 0
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_a_question_is_kept_when_the_model_arrives_while_it_is_asked(workbench, missing):
+    page = opened(workbench)
+    page.chat_input(key="question").set_value("Warm up?").run()
+    state = sys.modules["state"]
+    load = state.load_model("mini")
+    arriving = Arriving(load.future)
+    arriving.missing = missing
+    load.future = arriving
+    page.chat_input(key="question").set_value("Is anyone there?").run()
+    assert not page.error
+    turns = [d.turns for d in page.session_state["session"].dialogues.values()]
+    assert [turn.text for [*_, turn] in turns] == ["Is anyone there?"]

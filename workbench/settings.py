@@ -1,0 +1,43 @@
+"""Widgets whose values outlive them; Streamlit forgets a widget that is not drawn, and all of them on another page."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+import state
+
+
+@dataclass
+class Setting:
+    """One widget's value, and the page that drew it last."""
+
+    value: Any
+    page: str | None = None
+
+
+def kept(
+    widget: Callable[..., Any], label: str, *args: Any, key: str, default: Any, **options: Any
+) -> Any:
+    """Draw `widget(label, *args, key=key, **options)` with the value it had; `args` begins with the options, if any.
+
+    The value is set only where the widget is new: set on every run, it would undo what was clicked meanwhile.
+    """
+    settings = state.session().settings
+    setting = settings.setdefault(key, Setting(default))
+    if args and setting.value not in args[0]:
+        setting = settings[key] = Setting(default)
+    context = get_script_run_ctx()
+    page = context.page_script_hash if context else None
+    if setting.page != page or key not in st.session_state:
+        st.session_state[key] = setting.value
+    setting.page = page
+    setting.value = widget(label, *args, key=key, **options)
+    return setting.value
+
+
+def change(key: str, value: Any) -> None:
+    """Give a setting another value before its widget is drawn, or in a callback."""
+    state.session().settings[key] = Setting(value)
