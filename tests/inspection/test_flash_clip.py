@@ -84,7 +84,7 @@ def test_a_clip_beyond_the_window_is_cut_and_padding_ends_there(tiny_model):
     assert encoder_inputs(tiny_model, clip(SHORT), beside_seconds=1.0).places == 100
 
 
-@pytest.mark.parametrize("places", [1, 7, 8, 25, 150, 500, 1500, 6000])
+@pytest.mark.parametrize("places", [1, 7, 8, 25, 150, 500, 1500, 4000])
 def test_tiles_are_never_too_many(places):
     choices = tile_choices(places)
     assert choices
@@ -127,7 +127,7 @@ def test_what_is_held_before_and_after_a_tile(tensors):
 
 
 def test_padding_is_skipped_and_says_so(tensors):
-    q, k, v, length = tensors
+    q, k, v, _ = tensors
     found = run_head(q, k, v, length=40, tile=32)
     views = [view_step(found, number) for number in range(len(found.run.steps))]
     assert sum(view.skipped for view in views) == 12
@@ -137,7 +137,7 @@ def test_padding_is_skipped_and_says_so(tensors):
 
 
 def test_the_map_shows_weights_padding_and_the_tile(tensors):
-    q, k, v, length = tensors
+    q, k, v, _ = tensors
     found = run_head(q, k, v, length=80, tile=32)
     picture = flash_pictures.map_picture(found, 1)
     scale = flash_pictures.SIDE // 100

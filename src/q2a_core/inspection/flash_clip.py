@@ -1,4 +1,4 @@
-"""Flash attention on a real clip: one encoder head's queries, keys and values, its tiles, and the reference beside them.
+"""Flash attention on a real clip: one encoder head's queries, keys and values, its tiles, and the reference.
 
 What enters each block is computed once for a clip; a layer and a head are then one projection away. On request the clip
 is padded as if a longer one stood beside it in a batch: the rows behind it hold what they hold there.
@@ -20,7 +20,7 @@ from q2a_core.model.audio_encoder import EncoderBlock
 
 TILES = (4, 8, 16, 32, 64, 128, 256)
 """Sizes of a tile that one can choose."""
-MOST_TILES = 24
+MOST_TILES = 16
 """Tiles along a side; smaller ones would be too many to look at."""
 
 

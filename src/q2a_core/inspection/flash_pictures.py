@@ -3,9 +3,12 @@
 Colours are told apart by lightness too, so that they can be read without colour vision, on light and on dark pages.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from q2a_core.inspection.flash_clip import HeadRun, StepView
+if TYPE_CHECKING:
+    from q2a_core.inspection.flash_clip import HeadRun, StepView
 
 SIDE = 560
 """Pixels of a map's side, at most; small maps have whole pixels for a place."""
@@ -31,7 +34,7 @@ def colours(values: np.ndarray, *, diverging: bool = False) -> np.ndarray:
     return np.rint(found).astype(np.uint8)
 
 
-def map_picture(found: HeadRun, number: int) -> np.ndarray:
+def map_picture(found: "HeadRun", number: int) -> np.ndarray:
     """uint8 (S, S, 3): final weights of the tiles so far, padding striped, the tile at work outlined.
 
     Rows are queries from above, columns keys from the left.
@@ -50,7 +53,7 @@ def map_picture(found: HeadRun, number: int) -> np.ndarray:
     return picture
 
 
-def held_pictures(view: StepView, *, height: int = 256) -> dict[str, np.ndarray]:
+def held_pictures(view: "StepView", *, height: int = 256) -> dict[str, np.ndarray]:
     """uint8 (height or a little less, W, 3) of maximum, sum and accumulator, one band for each row of the tile."""
     rows = len(view.new_max)
     band = max(height // rows, 1)
