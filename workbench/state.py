@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from kernel_state import BugHunt
 from q2a_core import paths
 from q2a_core.audio import Waveform, load_waveform
 from q2a_core.errors import Q2AError
@@ -141,6 +142,8 @@ class Session:
     """Number of the tour's stop; None outside the tour."""
     toured: int | None = None
     """The stop whose page was opened last."""
+    bug: BugHunt = field(default_factory=BugHunt)
+    """The bug that is searched for on the page Kernel."""
 
     def load(self) -> ModelLoad | None:
         """The chosen checkpoint, loading or loaded; None if none is chosen or it is too early."""

@@ -4,8 +4,10 @@ Each suite draws its scenes from the test split with its own seed, and asks in t
 training never saw. A reply is scored by words, by labels or by the judge, always against the scene.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import count as count_from
+from itertools import islice
 
 import numpy as np
 
@@ -56,19 +58,22 @@ class MiniSuite:
     """The scene as this suite records it: clean, or in noise."""
 
 
-def mini_items(suite: MiniSuite, book: UtteranceBook, *, count: int) -> list[Item]:
-    """The first `count` items of a suite, the same on every machine."""
+def mini_scenes(suite: MiniSuite, book: UtteranceBook) -> Iterator[tuple[Scene, Task]]:
+    """What a suite asks, without end and the same on every machine: each scene, not yet heard, and its dialogue."""
     sampler = GrownSampler(book, "test", seed=suite.seed, stage="sft", kinds=suite.kinds)
-    items: list[Item] = []
-    index = 0
-    while len(items) < count:
+    for index in count_from(0):
         scene = sampler.scene(index)
-        index += 1
         if suite.fits(scene):
             scene = suite.stage_of(scene)
-            task = suite.pose(scene, scene.rng(2))
-            items.append(Item(scene=scene, task=task, samples=render(scene, book).samples))
-    return items
+            yield scene, suite.pose(scene, scene.rng(2))
+
+
+def mini_items(suite: MiniSuite, book: UtteranceBook, *, count: int) -> list[Item]:
+    """The first `count` items of a suite, the same on every machine."""
+    return [
+        Item(scene=scene, task=task, samples=render(scene, book).samples)
+        for scene, task in islice(mini_scenes(suite, book), count)
+    ]
 
 
 def _asked(name: str) -> Callable[[Scene, np.random.Generator], Task]:

@@ -45,15 +45,15 @@ def report_table(
     ]
     for row in report["rows"]:
         score, metric = row["score"], row["metric"]
-        low, high = (_figure(score[name], metric) for name in ("low", "high"))
+        low, high = (figure_text(score[name], metric) for name in ("low", "high"))
         control = row.get("control")
         cells = [
             row["suite"] + _language(row),
             metric,
-            f"{_figure(score['value'], metric)} ({low} to {high})",
-            _figure(control["value"], metric) if control else "",
+            f"{figure_text(score['value'], metric)} ({low} to {high})",
+            figure_text(control["value"], metric) if control else "",
             str(score["n"]),
-            *_paper_cells(*beside.get(row["suite"], ("", ""))),
+            *paper_cells(*beside.get(row["suite"], ("", ""))),
         ]
         lines.append("| " + " | ".join(_escaped(cell) for cell in cells) + " |")
     signatures = {
@@ -132,7 +132,8 @@ def _replace(path: Path, text: str) -> None:
         staging.unlink(missing_ok=True)
 
 
-def _paper_cells(name: str, column: str) -> list[str]:
+def paper_cells(name: str, column: str) -> list[str]:
+    """The paper's test set, its Qwen2-Audio and the re-run, as printed; empty where nothing measures the same."""
     if name not in PAPER:
         return ["", "", ""]
     row = PAPER[name]
@@ -155,7 +156,7 @@ def _paper_figure(value: float, metric: str) -> str:
     )
 
 
-def _figure(value: float, metric: str) -> str:
+def figure_text(value: float, metric: str) -> str:
     """Shares as per cent; BLEU points and marks as they are."""
     if value is None or math.isnan(value):
         return "none"

@@ -1,0 +1,117 @@
+"""Flash attention as uint8 pictures: the map of weights with the tile at work, and what is held between two tiles.
+
+Colours are told apart by lightness too, so that they can be read without colour vision, on light and on dark pages.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from q2a_core.inspection.flash_clip import HeadRun, StepView
+
+SIDE = 560
+"""Pixels of a map's side, at most; small maps have whole pixels for a place."""
+LIGHTNESS = 0.5
+"""Exponent of the weights: small ones are seen beside large ones."""
+UNSEEN, PADDING, STRIPE = (214, 219, 219), (150, 158, 160), (120, 128, 130)
+OUTLINE, RIM = (213, 94, 0), (255, 255, 255)
+_SEQUENTIAL = np.array(
+    [(20, 30, 70), (33, 77, 120), (31, 125, 135), (75, 170, 120), (180, 210, 80), (253, 231, 100)]
+)
+_DIVERGING = np.array(
+    [(165, 80, 5), (240, 180, 110), (245, 245, 245), (130, 180, 215), (10, 75, 135)]
+)
+
+
+def colours(values: np.ndarray, *, diverging: bool = False) -> np.ndarray:
+    """uint8 (..., 3) of values from 0 to 1; dark to light, or orange over white (0.5) to blue. NaN is grey."""
+    anchors = _DIVERGING if diverging else _SEQUENTIAL
+    places = np.linspace(0, 1, len(anchors))
+    clipped = np.clip(np.nan_to_num(values), 0, 1)
+    found = np.stack([np.interp(clipped, places, anchors[:, i]) for i in range(3)], axis=-1)
+    found[np.isnan(values)] = UNSEEN
+    return np.rint(found).astype(np.uint8)
+
+
+def map_picture(found: "HeadRun", number: int) -> np.ndarray:
+    """uint8 (S, S, 3): final weights of the tiles so far, padding striped, the tile at work outlined.
+
+    Rows are queries from above, columns keys from the left.
+    """
+    weights = found.run.weights_so_far(number).numpy()
+    places = len(weights)
+    with np.errstate(invalid="ignore"):
+        picture = colours((_fit(weights) / max(found.peak, 1e-30)) ** LIGHTNESS)
+    side = len(picture)
+    edge = -(-found.run.length * side // places)
+    _stripe(picture, edge)
+    step = found.run.steps[number]
+    box = [round(min(place, places) * side / places) for place in (*step.queries, *step.keys)]
+    for width, colour in ((4, OUTLINE), (1, RIM)):
+        _outline(picture, box, width, colour)
+    return picture
+
+
+def held_pictures(view: "StepView", *, height: int = 256) -> dict[str, np.ndarray]:
+    """uint8 (height or a little less, W, 3) of maximum, sum and accumulator, one band for each row of the tile."""
+    rows = len(view.new_max)
+    band = max(height // rows, 1)
+    finite = np.where(np.isfinite(view.new_max), view.new_max, np.nan)
+    sums = np.where(view.new_sum > 0, view.new_sum, np.nan)
+    largest = max(float(np.abs(view.accumulator).max()), 1e-30)
+    wide = max(height // view.accumulator.shape[1], 1)
+    pictures = {
+        "maximum": colours(_spread(finite))[:, None],
+        "sum": colours(_spread(sums))[:, None],
+        "accumulator": colours(0.5 + view.accumulator / (2 * largest), diverging=True),
+    }
+    widths = {"maximum": 48, "sum": 48, "accumulator": wide}
+    return {
+        name: picture.repeat(band, axis=0).repeat(widths[name], axis=1)
+        for name, picture in pictures.items()
+    }
+
+
+def error_picture(values: np.ndarray, *, size: float, side: int = 256) -> np.ndarray:
+    """uint8 picture of errors (tiles, tiles) or (T, 1), dark where nothing is wrong, light from `size` on."""
+    with np.errstate(invalid="ignore"):
+        picture = colours(np.minimum(values / max(size, 1e-30), 1.0) ** LIGHTNESS)
+    down = max(side // picture.shape[0], 1)
+    across = down if values.shape[1] > 1 else 48
+    return picture.repeat(down, axis=0).repeat(across, axis=1)
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    """From 0 at the lowest to 1 at the highest; all 0.5 where they are the same."""
+    if np.isnan(values).all():
+        return values
+    low, high = np.nanmin(values), np.nanmax(values)
+    return (values - low) / (high - low) if high > low else np.where(np.isnan(values), np.nan, 0.5)
+
+
+def _fit(weights: np.ndarray) -> np.ndarray:
+    """A square map at no more than SIDE: the largest weight of the places that share a pixel, NaN where none is."""
+    places = len(weights)
+    if places <= SIDE:
+        scale = SIDE // places
+        return weights.repeat(scale, axis=0).repeat(scale, axis=1)
+    starts = np.arange(SIDE) * places // SIDE
+    filled = np.where(np.isnan(weights), -1.0, weights)
+    pooled = np.maximum.reduceat(np.maximum.reduceat(filled, starts, axis=0), starts, axis=1)
+    return np.where(pooled < 0, np.nan, pooled)
+
+
+def _stripe(picture: np.ndarray, edge: int) -> None:
+    """Rows and columns from `edge` on are padding."""
+    row, column = np.indices(picture.shape[:2])
+    beyond = (row >= edge) | (column >= edge)
+    picture[beyond] = PADDING
+    picture[beyond & ((row + column) % 12 < 3)] = STRIPE
+
+
+def _outline(picture: np.ndarray, box: list[int], width: int, colour: tuple[int, ...]) -> None:
+    top, bottom, left, right = box
+    inner = picture[top:bottom, left:right]
+    inner[:width], inner[-width:] = colour, colour
+    inner[:, :width], inner[:, -width:] = colour, colour
