@@ -3,4 +3,11 @@
 import streamlit as st
 
 st.set_page_config(page_title="q2a workbench", page_icon="👂", layout="wide")
-st.navigation([st.Page("app_pages/listen.py", title="Listen", default=True)]).run()
+st.navigation(
+    [
+        st.Page("app_pages/listen.py", title="Listen", default=True),
+        st.Page("app_pages/stages.py", title="Stages"),
+        st.Page("app_pages/train.py", title="Train"),
+        st.Page("app_pages/preferences.py", title="Preferences"),
+    ]
+).run()

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from q2a_core import paths
 from q2a_core.audio import Waveform, load_waveform, wav_bytes
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.errors import Q2AError, RunError
@@ -219,7 +220,10 @@ def test_what_a_stage_may_begin_from(monkeypatch, tmp_path):
     (run / "config.json").write_text("{}", "utf-8")
     (run / "checkpoint" / "config.json").write_text("{}", "utf-8")
     (run / "checkpoint" / "about.json").write_text('{"stage": "sft"}', "utf-8")
+    assert "run mine" not in starts_for("dpo"), "it has no tokenizer, or another one"
+    shipped = (paths.data_samples() / "tokenizer" / "tokenizer.json").read_bytes()
+    (run / "checkpoint" / "tokenizer.json").write_bytes(shipped)
     assert starts_for("dpo")["run mine"] == str(run / "checkpoint")
-    assert "mini" not in starts_for("sft"), "the first world's tokenizer is another one"
+    assert next(iter(starts_for("sft"))) == "mini-pretrain"
     assert how_to_make("dpo").startswith("q2a train dpo --start ")
     assert class_stage("dpo").steps == CLASS_BUDGET["dpo"]["steps"]

@@ -81,26 +81,29 @@ def starts_for(stage: str) -> dict[str, str]:
     """What a stage may begin from, the best choice first: a name to show and what to pass on.
 
     Shipped checkpoints of the stages before it, then those of the user's runs, then fresh weights where that makes
-    sense. Only checkpoints of the grown world are offered, whose tokenizer the training uses.
+    sense.
     """
     found: dict[str, str] = {}
     for wanted in BEFORE.get(stage, ()):
-        for name, directory in paths.shipped_checkpoints().items():
-            if stage_of(directory) == wanted and _is_trainable(directory):
+        shipped = paths.shipped_checkpoints()
+        for name in sorted(shipped, key=lambda name: (name != f"mini-{wanted}", name)):
+            if stage_of(shipped[name]) == wanted and is_trainable(shipped[name]):
                 found[name] = name
         for name, directory in own_checkpoints().items():
-            if stage_of(directory) == wanted:
+            if stage_of(directory) == wanted and is_trainable(directory):
                 found[f"run {name}"] = str(directory)
     if stage == "start":
         found["fresh weights"] = FRESH
     return found
 
 
-def _is_trainable(directory: Path) -> bool:
-    """Whether a shipped checkpoint is one of the present world; the first world's spoke with another tokenizer."""
-    about = background.read_note(directory / "about.json") or {}
-    config = about.get("config")
-    return not isinstance(config, dict) or config.get("level") == "grown"
+def is_trainable(directory: Path) -> bool:
+    """Whether a checkpoint reads and writes with the mini world's tokenizer, which training uses."""
+    try:
+        ours = (paths.data_samples() / "tokenizer" / "tokenizer.json").read_bytes()
+        return (directory / "tokenizer.json").read_bytes() == ours
+    except OSError:
+        return False
 
 
 def _quoted(text: str) -> str:
