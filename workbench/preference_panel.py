@@ -55,10 +55,13 @@ def question_for(clip: state.Clip | None) -> str:
 
 
 def choose(
-    session: state.Session, settings: PreferenceSettings, clip: state.Clip | None, question: str
+    load: state.ModelLoad | None,
+    source: str,
+    settings: PreferenceSettings,
+    clip: state.Clip | None,
+    question: str,
 ) -> None:
-    """Draw two replies and take the better one."""
-    load = session.load()
+    """Draw two replies of the loaded checkpoint `source` and take the better one."""
     remembered(
         st.slider,
         "Temperature",
@@ -70,7 +73,7 @@ def choose(
         help="How boldly the two replies are drawn; low, and both say the same.",
     )
     is_ready = bool(load and load.future.done() and not load.future.exception())
-    what = (clip.key if clip else "", question, session.source)
+    what = (clip.key if clip else "", question, source)
     if st.button(
         "Two replies",
         icon=":material/casino:",

@@ -3,10 +3,10 @@
 import streamlit as st
 
 import frame
-import panels
 import preference_panel
 import preference_training
 import state
+from guarded import part
 
 LESSON = frame.Lesson(
     see=(
@@ -29,22 +29,14 @@ LESSON = frame.Lesson(
 
 session = state.session()
 settings = session.of(preference_panel.PreferenceSettings)
+load = session.load()  # asked before anything is drawn: the first picture waits for no model
 clip = frame.top("Preferences", "Your own choices, and what DPO makes of them in a minute.", LESSON)
-
-
-def part(draw, *arguments) -> None:
-    """Draw one part of the page; what goes wrong in it is a sentence in its place."""
-    try:
-        draw(*arguments)
-    except Exception as error:
-        st.error(panels.plain(state.explain(error)))
-
 
 left, right = st.columns(2, gap="large")
 with left:
     st.subheader("1 · Choose", anchor=False)
     question = preference_panel.question_for(clip)
-    part(preference_panel.choose, session, settings, clip, question)
+    part(preference_panel.choose, load, session.source, settings, clip, question)
     part(preference_panel.collection, settings)
 with right:
     st.subheader("2 · Train", anchor=False)

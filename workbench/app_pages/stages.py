@@ -3,9 +3,9 @@
 import streamlit as st
 
 import frame
-import panels
 import stage_panel
 import state
+from guarded import part
 
 LESSON = frame.Lesson(
     see=(
@@ -28,23 +28,14 @@ LESSON = frame.Lesson(
 
 session = state.session()
 settings = session.of(stage_panel.StagesSettings)
+load = session.load()  # asked before anything is drawn: the first picture waits for no model
 clip = frame.top("Stages", "What each stage of training changes, on one clip.", LESSON)
-
-
-def part(draw, *arguments, **options) -> None:
-    """Draw one part of the page; what goes wrong in it is a sentence in its place."""
-    try:
-        draw(*arguments, **options)
-    except Exception as error:
-        st.error(panels.plain(state.explain(error)))
-
 
 columns = stage_panel.checkpoint_columns(settings)
 part(stage_panel.replies, settings, columns, clip)
-load = session.load()
-is_ready = bool(load and load.future.done())
 moved, scores = st.tabs(["Which weights moved", "Over the whole test set"])
 with moved:
+    is_ready = bool(load and load.future.done())
     st.fragment(part)(stage_panel.weights, settings, columns, ready=is_ready)
 with scores:
     part(stage_panel.table, columns)

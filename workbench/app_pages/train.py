@@ -3,9 +3,9 @@
 import streamlit as st
 
 import lesson_panel
-import panels
 import run_panel
 import state
+from guarded import part
 
 session = state.session()
 settings = session.of(lesson_panel.TrainSettings)
@@ -16,21 +16,15 @@ with st.container(horizontal=True, vertical_alignment="bottom", key="heading"):
 
 left, right = st.columns([2, 3], gap="large")
 with left:
-    try:
-        lesson = lesson_panel.lesson_knobs(settings)
-        if lesson:
-            lesson_panel.start_button(settings, lesson)
-    except Exception as error:
-        st.error(panels.plain(state.explain(error)))
+    lesson = part(lesson_panel.lesson_knobs, settings)
+    if lesson:
+        part(lesson_panel.start_button, settings, lesson)
 with right:
-    try:
-        name = lesson_panel.run_choice(settings)
-        if name:
-            run_panel.watch(session, name)
-        else:
-            lesson_panel.no_run()
-    except Exception as error:
-        st.error(panels.plain(state.explain(error)))
+    name = part(lesson_panel.run_choice, settings)
+    if name:
+        part(run_panel.watch, session, name)
+    else:
+        lesson_panel.no_run()
 
 with st.expander("What you see, what to try, and what it cannot show", icon=":material/school:"):
     st.markdown(
