@@ -30,6 +30,9 @@ def curve(
     x = {"field": "step", "type": "quantitative", "title": "step", "scale": {"domain": [0, last]}}
     y = {"field": "value", "type": "quantitative", "title": name, "scale": {"zero": False}}
     smooth = {"frame": [-4, 0], "window": [{"op": "mean", "field": "value", "as": "value"}]}
+    if not len(steps) and band is None:
+        st.caption(":material/show_chart: The first point comes with the second step.")
+        return
     layers: list[dict[str, Any]] = [
         {
             "data": {"name": "points"},
@@ -43,12 +46,12 @@ def curve(
             "encoding": {"x": x, "y": y},
         },
     ]
-    datasets = {"points": pa.table({"step": steps, "value": values})}
+    datasets = {"points": pa.table({"step": steps, "value": values})} if len(steps) else {}
     if band is not None:
         kept = band.steps <= last
         columns = {n: getattr(band, n)[kept] for n in ("low", "middle", "high")}
         datasets["band"] = pa.table({"step": band.steps[kept], **columns})
-        layers[:0] = _band_layers(x, y)
+        layers = [*_band_layers(x, y), *(layers if len(steps) else [])]
     spec = {"layer": layers, "datasets": datasets, "height": HEIGHT}
     st.vega_lite_chart(spec, key=key, width="stretch", alt=alt)
 
@@ -79,7 +82,7 @@ def margins(values: np.ndarray, *, beta: float, key: str) -> None:
             "from": edges[:-1],
             "to": edges[1:],
             "pairs": counts,
-            "side": [sides[centre < 0] for centre in centres],
+            "side": [sides[int(centre < 0)] for centre in centres],
         }
     )
     title = f"reward margin at beta {beta:g}"
@@ -116,7 +119,7 @@ def bars(labels: list[str], values: list[float], *, title: str, key: str, alt: s
     x = {"field": "value", "type": "quantitative", "title": title, "axis": {"format": "%"}}
     spec = {
         "datasets": {"rows": table},
-        "height": {"step": 22},
+        "height": 22 * len(labels) + 8,
         "encoding": {"y": y, "x": x},
         "layer": [
             {"data": {"name": "rows"}, "mark": {"type": "bar", "color": TEAL}},

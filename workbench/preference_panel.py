@@ -84,9 +84,10 @@ def choose(
         assert load is not None
         chat, waveform = load.future.result(), clip.waveform if clip else None
         text = question or None
-        drawn = two_replies(
-            chat, waveform, text, temperature=settings.temperature, seed=settings.seed
-        )
+        with st.spinner("Drawing replies until two differ…"):
+            drawn = two_replies(
+                chat, waveform, text, temperature=settings.temperature, seed=settings.seed
+            )
         settings.drawn, settings.seed = (what, drawn), settings.seed + TRIES
     if not is_ready:
         st.caption(":material/hourglass_top: the two replies wait for the model")

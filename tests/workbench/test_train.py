@@ -195,7 +195,9 @@ def test_choices_become_pairs_and_a_run(workbench, home):
     page.text_input(key="checkpoint_path").set_value(str(workbench["twin"])).run()
     press(page, "train_dpo")
     text = wait_for(page, "finished")
-    assert "gained on the rejected one in **0 of 1** of your pairs" in text, "the trainer trains nothing"
+    assert "gained on the rejected one in **0 of 1** of your pairs" in text, (
+        "the trainer trains nothing"
+    )
     assert "loss 0.693 (log 2 = 0.693 before)" in text
     assert not page.error
     press(page, "ask_both")

@@ -14,11 +14,11 @@ from q2a_core import paths
 from q2a_core.training.background import read_note
 from q2a_core.training.follow import LogReader, series
 
-WINDOW = 9
+WINDOW = 4
 """Lines of the log on either side that make the band at a step."""
 LOW, HIGH = 0.1, 0.9
 """Quantiles that bound the band."""
-COMPARED = ("start", "learning_rate", "batch_size", "accumulate", "warmup_steps", "optimizer")
+COMPARED = ("learning_rate", "warmup_steps", "optimizer", "ctc_weight", "prompts", "beta")
 """Settings that move a curve."""
 
 
@@ -86,7 +86,13 @@ def differences(shipped: ShippedRun, run: Path, stage: dict[str, Any]) -> list[s
         found.append(
             f"it began from {theirs}, this one from {start.get('hash') or 'fresh weights'}"
         )
-    for name in COMPARED[1:]:
+    sizes = [
+        settings.get("batch_size", 1) * settings.get("accumulate", 1)
+        for settings in (shipped.stage, stage)
+    ]
+    if sizes[0] != sizes[1]:
+        found.append(f"{sizes[0]} dialogues in a step against {sizes[1]}")
+    for name in COMPARED:
         theirs, ours = shipped.stage.get(name), stage.get(name)
         if theirs != ours:
             found.append(f"{name.replace('_', ' ')} {theirs} against {ours}")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from q2a_core.training.preferences import PreferencePair
 
 PAIRS_FILE = "pairs.jsonl"
-TRIES = 8
+TRIES = 24
 """Replies that are drawn at most until two differ."""
 MAX_PAIRS = 500
 """Pairs in one upload."""
