@@ -6,6 +6,9 @@ st.set_page_config(page_title="q2a workbench", page_icon="👂", layout="wide")
 st.navigation(
     [
         st.Page("app_pages/listen.py", title="Listen", default=True),
+        st.Page("app_pages/stages.py", title="Stages"),
+        st.Page("app_pages/train.py", title="Train"),
+        st.Page("app_pages/preferences.py", title="Preferences"),
         st.Page("app_pages/scoreboard.py", title="Scoreboard"),
         st.Page("app_pages/kernel.py", title="Kernel"),
     ]

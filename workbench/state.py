@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -37,13 +37,15 @@ WINDOW_SECONDS = 30.0
 """What the model hears at once; longer clips are cut on request."""
 LOW_CONFIDENCE = 0.6
 """Below this confidence a reply says that it may be a guess."""
-MODELS_KEPT = 2
+MODELS_KEPT = 4
+"""Enough for the stages side by side."""
 DIALOGUES_KEPT = 24
 UNEXPECTED = (
     "Something went wrong inside the workbench; the terminal it was started from shows the details."
 )
 
 log = logging.getLogger(__name__)
+Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +146,12 @@ class Session:
     """The stop whose page was opened last."""
     bug: BugHunt = field(default_factory=BugHunt)
     """The bug that is searched for on the page Kernel."""
+    pages: dict[type, Any] = field(default_factory=dict)
+    """What a page keeps, by the dataclass that describes it."""
+
+    def of(self, kind: type[Settings]) -> Settings:
+        """A page's own settings; they outlive a change of page."""
+        return self.pages.setdefault(kind, kind())
 
     def load(self) -> ModelLoad | None:
         """The chosen checkpoint, loading or loaded; None if none is chosen or it is too early."""
@@ -201,6 +209,11 @@ def _directory(source: str) -> Path | None:
         return path if source and path.is_dir() else None
     except (OSError, RuntimeError, ValueError):  # no such user, a name too long, a zero byte
         return None
+
+
+def stamp(name: str, directory: Path) -> str:
+    """Names the files of a checkpoint that lies on this machine; changes when it is trained anew."""
+    return _stamp(name if name in paths.shipped_checkpoints() else str(directory))
 
 
 def _stamp(source: str) -> str:

@@ -10,6 +10,9 @@ import typer
 from q2a_core import paths
 from q2a_core.cli.progress import bar
 
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGBREAK") if hasattr(signal, name)]
+"""Ctrl-C, and what Windows can send to a run in the background."""
+
 app = typer.Typer(
     help="Train a stage on the mini world; stop with Ctrl-C, go on with --resume.",
     no_args_is_help=True,
@@ -228,7 +231,8 @@ def dpo(
             resume,
             workers,
             precision,
-            partial(run_dpo, pairs=own, sampled=sampled, on_pairs=on_pairs),
+            partial(run_dpo, pairs=own, sampled=sampled),
+            on_pairs,
         )
 
 
@@ -261,10 +265,11 @@ def _run(
     workers: int,
     precision: str,
     runner: Any = None,
+    on_pairs: Any = None,
 ) -> None:
-    from q2a_core.training.loop import Hooks, Progress
-    from q2a_core.training.run import run_stage
+    from q2a_core.training.background import present
 
+    folder = run or paths.runs_dir() / config.name
     stopping = False
 
     def stop(*_: object) -> None:
@@ -272,29 +277,48 @@ def _run(
         stopping = True
         typer.echo("stopping ...", err=True)
 
-    previous = signal.signal(signal.SIGINT, stop)
-    try:
-        with bar("speech", "phrases") as on_speech, bar(config.name, "steps") as on_step:
+    with present(folder) as presence:
+        from q2a_core.training.loop import Hooks, Progress
+        from q2a_core.training.run import run_stage
 
-            def show(progress: Progress) -> None:
-                on_step(progress.step, progress.steps)
+        noted = {}
+        if on_pairs is not None:
+            noted["on_pairs"] = _both(on_pairs, presence.note("sampling"))
+        previous = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
+        try:
+            with bar("speech", "phrases") as on_speech, bar(config.name, "steps") as on_step:
 
-            hooks = Hooks(
-                on_progress=show,
-                should_stop=lambda: stopping,
-                on_message=lambda message: typer.echo(message, err=True),
-                workers=workers,
-            )
-            checkpoint = (runner or run_stage)(
-                config,
-                run or paths.runs_dir() / config.name,
-                resume=resume,
-                hooks=hooks,
-                precision=precision,
-                on_speech=on_speech,
-            )
-    finally:
-        signal.signal(signal.SIGINT, previous)
+                def show(progress: Progress) -> None:
+                    on_step(progress.step, progress.steps)
+
+                hooks = Hooks(
+                    on_progress=show,
+                    should_stop=lambda: stopping,
+                    on_message=lambda message: typer.echo(message, err=True),
+                    workers=workers,
+                )
+                checkpoint = (runner or run_stage)(
+                    config,
+                    folder,
+                    resume=resume,
+                    hooks=hooks,
+                    precision=precision,
+                    on_speech=_both(on_speech, presence.note("speaking")),
+                    **noted,
+                )
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
     typer.echo(f"checkpoint: {checkpoint}")
     if stopping:
         typer.echo("stopped early; go on with --resume", err=True)
+
+
+def _both(first: Any, second: Any) -> Any:
+    """A progress callback that tells two listeners."""
+
+    def tell(done: int, total: int) -> None:
+        first(done, total)
+        second(done, total)
+
+    return tell

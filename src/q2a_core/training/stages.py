@@ -143,10 +143,13 @@ def dpo(*, steps: int = 300, **changes: Any) -> StageConfig:
     return StageConfig(name="dpo", steps=steps, **{**values, **changes})
 
 
+LESSON: dict[str, Any] = {"log_every": 2, "sample_every": 30, "save_every": 60}
+"""A short run is watched closely."""
 CLASS_BUDGET: dict[str, dict[str, Any]] = {
-    "start": {"steps": 150, "warmup_steps": 20, "utterances": 2000},
-    "pretrain": {"steps": 150, "warmup_steps": 20, "start": "mini-start", "utterances": 2000},
-    "sft": {"steps": 120, "warmup_steps": 15, "utterances": 2000},
-    "dpo": {"steps": 60, "warmup_steps": 10},
+    "start": {"steps": 150, "warmup_steps": 20, "utterances": 2000} | LESSON,
+    "pretrain": {"steps": 150, "warmup_steps": 20, "start": "mini-start", "utterances": 2000}
+    | LESSON,
+    "sft": {"steps": 120, "warmup_steps": 15, "utterances": 2000} | LESSON,
+    "dpo": {"steps": 60, "warmup_steps": 10} | LESSON,
 }
 """What a class does in little over a minute, from the shipped checkpoint of the stage before."""

@@ -1,0 +1,289 @@
+"""Runs of `q2a train` in processes of their own: started, found again by their folder, stopped and resumed.
+
+    RUN/.presence      locked by `q2a train` from its first moment to its last; the system frees it at a kill
+    RUN/.holder        the process id of whoever locked it
+    RUN/.doing         what it does before the first step: {"what", "done", "total"}
+    RUN/.launch.json   the last start from here: process id, options and time
+    RUN/.stop          a stop was asked for since
+    RUN/.output.txt    what that process printed
+
+Nothing of a run lives in the process that started it, so a closed tab, another page or a workbench that was started
+again finds it. A face may poll these functions: they import no torch, and `Follower` reads what was added to the log.
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from q2a_core import paths
+from q2a_core.errors import RunError
+
+LOG, CHECKPOINT = "log.jsonl", "checkpoint"
+PRESENCE, HOLDER, DOING = ".presence", ".holder", ".doing"
+LAUNCH, STOP, OUTPUT = ".launch.json", ".stop", ".output.txt"
+NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
+START_PATIENCE = 60.0
+"""Seconds in which a process that was started elsewhere must have shown itself."""
+LOCK_PATIENCE = 2.0
+"""Seconds that a new run waits for the lock: a look at it holds it for a moment."""
+NOTE_EVERY = 0.25
+"""Seconds between two notes of what a run is doing."""
+NICENESS = 5
+"""A run in the background gives way to the face that shows it."""
+
+_children: dict[Path, subprocess.Popen[Any]] = {}
+"""Runs that this process started: the ones whose end it can see at once."""
+_leaving: list[subprocess.Popen[Any]] = []
+"""Earlier processes of the same runs, done with the folder and on their way out."""
+
+
+def run_folder(name: str) -> Path:
+    """The folder of a run among the user's own. Raises RunError for a name that could lead elsewhere."""
+    if not NAME.fullmatch(name):
+        raise RunError(
+            f"{name[:40]!r} is no name for a run; expected letters, digits, dots, dashes and underscores"
+        )
+    return paths.runs_dir() / name
+
+
+def known_runs() -> list[str]:
+    """Names of the user's runs, the one that was touched last first."""
+    root = paths.runs_dir()
+    found = []
+    for path in root.iterdir() if root.is_dir() else ():
+        marks = [path / name for name in ("config.json", LAUNCH, LOG) if (path / name).is_file()]
+        if marks and NAME.fullmatch(path.name):
+            found.append((max(mark.stat().st_mtime for mark in marks), path.name))
+    return [name for _, name in sorted(found, reverse=True)]
+
+
+def free_name(stage: str) -> str:
+    """The first of sft-1, sft-2 and so on that no run has."""
+    taken, number = set(known_runs()), 1
+    while f"{stage}-{number}" in taken:
+        number += 1
+    return f"{stage}-{number}"
+
+
+class Presence:
+    """Held by a command for as long as it works on a run's folder; `note` tells watchers what it is at."""
+
+    def __init__(self, run: Path):
+        self._path = run / DOING
+        self._written = 0.0
+
+    def note(self, what: str) -> Callable[[int, int], None]:
+        """A progress callback (done, total) for one kind of preparation."""
+
+        def on_progress(done: int, total: int) -> None:
+            now = time.monotonic()
+            if now - self._written >= NOTE_EVERY:
+                self._written = now
+                _write(self._path, {"what": what, "done": done, "total": total})
+
+        return on_progress
+
+
+@contextlib.contextmanager
+def present(run: Path) -> Iterator[Presence]:
+    """Hold a run's folder from before the preparations to the end; raises RunError if another process has it.
+
+    Under torchrun the first process holds it for all.
+    """
+    presence = Presence(run)
+    if os.environ.get("RANK", "0") != "0":
+        yield presence
+        return
+    from filelock import FileLock, Timeout
+
+    run.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run / PRESENCE)
+    try:
+        lock.acquire(timeout=LOCK_PATIENCE, poll_interval=0.02)
+    except Timeout as error:
+        raise RunError(_taken(run)) from error
+    try:
+        (run / DOING).unlink(missing_ok=True)
+        (run / HOLDER).write_text(str(os.getpid()), encoding="utf-8")
+        yield presence
+    finally:
+        (run / DOING).unlink(missing_ok=True)
+        lock.release()
+
+
+def is_held(run: Path) -> bool:
+    """Whether a process works in a run's folder."""
+    from filelock import FileLock, Timeout
+
+    if not (run / PRESENCE).is_file():
+        return False
+    try:
+        with FileLock(run / PRESENCE).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def launch(run: Path, options: Sequence[str], *, resume: bool = False) -> None:
+    """Start `q2a train` with these options, stage first, in the folder `run`; returns at once.
+
+    Raises RunError if a run is going on there, or if the folder holds a run that is not to be resumed.
+    """
+    if is_held(run) or is_starting(run):
+        raise RunError(_taken(run))
+    if not resume and (run / "config.json").is_file():
+        raise RunError(f"{run.name} already holds a run; resume it or choose another name")
+    command = [sys.executable, "-m", "q2a_core.cli", "train", *options, "--run", str(run)]
+    command += ["--resume"] if resume else []
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        for name in (STOP, HOLDER, DOING):
+            (run / name).unlink(missing_ok=True)
+        with (run / OUTPUT).open("wb") as output:
+            process = _spawn(command, output)
+        _leaving[:] = [child for child in _leaving if child.poll() is None]
+        _leaving.extend(child for child in [_children.pop(run.resolve(), None)] if child)
+        _children[run.resolve()] = process
+        values = {"pid": process.pid, "options": list(options), "time": time.time()}
+        _write(run / LAUNCH, values)
+    except OSError as error:
+        raise RunError(f"{run.name} cannot be started: {error.strerror}") from error
+
+
+def resume(run: Path) -> None:
+    """Go on with a run that was launched from here, with the options that it began with. Raises RunError."""
+    launched = launched_with(run)
+    if launched is None:
+        raise RunError(
+            f"{run.name} was started in a terminal; go on there, with the same command and --resume"
+        )
+    launch(run, launched["options"], resume=True)
+
+
+def stop(run: Path) -> None:
+    """Ask a run to stop: between two micro-batches, with its state saved; before its first step it ends at once."""
+    if not is_held(run) and not is_starting(run):
+        return
+    (run / STOP).touch()
+    launched, holder = launched_with(run), _holder(run)
+    # on Windows an environment's python starts another one: the group bears the first one's number
+    if launched is not None and (sys.platform == "win32" or holder in (None, launched["pid"])):
+        end = _interrupt if has_begun(run) else _terminate
+        end(launched["pid"])
+    elif holder is not None:
+        _interrupt(holder)
+
+
+def launched_with(run: Path) -> dict[str, Any] | None:
+    """What `launch` noted about the last start from here."""
+    values = read_note(run / LAUNCH)
+    return values if values and {"pid", "options", "time"} <= set(values) else None
+
+
+def is_starting(run: Path) -> bool:
+    """Whether a launched process is on its way and has not shown itself yet."""
+    child = _children.get(run.resolve())
+    if child is not None:
+        return child.poll() is None and not (run / HOLDER).is_file()
+    launched = launched_with(run)
+    if launched is None or (run / HOLDER).is_file():
+        return False
+    return 0 <= time.time() - launched["time"] < START_PATIENCE
+
+
+def has_begun(run: Path) -> bool:
+    """Whether the last process in a run's folder came as far as its log, which begins with the training loop."""
+    log, holder = _changed(run / LOG), _changed(run / HOLDER)
+    if holder is None:  # nobody came yet, or the run is older than this file
+        return log is not None and not (run / LAUNCH).is_file()
+    return log is not None and log >= holder
+
+
+def last_output(run: Path, lines: int = 6) -> str:
+    """The error that ended a run in one sentence, or the last lines that it printed; "" if it printed nothing."""
+    try:
+        text = (run / OUTPUT).read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+    printed = [line.rstrip() for line in text.splitlines() if line.strip()]
+    if printed and printed[-1].startswith("q2a: "):
+        return printed[-1].removeprefix("q2a: ")
+    return "\n".join(printed[-lines:])
+
+
+def read_note(path: Path) -> dict[str, Any] | None:
+    """A small JSON object, or None where there is none or half of one."""
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    """Write a small JSON object, whole or not at all; a disk that refuses a note stops no run."""
+    staging = path.with_name(f"{path.name}.tmp")
+    with contextlib.suppress(OSError):
+        staging.write_text(json.dumps(values), encoding="utf-8")
+        staging.replace(path)
+
+
+def _changed(path: Path) -> int | None:
+    """When a file was last written, in ns; None if there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _holder(run: Path) -> int | None:
+    try:
+        return int((run / HOLDER).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _spawn(command: Sequence[str], output: Any) -> subprocess.Popen[Any]:
+    """Start a process in a group of its own: a Ctrl-C meant for the parent, or its end, does not reach it."""
+    streams: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": output,
+        "stderr": subprocess.STDOUT,
+        "env": os.environ | {"PYTHONUNBUFFERED": "1"},
+    }
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.BELOW_NORMAL_PRIORITY_CLASS
+        return subprocess.Popen(command, creationflags=flags, **streams)
+    process = subprocess.Popen(command, start_new_session=True, **streams)
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
+    return process
+
+
+def _interrupt(pid: int) -> None:
+    """The signal that `q2a train` takes as a wish to stop; Windows can send Ctrl-Break alone to another group."""
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGINT)
+
+
+def _terminate(pid: int) -> None:
+    """End a process that has nothing to save yet, with the speech engines and workers that it started."""
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32":
+            os.kill(pid, signal.SIGTERM)
+        else:
+            os.killpg(pid, signal.SIGTERM)
+
+
+def _taken(run: Path) -> str:
+    return (
+        f"another process is training in {run.name}; wait for it, stop it, or choose another folder"
+    )

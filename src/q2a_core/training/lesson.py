@@ -1,0 +1,117 @@
+"""A run at class budget as a face offers it: what to begin from, the knobs that matter, and the options they make.
+
+Imports no torch. A step's dialogues are cut into micro-batches of at most `MICRO_BATCH`, because a stop acts between
+two of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from q2a_core import paths
+from q2a_core.training import background, stages
+from q2a_core.training.stages import CLASS_BUDGET, StageConfig
+
+STAGES = ("start", "pretrain", "sft", "dpo")
+MICRO_BATCH = 8
+BEFORE = {"pretrain": ("start", "pretrain"), "sft": ("pretrain", "sft"), "dpo": ("sft", "dpo")}
+"""Stages whose checkpoints a stage may go on from, the intended one first."""
+FRESH = ""
+"""In the place of a checkpoint: weights drawn anew."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lesson:
+    """What a student sets."""
+
+    stage: str
+    start: str = FRESH
+    """Shipped name or directory; "" begins with fresh weights."""
+    steps: int = 120
+    learning_rate: float = 4e-4
+    dialogues: int = 16
+    """Dialogues, or pairs, in a step."""
+    seed: int = 0
+    beta: float = 0.1
+    """How strongly DPO holds to the reference."""
+    pairs: Path | None = None
+    """JSONL of preference pairs for DPO."""
+    sampled: int = 0
+    """Pairs that DPO samples from the start checkpoint's own replies, ranked by the judge."""
+
+    def options(self) -> list[str]:
+        """Options of `q2a train`, the stage first."""
+        micro = next(size for size in range(MICRO_BATCH, 0, -1) if self.dialogues % size == 0)
+        options = [self.stage, "--budget", "class", "--steps", str(self.steps)]
+        options += ["--learning-rate", f"{self.learning_rate:g}", "--seed", str(self.seed)]
+        options += ["--batch-size", str(micro), "--accumulate", str(self.dialogues // micro)]
+        options += ["--start", self.start] if self.start != FRESH else []
+        if self.stage == "dpo":
+            options += ["--beta", f"{self.beta:g}", "--sampled", str(self.sampled)]
+            options += ["--pairs", str(self.pairs)] if self.pairs else []
+        return options
+
+    def command(self, run: str) -> str:
+        """What to type for the same run."""
+        return " ".join(["q2a train", *map(_quoted, [*self.options(), "--run", run])])
+
+
+def class_stage(name: str) -> StageConfig:
+    """A stage's settings at class budget."""
+    return getattr(stages, name)(**CLASS_BUDGET[name])
+
+
+def own_checkpoints() -> dict[str, Path]:
+    """Checkpoints of the user's runs by the run's name, newest first."""
+    folders = {
+        name: background.run_folder(name) / background.CHECKPOINT
+        for name in background.known_runs()
+    }
+    return {name: path for name, path in folders.items() if (path / "config.json").is_file()}
+
+
+def stage_of(directory: Path) -> str | None:
+    """Which stage made a checkpoint; None if it does not say."""
+    about = background.read_note(directory / "about.json") or {}
+    stage = about.get("stage")
+    return stage if isinstance(stage, str) else None
+
+
+def starts_for(stage: str) -> dict[str, str]:
+    """What a stage may begin from, the best choice first: a name to show and what to pass on.
+
+    Shipped checkpoints of the stages before it, then those of the user's runs, then fresh weights where that makes
+    sense.
+    """
+    found: dict[str, str] = {}
+    for wanted in BEFORE.get(stage, ()):
+        shipped = paths.shipped_checkpoints()
+        for name in sorted(shipped, key=lambda name: (name != f"mini-{wanted}", name)):
+            if stage_of(shipped[name]) == wanted and is_trainable(shipped[name]):
+                found[name] = name
+        for name, directory in own_checkpoints().items():
+            if stage_of(directory) == wanted and is_trainable(directory):
+                found[f"run {name}"] = str(directory)
+    if stage == "start":
+        found["fresh weights"] = FRESH
+    return found
+
+
+def is_trainable(directory: Path) -> bool:
+    """Whether a checkpoint reads and writes with the mini world's tokenizer, which training uses."""
+    try:
+        ours = (paths.data_samples() / "tokenizer" / "tokenizer.json").read_bytes()
+        return (directory / "tokenizer.json").read_bytes() == ours
+    except OSError:
+        return False
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if " " in text else text
+
+
+def how_to_make(stage: str) -> str:
+    """The command that makes a stage's checkpoint in full."""
+    start = next(iter(starts_for(stage)), "")
+    begin: Sequence[str] = ("--start", start) if stage in BEFORE and start else ()
+    return " ".join(["q2a train", stage, *begin, "--run", f"my_{stage}"])

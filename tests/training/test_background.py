@@ -1,0 +1,184 @@
+"""Real runs of `q2a train` in the background: started, refused twice, stopped, resumed, killed, and told rightly."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from q2a_core import paths
+from q2a_core.errors import RunError
+from q2a_core.training import background
+from q2a_core.training.follow import Follower, RunStatus
+from q2a_core.training.runlog import read_log
+from q2a_core.training.state import load_newest
+
+PATIENCE = 120
+LONG = 4000
+"""Steps that no test waits for."""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A place of its own for speech and runs, and a pair to train on."""
+    pytest.importorskip("espeakng_loader")
+    root = tmp_path_factory.mktemp("home")
+    pair = {"prompt": "Hello", "chosen": "Hello! Play me a sound.", "rejected": "No."}
+    (root / "pairs.jsonl").write_text(json.dumps(pair) + "\n", "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("Q2A_HOME", str(root))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield root
+    for child in [*background._children.values(), *background._leaving]:
+        child.kill()
+        child.wait()
+
+
+def options(home, *, steps: int, start: str = "mini-sft") -> list[str]:
+    pairs = ["--pairs", str(home / "pairs.jsonl"), "--sampled", "0"]
+    small = ["--batch-size", "1", "--workers", "0", "--budget", "class"]
+    return ["dpo", "--steps", str(steps), "--start", start, *pairs, *small]
+
+
+def wait_for(follower: Follower, *states: str, step: int = 0) -> RunStatus:
+    """Follow until the run is in one of the states; every state on the way is checked to be a possible one."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        status = follower.refresh()
+        if status.state in states and status.step >= step:
+            return status
+        assert status.state not in {"finished", "died"}, status
+        time.sleep(0.05)
+    raise AssertionError(f"still {follower.refresh()}")
+
+
+def test_a_run_is_stopped_resumed_and_killed(home):
+    run = background.run_folder("dpo-1")
+    follower = Follower(run)
+    assert follower.refresh().state == "none"
+    background.launch(run, options(home, steps=LONG))
+    assert follower.refresh().state == "preparing"
+    with pytest.raises(RunError, match="another process is training in dpo-1"):
+        background.launch(run, options(home, steps=LONG))
+    running = wait_for(follower, "running", step=4)
+    assert running.steps == LONG
+    assert running.seconds_left > 0
+    assert background.known_runs() == ["dpo-1"]
+    with pytest.raises(RunError, match="another process is training in dpo-1"):
+        background.resume(run)
+
+    asked = time.monotonic()
+    background.stop(run)
+    assert follower.refresh().state in ("stopping", "stopped")
+    stopped = wait_for(follower, "stopped")
+    print(f"stopped after {time.monotonic() - asked:.2f} s")
+    state, record = load_newest(run)
+    assert follower.records[-1] == {"kind": "end", "step": record["step"], "finished": False}
+    assert record["step"] - stopped.step in (0, 1), "the log has every second step"
+    assert (run / "checkpoint" / "model.safetensors").is_file()
+
+    with pytest.raises(RunError, match="already holds a run; resume it"):
+        background.launch(run, options(home, steps=LONG))
+    background.resume(run)
+    again = wait_for(follower, "running", step=stopped.step + 4)
+    marks = [r["step"] for r in follower.records if r["kind"] == "run"]
+    assert marks == [0, record["step"]], "it went on where it stood"
+    steps = [r["step"] for r in follower.records if r["kind"] == "step"]
+    assert steps == list(range(2, steps[-1] + 1, 2)), "one curve, no step twice"
+
+    pid = background.launched_with(run)["pid"]
+    os.kill(pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+    died = Follower(run)
+    end = time.monotonic() + PATIENCE
+    while (status := died.refresh()).is_active and time.monotonic() < end:
+        time.sleep(0.05)
+    assert status.state == "died"
+    assert status.step >= again.step
+    assert load_newest(run)[0].name == state.name, "what was saved is whole"
+
+
+def test_a_run_ends_and_is_found_by_its_folder_alone(home):
+    run = background.run_folder("dpo-2")
+    background.launch(run, options(home, steps=3))
+    child = background._children.pop(run.resolve())  # as after a restart of whoever started it
+    status = wait_for(Follower(run), "finished")
+    assert (status.step, status.steps) == (3, 3)
+    assert child.wait(PATIENCE) == 0
+    assert (run / "checkpoint" / "about.json").is_file()
+    background.stop(run)
+    assert Follower(run).refresh().state == "finished", "nothing to stop"
+
+
+def test_what_ends_at_once_says_why(home):
+    run = background.run_folder("dpo-3")
+    background.launch(run, options(home, steps=3, start="no-such-thing"))
+    follower = Follower(run)
+    end = time.monotonic() + PATIENCE
+    while (status := follower.refresh()).is_active and time.monotonic() < end:
+        time.sleep(0.05)
+    assert status.state == "died"
+    assert status.error.startswith("no checkpoint 'no-such-thing'")
+    background.launch(run, options(home, steps=LONG, start="no-such-thing"))
+    background.stop(run)
+    wait_for(follower, "stopped")
+
+
+def test_a_command_in_a_terminal_is_seen_and_keeps_others_out(home):
+    run = background.run_folder("by_hand")
+    holds = (
+        "import sys\nfrom pathlib import Path\nfrom q2a_core.training.background import present\n"
+        f"with present(Path({str(run)!r})) as presence:\n"
+        "    presence.note('speaking')(30, 120)\n    print('here', flush=True)\n    sys.stdin.read()\n"
+    )
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", holds], **streams) as other:
+        assert other.stdout.readline() == "here\n"
+        status = Follower(run).refresh()
+        assert status == RunStatus(state="preparing", doing="speaking", done=30, total=120)
+        with pytest.raises(RunError, match="another process is training in by_hand"):
+            background.launch(run, options(home, steps=1))
+        with (
+            pytest.raises(RunError, match="another process is training"),
+            background.present(run),
+        ):
+            pass
+        other.stdin.close()
+    assert not background.is_held(run)
+    with pytest.raises(RunError, match="started in a terminal"):
+        background.resume(run)
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", ".hidden", "x" * 65, "a b", "C:x"])
+def test_a_name_leads_nowhere_else(home, name):
+    with pytest.raises(RunError, match="is no name for a run"):
+        background.run_folder(name)
+
+
+def test_a_free_name_is_free(home):
+    assert background.free_name("sft") == "sft-1"
+    run = paths.runs_dir() / "sft-1"
+    run.mkdir(parents=True)
+    (run / "config.json").write_text("{}", "utf-8")
+    assert background.free_name("sft") == "sft-2"
+
+
+def test_nothing_here_needs_torch():
+    program = (
+        "import sys\nfrom q2a_core.training import background, expected, follow, stages\n"
+        "background.known_runs()\nprint('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def test_the_log_that_is_read_piece_by_piece_is_the_whole_log(home):
+    """The run of the first test, whose log grew, was cut and grew again while it was read."""
+    run = background.run_folder("dpo-1")
+    if not (run / "log.jsonl").is_file():
+        pytest.skip("needs the first test")
+    follower = Follower(run)
+    follower.refresh()
+    assert follower.records == read_log(run / "log.jsonl")

@@ -1,0 +1,112 @@
+"""Following a log that grows, ends in half a line, and is cut back by a resume; and what is read of it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from q2a_core import paths
+from q2a_core.training.expected import Band, ShippedRun, band, differences, shipped_run
+from q2a_core.training.follow import LogReader, names_in, samples_in, series
+from q2a_core.training.runlog import RunLog, read_log
+
+
+def step(number: int, **values) -> dict:
+    return {"kind": "step", "step": number, "learning_rate": 1e-3, **values}
+
+
+def test_pieces_of_any_size_give_every_record_once(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = [
+        json.dumps(step(k, loss=1 / k, note="猫" * int(rng.integers(9)))) for k in range(1, 80)
+    ]
+    data = ("\n".join(lines) + "\n").encode()
+    path = tmp_path / "log.jsonl"
+    reader = LogReader(path)
+    assert not reader.refresh(), "there is no log yet"
+    place = 0
+    while place < len(data):
+        size = int(rng.integers(1, 300))
+        with path.open("ab") as file:
+            file.write(data[place : place + size])
+        place += size
+        reader.refresh()
+        assert reader.records == [json.loads(line) for line in data[:place].split(b"\n")[:-1]]
+    assert not reader.refresh(), "nothing was added"
+    assert reader.records == read_log(path)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7, 29])
+def test_a_log_cut_by_a_resume_is_read_anew(tmp_path, cut):
+    log = RunLog(tmp_path / "log.jsonl")
+    for number in range(1, 31):
+        log.write("step", step=number, loss=1.0)
+    reader = LogReader(log.path)
+    reader.refresh()
+    log.cut(cut)
+    for number in range(cut + 1, 40):  # longer than before, with other values
+        log.write("step", step=number, loss=2.0)
+    assert reader.refresh()
+    assert reader.records == read_log(log.path)
+    assert [record["loss"] for record in reader.records] == [1.0] * cut + [2.0] * (39 - cut)
+
+
+def test_curves_are_the_lines_that_have_them():
+    records = [
+        {"kind": "run", "step": 0, "stage": {}},
+        step(2, loss=2.0, clips_per_second=9.0),
+        step(4, loss=1.0, spelling=0.5),
+        {"kind": "sample", "step": 4, "task": "count", "clip": 1, "said": "one", "true": "two"},
+        step(6, loss=0.5),
+        {"kind": "sample", "step": 6, "task": "count", "clip": 1, "said": "two ", "true": "two"},
+    ]
+    assert names_in(records) == ["loss", "spelling"]
+    steps, values = series(records, "spelling")
+    assert (steps.tolist(), values.tolist()) == ([4], [0.5])
+    assert series(records, "kl")[0].shape == (0,)
+    [heard] = samples_in(records)
+    assert heard.said == ((4, "one"), (6, "two "))
+    assert heard.is_right
+
+
+def test_the_band_holds_the_quantiles_of_the_lines_around():
+    records = [step(10 * k, loss=float(k % 7)) for k in range(1, 60)]
+    found = band(records, "loss", window=5)
+    assert isinstance(found, Band)
+    values = [float(k % 7) for k in range(1, 60)]
+    for k in (0, 3, 30, 58):
+        around = sorted(values[max(0, k - 5) : k + 6])
+        assert found.steps[k] == 10 * (k + 1)
+        assert found.middle[k] == pytest.approx(np.median(around))
+        for share, value in ((0.1, found.low[k]), (0.9, found.high[k])):
+            whole, part = divmod(share * (len(around) - 1), 1)
+            beside = around[min(int(whole) + 1, len(around) - 1)]
+            assert value == pytest.approx(around[int(whole)] * (1 - part) + beside * part)
+    assert band(records[:2], "loss") is None
+
+
+def test_what_sets_a_run_apart_is_said(tmp_path):
+    settings = {"learning_rate": 1e-3, "batch_size": 24, "optimizer": "muon"}
+    shipped = ShippedRun(checkpoint="mini-x", stage=settings, start_hash="abc", records=[])
+    (tmp_path / "start.json").write_text('{"hash": "abc"}', "utf-8")
+    assert differences(shipped, tmp_path, settings) == []
+    other = settings | {"batch_size": 16}
+    assert differences(shipped, tmp_path, other) == ["24 dialogues in a step against 16"]
+    assert differences(shipped, tmp_path, settings | {"batch_size": 8, "accumulate": 3}) == []
+    (tmp_path / "start.json").unlink()
+    assert differences(shipped, tmp_path, settings) == [
+        "it began from abc, this one from fresh weights"
+    ]
+
+
+def test_shipped_runs_are_found_with_their_curves():
+    for stage in ("pretrain", "sft", "dpo"):
+        run = shipped_run(stage)
+        if run is None:
+            assert not (
+                paths.data_samples() / "checkpoints" / f"mini-{stage}" / "training"
+            ).is_dir()
+            continue
+        assert run.stage["name"] == stage
+        assert len(series(run.records, "loss")[0]) > 10
+    assert shipped_run("no such stage") is None

@@ -1,0 +1,266 @@
+"""The pages Train and Preferences around a run in the background, and Stages on two checkpoints, without a browser."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit import config
+from streamlit.testing.v1 import AppTest
+
+from q2a_core import paths
+from q2a_core.checkpoint import save_checkpoint
+from q2a_core.inference import AudioChat
+from q2a_core.training import background, lesson
+
+WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
+TRAINER = Path(__file__).with_name("fake_trainer.py")
+PATIENCE = 60
+
+
+@pytest.fixture(scope="module")
+def workbench(gallery, tiny_model, chat_format, tmp_path_factory):
+    """The app's folder on the module path; the gallery's checkpoint, and another that preferences could begin from."""
+    collects = config.get_option("runner.postScriptGC")
+    config.set_option("runner.postScriptGC", False)
+    twin = tmp_path_factory.mktemp("twin") / "twin"
+    about = {"stage": "sft", "words": ["yes"]}
+    save_checkpoint(
+        tiny_model,
+        twin,
+        chat_format=chat_format,
+        about=about,
+        generation_config={"max_new_tokens": 8},
+    )
+    known = {"mini": gallery / "checkpoints" / "mini", "twin": twin}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "data_samples", lambda: gallery)
+        patch.setattr(paths, "shipped_checkpoints", lambda: known)
+        patch.setattr(paths, "shipped_checkpoint", lambda name: known[name])
+        patch.setattr(lesson, "is_trainable", lambda directory: True)
+        patch.syspath_prepend(str(WORKBENCH))
+        yield known
+    config.set_option("runner.postScriptGC", collects)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    for path in WORKBENCH.glob("*.py"):
+        sys.modules.pop(path.stem, None)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A place of its own for runs, and the trainer that needs no model."""
+    monkeypatch.setenv("Q2A_HOME", str(tmp_path))
+    spawn = background._spawn
+
+    def fake(command, output):
+        assert command[:4] == [sys.executable, "-m", "q2a_core.cli", "train"]
+        return spawn([sys.executable, str(TRAINER), *command[4:]], output)
+
+    monkeypatch.setattr(background, "_spawn", fake)
+    yield tmp_path
+    for child in [*background._children.values(), *background._leaving]:
+        child.kill()
+        child.wait()
+    background._children.clear()
+    background._leaving.clear()
+
+
+def opened(name: str) -> AppTest:
+    return AppTest.from_file(str(WORKBENCH / "app_pages" / f"{name}.py"), default_timeout=60).run()
+
+
+def shown(page: AppTest) -> str:
+    assert not page.exception, page.exception
+    kinds = (page.caption, page.markdown, page.error, page.info, page.warning, page.subheader)
+    text = "\n".join(element.value for kind in kinds for element in kind)
+    bars = [bar.proto.text for bar in page.get("progress")]
+    text = "\n".join([text, *bars])
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text).replace("\u2060", "")
+
+
+def press(page: AppTest, key: str) -> AppTest:
+    return page.button(key=key).click().run()
+
+
+def wait_for(page: AppTest, words: str) -> str:
+    end = time.monotonic() + PATIENCE
+    while words not in (text := shown(page.run())):
+        assert time.monotonic() < end, text
+        time.sleep(0.1)
+    return text
+
+
+def keys(page: AppTest) -> set[str]:
+    return {button.key for button in page.button}
+
+
+def loaded(page: AppTest, *sources: str) -> AppTest:
+    import state
+
+    for source in sources:
+        state.load_model(source).future.result()
+    page.session_state["session"].has_painted = True
+    return page.run()
+
+
+def test_a_run_is_started_stopped_and_resumed(workbench, home):
+    page = opened("train")
+    assert "Once a run is going you see its loss here" in shown(page)
+    page.segmented_control(key="TrainSettings.stage").set_value("dpo").run()
+    page.slider(key="dpo.steps").set_value(600).run()
+    press(page, "start")
+    assert page.session_state["session"].of(type_named(page, "TrainSettings")).watching == "dpo-1"
+    text = wait_for(page, "running")
+    assert "stop" in keys(page)
+    assert "resume" not in keys(page)
+    text = wait_for(page, "clip 1, count: true is “600”")
+    assert re.search(r"loss after step \d+ of 600", text)
+    assert re.search(r"step \d+ of 600 · about \d+ (s|min) left", text)
+    assert page.get("arrow_vega_lite_chart") or page.get("vega_lite_chart")
+    press(page, "stop")
+    text = wait_for(page, "stopped; Resume goes on where it stood")
+    step = int(re.search(r"step (\d+) of 600", text)[1])
+    assert "resume" in keys(page)
+    press(page, "resume")
+    wait_for(page, "running")
+    text = wait_for(page, f"step {step // 10 * 10 + 10}")
+    other = opened("train")
+    assert "running" in shown(other), "another tab sees the same run"
+    assert [box.value for box in other.selectbox if box.label == "Run"] == ["dpo-1"]
+    press(other, "stop")
+    wait_for(page, "stopped; Resume goes on")
+
+
+def type_named(page: AppTest, name: str) -> type:
+    return next(kind for kind in page.session_state["session"].pages if kind.__name__ == name)
+
+
+def test_a_finished_run_and_one_that_died_are_told_apart(workbench, home):
+    page = opened("train")
+    page.segmented_control(key="TrainSettings.stage").set_value("dpo").run()
+    page.slider(key="dpo.steps").set_value(20).run()
+    press(page, "start")
+    text = wait_for(page, "finished")
+    assert "step 20 of 20" in text
+    assert not keys(page) & {"stop", "resume"}
+    page.number_input(key="dpo.seed").set_value(13).run()
+    press(page, "start")
+    text = wait_for(page, "died")
+    assert "the loss became nan at step 1; lower the learning rate and resume" in text
+    assert "resume" in keys(page)
+    page.selectbox(key="TrainSettings.watching").set_value("dpo-1").run()
+    assert "finished" in shown(page)
+
+
+def test_a_bad_name_is_one_sentence_and_knobs_are_kept(workbench, home):
+    page = opened("train")
+    page.segmented_control(key="TrainSettings.stage").set_value("dpo").run()
+    page.slider(key="dpo.steps").set_value(70).run()
+    [box] = [box for box in page.text_input if box.label == "Name of the run"]
+    box.set_value("../../etc").run()
+    press(page, "start")
+    assert "is no name for a run" in shown(page)
+    assert not (home / "runs").exists()
+    page.segmented_control(key="TrainSettings.stage").set_value("start").run()
+    page.segmented_control(key="TrainSettings.stage").set_value("dpo").run()
+    assert page.slider(key="dpo.steps").value == 70
+    page.segmented_control(key="TrainSettings.stage").set_value("pretrain").run()
+    assert "No start checkpoint ships" in shown(page)
+    assert "start" not in keys(page)
+
+
+def test_choices_become_pairs_and_a_run(workbench, home):
+    page = loaded(opened("preferences"), "mini")
+    assert "Your pairs: 0" in shown(page)
+    assert page.button(key="train_dpo").disabled
+    for better in (0, 1):
+        press(page, "draw")
+        drawn = page.session_state["session"].of(type_named(page, "PreferenceSettings")).drawn
+        first, second = (reply.text for reply in drawn[1])
+        assert first != second
+        press(page, f"prefer_{better}")
+        assert f"Your pairs: {better + 1}" in shown(page)
+    settings = page.session_state["session"].of(type_named(page, "PreferenceSettings"))
+    assert (settings.pairs[1].chosen, settings.pairs[1].rejected) == (second, first)
+    assert settings.pairs[0].prompt == "What is this *sound*?"
+    press(page, "undo")
+    assert "Your pairs: 1" in shown(page)
+    other = page.selectbox(key="checkpoint").options[-1]
+    page.selectbox(key="checkpoint").set_value(other).run()
+    page.text_input(key="checkpoint_path").set_value(str(workbench["twin"])).run()
+    press(page, "train_dpo")
+    text = wait_for(page, "finished")
+    assert "gained on the rejected one in **0 of 1** of your pairs" in text, (
+        "the trainer trains nothing"
+    )
+    assert "loss 0.693 (log 2 = 0.693 before)" in text
+    assert not page.error
+    press(page, "ask_both")
+    assert not page.error
+    for heading in ("Before", "After"):
+        assert f"**{heading}**" in shown(page)
+    assert "Drift: KL 0.40 nats per reply, close to the reference" in text
+    line = json.loads((home / "runs" / "dpo-1" / "pairs" / "pairs.jsonl").read_text("utf-8"))
+    assert line["chosen"] == settings.pairs[0].chosen
+    assert (home / "runs" / "dpo-1" / "pairs" / line["clip"]).is_file()
+
+
+def test_an_upload_of_pairs_is_added_or_refused_in_one_sentence(workbench, home):
+    page = opened("preferences")
+    pair = {"clip": "noise.wav", "prompt": "What?", "chosen": "a", "rejected": "b"}
+
+    def upload(text: str) -> str:
+        page.file_uploader(key="pairs_upload").set_value(
+            [("my.jsonl", text.encode(), "text/plain")]
+        )
+        page.run()
+        return shown(press(page, "add_pairs"))
+
+    assert "Your pairs: 1" in upload(json.dumps(pair))
+    text = upload(json.dumps(pair | {"clip": "../../etc/passwd"}))
+    assert "line 1: the clip 'passwd' is neither a shipped sample nor among the files" in text
+    assert "Your pairs: 1" in text
+
+
+def test_stages_answer_side_by_side_as_each_would_alone(workbench, home):
+    page = loaded(opened("stages"), "mini", "twin")
+    settings = page.session_state["session"].of(type_named(page, "StagesSettings"))
+    assert settings.chosen == ["twin"], "the one that says of which stage it is"
+    page.multiselect(key="stages_chosen").set_value(["mini", "twin"]).run()
+    text = shown(page)
+    assert "No dpo checkpoint ships here. Make one with `q2a train dpo" in text
+    assert "mini has no results beside it" in text
+    assert "Not at all: audio encoder, projector, decoder" in text
+    press(page, "ask_all")
+    text = " ".join(shown(page).split())
+    for name in ("mini", "twin"):
+        chat = AudioChat.from_pretrained(name)
+        reply = chat.ask(
+            audio=paths.data_samples() / "clips" / "noise.wav", text="What is this *sound*?"
+        )
+        assert " ".join(reply.text.split()) in text
+        assert f"{name} {chat.checkpoint.hash} · greedy" in text
+    page.multiselect(key="stages_chosen").set_value([]).run()
+    assert "Choose two checkpoints above" in shown(page)
+
+
+@pytest.mark.parametrize("name", ["train", "stages", "preferences"])
+def test_the_page_opens_without_torch_and_pandas(workbench, home, name):
+    program = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(WORKBENCH)!r})
+from q2a_core import paths
+paths.data_samples = lambda: Path({str(paths.data_samples())!r})
+from streamlit.testing.v1 import AppTest
+page = AppTest.from_file({str(WORKBENCH / "app_pages" / name)!r} + ".py", default_timeout=60).run()
+assert not page.exception and not page.error, (page.exception, page.error)
+print([name for name in ('torch', 'transformers', 'librosa', 'matplotlib', 'pandas') if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr

@@ -1,0 +1,41 @@
+"""Stages: the same clip and question to the checkpoints of pretraining, fine-tuning and preferences."""
+
+import streamlit as st
+
+import frame
+import stage_panel
+import state
+from guarded import part
+
+LESSON = frame.Lesson(
+    see=(
+        "One question, one clip, and what each stage's checkpoint answers, a token from each in turn. Below: how far "
+        "every layer's weights lie from those of another checkpoint, and the scores over the whole test set."
+    ),
+    attempt=(
+        "Leave the question empty: the clip alone is voice chat, which pretraining never taught. Then type a question. "
+        "Then look in the table whether what you saw holds for more than your clip."
+    ),
+    why=(
+        "Pretraining teaches to hear and to answer typed questions; fine-tuning teaches both modes of dialogue and "
+        "moves every part; preferences train projector and decoder alone, held to where they began."
+    ),
+    limits=(
+        "Which weights a stage trains is our choice; the paper does not say. How far a weight moved is not what it "
+        "does. One clip is an anecdote, and intervals that touch are no difference."
+    ),
+)
+
+session = state.session()
+settings = session.of(stage_panel.StagesSettings)
+load = session.load()  # asked before anything is drawn: the first picture waits for no model
+clip = frame.top("Stages", "What each stage of training changes, on one clip.", LESSON)
+
+columns = stage_panel.checkpoint_columns(settings)
+part(stage_panel.replies, settings, columns, clip)
+moved, scores = st.tabs(["Which weights moved", "Over the whole test set"])
+with moved:
+    is_ready = bool(load and load.future.done())
+    st.fragment(part)(stage_panel.weights, settings, columns, ready=is_ready)
+with scores:
+    part(stage_panel.table, columns)

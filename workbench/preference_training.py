@@ -1,0 +1,155 @@
+"""DPO on a person's own pairs, in the background, and what it made of them: margins, drift, replies."""
+
+from pathlib import Path
+
+import streamlit as st
+
+import curves
+import run_panel
+import stage_panel
+import state
+from panels import plain
+from preference_panel import PreferenceSettings
+from q2a_core import paths
+from q2a_core.training import background
+from q2a_core.training.follow import series
+from q2a_core.training.lesson import Lesson, is_trainable
+from q2a_core.training.own_pairs import PAIRS_FILE, write_pairs
+from q2a_core.training.pair_report import PairReport, report_pairs
+from remembered import remembered
+
+FAR = 10.0
+"""Nats per reply at which the gauge is full."""
+RATES = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4]
+
+
+def train(session: state.Session, settings: PreferenceSettings) -> None:
+    """DPO on the pairs, from the chosen checkpoint, in the background."""
+    source = session.source
+    directory = paths.shipped_checkpoints().get(source) or Path(source).expanduser()
+    remembered(
+        st.slider,
+        "Beta",
+        settings,
+        "beta",
+        min_value=0.02,
+        max_value=1.0,
+        step=0.02,
+        help="How strongly the reference holds the model. It also scales the margins below.",
+    )
+    with st.container(horizontal=True, key="dpo_knobs"):
+        remembered(st.slider, "Steps", settings, "steps", min_value=10, max_value=200, step=10)
+        rates = {"options": RATES, "format_func": "{:g}".format}
+        remembered(st.select_slider, "Peak learning rate", settings, "learning_rate", **rates)
+        remembered(
+            st.number_input,
+            "Pairs from the judge",
+            settings,
+            "sampled",
+            min_value=0,
+            max_value=200,
+            step=20,
+            help="Sampled from the checkpoint's own replies on training clips and added to yours; takes its time.",
+        )
+    count = len(settings.pairs) + int(settings.sampled)
+    if not source or not is_trainable(directory):
+        st.info("Only checkpoints of the mini world can be trained here; choose one on the left.")
+    elif st.button(
+        f"Train on {count} pairs",
+        icon=":material/play_arrow:",
+        type="primary",
+        key="train_dpo",
+        disabled=not count,
+    ):
+        name = background.free_name("dpo")
+        run = background.run_folder(name)
+        own = write_pairs(settings.pairs, run / "pairs") if settings.pairs else None
+        lesson = Lesson(
+            stage="dpo",
+            start=source if source in paths.shipped_checkpoints() else str(directory),
+            steps=settings.steps,
+            learning_rate=settings.learning_rate,
+            dialogues=8,
+            beta=settings.beta,
+            pairs=own,
+            sampled=int(settings.sampled),
+        )
+        background.launch(run, lesson.options())
+        settings.run = name
+        st.rerun()
+    if settings.run:
+        run_panel.watch(session, settings.run)
+
+
+def compare(
+    session: state.Session, settings: PreferenceSettings, clip: state.Clip | None, question: str
+) -> None:
+    """Before and after: margins of the pairs, drift, and the replies to the clip above."""
+    run = background.run_folder(settings.run)
+    follower = session.of(run_panel.WatchSettings).follower(run)
+    _, drift = series(follower.records, "kl")
+    if len(drift):
+        gauge(float(drift[-1]))
+    after = run / background.CHECKPOINT
+    start = follower.stage.get("start")
+    if follower.refresh().is_active or not after.is_dir() or not start:
+        st.caption("Margins and replies before and after stand here once the run has ended.")
+        return
+    if (run / "pairs").is_dir():
+        report = _report(start, str(after), str(run / "pairs"), state.stamp("", after))
+        beta = settings.beta
+        values = report.margins(beta)
+        gained, count = int((values > 0).sum()), len(values)
+        st.markdown(
+            f"The chosen reply gained on the rejected one in **{gained} of {count}** of your pairs; mean margin "
+            f"{values.mean():.3f}, loss {report.loss(beta):.3f} (log 2 = 0.693 before). It is the likelier of the two "
+            f"in {report.preferred_after} pairs; before, it was in {report.preferred_before}."
+        )
+        curves.margins(values, beta=beta, key="margins")
+    known = paths.shipped_checkpoints()
+    columns = {start: known.get(start, Path(start)), f"run {settings.run}": after}
+    _both_replies(settings, columns, clip, question)
+
+
+def _both_replies(
+    settings: PreferenceSettings, columns: dict[str, Path], clip: state.Clip | None, question: str
+) -> None:
+    asked = st.button(
+        "Ask both about this clip",
+        icon=":material/forum:",
+        key="ask_both",
+        disabled=not (clip or question),
+    )
+    slots = {}
+    keys = {n: (clip.key if clip else "", question, state.stamp(n, columns[n])) for n in columns}
+    for (name, heading), column in zip(
+        zip(columns, ("Before", "After"), strict=True), st.columns(2), strict=True
+    ):
+        with column.container(border=True):
+            st.markdown(f"**{heading}** · {plain(Path(name).name)}")
+            slots[name] = st.empty()
+        with slots[name].container():
+            stage_panel.draw_outcome(settings.outcomes.get(keys[name]))
+    if asked:
+        for name, outcome in stage_panel.ask_together(columns, slots, clip, question).items():
+            settings.outcomes[keys[name]] = outcome
+
+
+@st.cache_data(max_entries=8, show_spinner="Judging your pairs with both checkpoints…")
+def _report(start: str, after: str, pairs: str, stamp: str) -> PairReport:
+    from q2a_core.checkpoint import open_checkpoint
+    from q2a_core.training.preferences import read_pairs
+
+    own = read_pairs(Path(pairs) / PAIRS_FILE)
+    return report_pairs(open_checkpoint(start), open_checkpoint(after), own)
+
+
+def gauge(kl: float) -> None:
+    """How far the model went from its reference."""
+    words = (
+        "close to the reference" if kl < 1 else "drifting" if kl < 5 else "far from the reference"
+    )
+    share = min(max(kl / FAR, 0.0), 1.0)
+    st.progress(
+        share, text=f"Drift: KL {kl:.2f} nats per reply, {words} (the bar is full at {FAR:g})"
+    )

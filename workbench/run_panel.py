@@ -1,0 +1,197 @@
+"""One run in the background, watched: its state, its curve over the expected band, its samples, Stop and Resume."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import streamlit as st
+
+import curves
+import state
+from panels import plain
+from q2a_core.training import background
+from q2a_core.training.expected import Band, ShippedRun, band, differences, shipped_run
+from q2a_core.training.follow import Follower, RunStatus, names_in, samples_in, series
+from remembered import remembered
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks at a run that is going on."""
+WORDS = {
+    "none": (":material/radio_button_unchecked:", "no run yet"),
+    "preparing": (":material/hourglass_top:", "preparing"),
+    "running": (":material/directions_run:", "running"),
+    "stopping": (":material/pan_tool:", "stopping, its state is being saved"),
+    "stopped": (":material/pause_circle:", "stopped; Resume goes on where it stood"),
+    "finished": (":material/check_circle:", "finished"),
+    "died": (":material/error:", "died"),
+}
+DOING = {"speaking": "speaking phrases", "sampling": "sampling pairs of replies"}
+MEANINGS = {
+    "loss": "Nats per token that the reply costs, or the preference loss (log 2 = 0.693 at the start).",
+    "spelling": "CTC loss of the encoder's frames, nats per letter: how well it hears words.",
+    "accuracy": "Share of pairs whose chosen reply gained more than the rejected one.",
+    "margin": "Reward of the chosen reply over the rejected one, mean over the pairs.",
+    "chosen": "Log-probability of the chosen replies. It may well fall: only the distance counts.",
+    "rejected": "Log-probability of the rejected replies.",
+    "kl": "Drift from the reference in nats per reply.",
+}
+
+
+@dataclass
+class WatchSettings:
+    """What a tab keeps of the runs that it watches."""
+
+    curve: str = "loss"
+    followers: dict[str, Follower] = field(default_factory=dict)
+
+    def follower(self, run: Path) -> Follower:
+        return self.followers.setdefault(str(run), Follower(run))
+
+
+def watch(session: state.Session, name: str) -> None:
+    """A run by its name, drawn again twice a second while a process works on it."""
+    settings = session.of(WatchSettings)
+    run = background.run_folder(name)
+    is_active = settings.follower(run).refresh().is_active
+    st.fragment(_watch, run_every=LOOK_EVERY if is_active else None)(settings, run, is_active)
+
+
+def _watch(settings: WatchSettings, run: Path, was_active: bool) -> None:
+    follower = settings.follower(run)
+    status = follower.refresh()
+    if status.is_active != was_active:
+        st.rerun()
+    _draw_state(run, status)
+    shipped = shipped_run(follower.stage.get("name", "")) if follower.stage else None
+    if follower.stage:
+        _draw_curve(settings, follower, status, shipped)
+        _draw_samples(follower)
+
+
+def _draw_state(run: Path, status: RunStatus) -> None:
+    icon, words = WORDS[status.state]
+    with st.container(horizontal=True, vertical_alignment="center", key="run_state"):
+        st.markdown(f"{icon} **{plain(run.name)}** {words}", width="stretch")
+        if status.is_active:
+            stop = st.button(
+                "Stop",
+                icon=":material/stop:",
+                key="stop",
+                type="primary",
+                disabled=status.state == "stopping",
+                help="Stops between two micro-batches and saves; before the first step it ends at once.",
+            )
+            if stop:
+                background.stop(run)
+                st.rerun()
+        elif status.state in ("stopped", "died") and st.button(
+            "Resume", icon=":material/play_arrow:", key="resume", type="primary"
+        ):
+            _try(lambda: background.resume(run))
+    if status.state == "died":
+        st.error(plain(status.error))
+    share, text = _progress(status)
+    st.progress(share, text=text)
+
+
+def _try(action) -> None:
+    """Do what a button asked for; a mistake that a user can mend is told where the button stands."""
+    try:
+        action()
+    except Exception as error:
+        st.error(plain(state.explain(error)))
+    else:
+        st.rerun()
+
+
+def _progress(status: RunStatus) -> tuple[float, str]:
+    if status.state == "preparing":
+        if status.total:
+            doing = DOING.get(status.doing, "working")
+            return status.done / status.total, f"{doing}: {status.done} of {status.total}"
+        return 0.0, "loading; new phrases are spoken once and then kept"
+    left = "" if status.seconds_left is None else f" · about {duration(status.seconds_left)} left"
+    share = status.step / status.steps if status.steps else 0.0
+    return min(share, 1.0), f"step {status.step} of {status.steps}{left}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _draw_curve(
+    settings: WatchSettings, follower: Follower, status: RunStatus, shipped: ShippedRun | None
+) -> None:
+    names = names_in(follower.records) or ["loss"]
+    name = remembered(st.selectbox, "Curve", settings, "curve", options=names)
+    steps, values = series(follower.records, name)
+    expected = band(shipped.records, name) if shipped else None
+    last = max(status.steps, 1)
+    words = (
+        f"{name} after step {steps[-1]} of {last}: {values[-1]:.4g}"
+        if len(steps)
+        else "no step yet"
+    )
+    beside = (
+        _beside(expected, int(steps[-1]), shipped) if len(steps) and expected and shipped else ""
+    )
+    st.markdown(plain(f"{words}{beside}."))
+    key = f"curve_{'band' if expected else 'alone'}"
+    curves.curve(steps, values, name=name, last=last, band=expected, key=key, alt=words + beside)
+    if name in MEANINGS:
+        st.caption(MEANINGS[name])
+    if shipped and expected:
+        unlike = differences(shipped, follower.run, follower.stage)
+        st.caption(
+            plain(
+                f"Grey: where the run behind the shipped {shipped.checkpoint} lay (10 % to 90 % of its lines around "
+                "each step, dashed their median)."
+                + (
+                    f" Expect yours elsewhere: {'; '.join(unlike)}."
+                    if unlike
+                    else " Same settings."
+                )
+            )
+        )
+
+
+def _beside(expected: Band, step: int, shipped: ShippedRun) -> str:
+    """What the band is at a step, in words; "" beyond its end."""
+    if step > expected.steps[-1]:
+        return ""
+    place = int(abs(expected.steps - step).argmin())
+    low, high = expected.low[place], expected.high[place]
+    return f"; {shipped.checkpoint} had {low:.4g} to {high:.4g} there"
+
+
+def _draw_samples(follower: Follower) -> None:
+    heard = samples_in(follower.records)
+    if not heard:
+        st.caption("Every 30 steps it answers the same held-out clips here.")
+        return
+    sounds = None
+    if st.toggle("Hear the held-out clips", key="hear_held_out"):
+        sounds = held_out_sounds(follower.stage)
+    for sample in heard:
+        with st.container(border=True, key=f"sample_{sample.clip}_{sample.task}"):
+            mark = ":material/check:" if sample.is_right else ":material/close:"
+            st.markdown(
+                f"{mark} clip {sample.clip}, {plain(sample.task)}: true is “{plain(sample.true)}”"
+            )
+            for step, said in sample.said[-3:]:
+                st.caption(f"step {step}: “{plain(said)}”")
+            if sounds and sample.clip in sounds:
+                st.audio(sounds[sample.clip], sample_rate=16_000)
+
+
+@st.cache_data(max_entries=4, show_spinner="Rendering the clips…")
+def held_out_sounds(stage: dict) -> dict[int, bytes]:
+    """The held-out clips of a run as wav files, by their number."""
+    from q2a_core.audio import wav_bytes
+    from q2a_core.training.data import held_out_examples
+    from q2a_core.training.stages import StageConfig
+
+    examples = held_out_examples(StageConfig.from_dict(stage))
+    return {e.scene.index: wav_bytes(e.samples) for e in examples if e.samples is not None}
