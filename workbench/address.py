@@ -51,7 +51,7 @@ def read(session: Session) -> Visit:
 
 def _take_over(session: Session, visit: Visit) -> None:
     wanted = st.query_params.to_dict()
-    visit.unknown = []
+    visit.unknown, visit.page, visit.clip_key = [], "", ""
     if "clip" in wanted:
         if wanted["clip"] in {sample.name for sample in read_gallery()}:
             change("clip_source", "Samples")

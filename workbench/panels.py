@@ -209,13 +209,12 @@ def model_status(session: Session, *, key: str = "retry") -> None:
     @st.fragment(run_every=1.0)
     def watch() -> None:
         nonlocal looked
+        # the browser asks for this part again once it has drawn the page; the frame counts runs itself
+        session.has_painted |= looked or session.visit is None
         now = session.load() if looked else load
         if looked and now and now.future.done():
             st.rerun()
         looked = True
-        session.has_painted = (
-            True  # the browser asks for this part again once it has drawn the page
-        )
         _draw_loading(session, now)
 
     watch()
