@@ -26,6 +26,8 @@ LONGEST = 40
 class Visit:
     """What is remembered between two runs of a page."""
 
+    runs: int = 0
+    """Pages drawn so far, the present one counted."""
     page: str = ""
     clip_key: str = ""
     token_at_start: int | None = None
@@ -42,12 +44,14 @@ def read(session: Session) -> Visit:
     context = get_script_run_ctx()
     if first or getattr(context, "is_history_navigation", False):
         _take_over(session, session.visit)
+    session.visit.runs += 1
+    session.has_painted |= session.visit.runs > 1
     return session.visit
 
 
 def _take_over(session: Session, visit: Visit) -> None:
     wanted = st.query_params.to_dict()
-    visit.unknown = []
+    visit.unknown, visit.page, visit.clip_key = [], "", ""
     if "clip" in wanted:
         if wanted["clip"] in {sample.name for sample in read_gallery()}:
             change("clip_source", "Samples")
@@ -74,20 +78,35 @@ def _miss(visit: Visit, name: str, value: str) -> None:
 
 
 def settle(session: Session, clip: Clip | None, page: str) -> None:
-    """Let the token fit the clip: a token beyond its end is unknown, and another clip begins without one."""
+    """Let the spot fit clip and model: what is beyond their ends is unknown; another clip begins without a token."""
     visit, spot = session.visit, session.spot
     key = clip.key if clip else ""
     is_other_clip = bool(visit.clip_key) and key != visit.clip_key
     if is_other_clip:
         spot.token = None
-    if clip and spot.token is not None and spot.token >= state.clip_view(clip).audio_tokens:
-        _miss(visit, "token", str(spot.token))
-        spot.token = None
+    for name, count in _counts(session, clip).items():
+        value = getattr(spot, name)
+        if value is not None and value >= count:
+            _miss(visit, name, str(value))
+            setattr(spot, name, None)
     if (key, page) != (visit.clip_key, visit.page):
         if visit.page:  # the visitor has moved on from what the link showed
             visit.unknown = []
         visit.token_at_start = spot.token
     visit.clip_key, visit.page = key, page
+
+
+def _counts(session: Session, clip: Clip | None) -> dict[str, int]:
+    """How many layers, heads and tokens there are, where that is asked for and known."""
+    counts = {}
+    if clip and session.spot.token is not None:
+        counts["token"] = state.clip_view(clip).audio_tokens
+    is_asked = session.spot.layer is not None or session.spot.head is not None
+    if is_asked and (dimensions := state.dimensions(session)):
+        parts = dimensions.config.encoder, dimensions.config.decoder
+        counts["layer"] = max(part.num_layers for part in parts)
+        counts["head"] = max(part.num_heads for part in parts)
+    return counts
 
 
 def sentence(visit: Visit) -> str:
@@ -110,3 +129,13 @@ def write(session: Session, clip: Clip | None) -> None:
     after = others | {name: str(value) for name, value in now.items() if value is not None}
     if after != before:
         st.query_params.from_dict(after)
+
+
+def write_token(session: Session) -> None:
+    """The token alone, which changes while the rest of the page stays as it is."""
+    if session.visit is None:
+        return
+    if session.spot.token is None:
+        st.query_params.pop("token", None)
+    else:
+        st.query_params["token"] = str(session.spot.token)

@@ -10,7 +10,7 @@ from panels import model_status, plain
 from q2a_core.inspection import RecordedReply
 from state import Clip, Dialogue, ModelLoad, Session, Turn
 
-HISTORY_HEIGHT = 392
+HISTORY_HEIGHT = 440
 USER, ASSISTANT = ":material/person:", ":material/hearing:"
 
 

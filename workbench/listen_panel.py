@@ -65,15 +65,27 @@ def budget(session: Session, clip: Clip | None) -> None:
     )
     asked = {"this clip": len(clip.waveform.samples)} if clip else {}
     asked[f"{seconds:.2f} s"] = round(seconds * lengths.SAMPLE_RATE)
-    st.markdown(budget_table(asked, dimensions))
-    decoder, window = dimensions.config.decoder, dimensions.config.encoder.max_seconds
-    trained = state.about(session.source).get("trained_seconds")
-    st.caption(
-        f"One position keeps a key and a value in {decoder.num_layers} layers, {decoder.num_kv_heads} heads of "
-        f"{decoder.head_dim}, as {dimensions.dtype}: {_bytes(dimensions.kv_bytes(1))}. The decoder is meant for "
-        f"{decoder.max_positions:,} positions, text and reply included. The encoder hears {window:g} s at once; a "
-        "longer clip is cut on request."
-        + (f" Trained on clips of up to {trained:g} s." if isinstance(trained, int | float) else "")
+    table, words = st.columns([3, 2], gap="large", vertical_alignment="center")
+    table.markdown(budget_table(asked, dimensions))
+    words.markdown(budget_words(dimensions, state.about(session.source).get("trained_seconds")))
+
+
+def budget_words(dimensions: Dimensions, trained_seconds: object) -> str:
+    """What stands behind the counts; `trained_seconds` is what the checkpoint says of itself, if it does."""
+    encoder, decoder = dimensions.config.encoder, dimensions.config.decoder
+    trained = isinstance(trained_seconds, int | float)
+    return (
+        f"One position keeps a key and a value in {decoder.num_layers} layers and {decoder.num_kv_heads} heads of "
+        f"{decoder.head_dim}, as {dimensions.dtype}: **{_bytes(dimensions.kv_bytes(1))}**. The decoder is meant for "
+        f"{decoder.max_positions:,} positions, text and reply included.\n\n"
+        f"The encoder hears {encoder.max_seconds:g} s at once; a longer clip is cut into pieces on request."
+        + (
+            f" This checkpoint was trained on clips of up to {trained_seconds:g} s."
+            if trained
+            else ""
+        )
+        + "\n\nTransformers pads every piece to the whole window. Here only the frames that exist are computed, with "
+        "the same result."
     )
 
 

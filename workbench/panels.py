@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2 import component
 
+import address
 import state
 from q2a_core import paths
 from q2a_core.inspection import read_gallery
@@ -105,7 +106,9 @@ def _mount_player(data: bytes) -> None:
 
 
 def _choose_token() -> None:
-    state.session().spot.token = st.session_state.player.get("token")
+    session = state.session()
+    session.spot.token = st.session_state.player.get("token")
+    address.write_token(session)
 
 
 def no_clip() -> None:
@@ -206,13 +209,12 @@ def model_status(session: Session, *, key: str = "retry") -> None:
     @st.fragment(run_every=1.0)
     def watch() -> None:
         nonlocal looked
+        # the browser asks for this part again once it has drawn the page; the frame counts runs itself
+        session.has_painted |= looked or session.visit is None
         now = session.load() if looked else load
         if looked and now and now.future.done():
             st.rerun()
         looked = True
-        session.has_painted = (
-            True  # the browser asks for this part again once it has drawn the page
-        )
         _draw_loading(session, now)
 
     watch()

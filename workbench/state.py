@@ -227,10 +227,10 @@ def about(source: str) -> dict[str, Any]:
 def dimensions(session: Session) -> Dimensions | None:
     """The chosen checkpoint's dimensions; of a hub id not before it is loaded."""
     directory = _directory(session.source)
-    load = session.load()
     try:
         if directory:
             return read_dimensions(directory)
+        load = session.load()
         if load and load.future.done():
             return read_dimensions(load.future.result().checkpoint.directory)
     except Exception as error:  # what is wrong with a checkpoint is said where it is loaded

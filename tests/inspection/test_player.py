@@ -8,9 +8,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 
 from q2a_core import lengths
 from q2a_core.audio import load_waveform
+from q2a_core.audio.mel import log_mel
 from q2a_core.inspection import NotebookPlayer, player_data, player_html, view_clip
 from q2a_core.inspection.player import describe_view, player_css, player_js
 
@@ -47,6 +49,17 @@ def test_a_token_s_three_widths_are_those_of_the_arithmetic(shown):
     start, stop = lengths.token_receptive_field(3)
     begin, end = (3 * 0.04 + offset for offset in data["tokens"]["field"])
     assert (begin, end) == pytest.approx((start / 16_000, stop / 16_000))
+
+
+def test_through_attention_the_first_token_knows_the_end_of_the_clip(tiny_model):
+    clip = np.random.default_rng(0).uniform(-0.3, 0.3, lengths.SAMPLE_RATE).astype(np.float32)
+    other = clip.copy()
+    other[-400:] *= 0.5
+    mels = [log_mel(samples, max_frames=500) for samples in (clip, other)]
+    frames = torch.tensor([100])
+    before, after = (tiny_model.encode_audio(mel[None], frames)[0] for mel in mels)
+    assert (mels[0][:, :7] == mels[1][:, :7]).all(), "its receptive field is the same"
+    assert not torch.equal(before, after)
 
 
 @pytest.mark.parametrize(

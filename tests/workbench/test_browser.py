@@ -31,6 +31,10 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
 ]
 PATIENCE = 60_000  # ms; nothing here is a matter of speed
+LISTEN = """root => {
+  root.seen = [];
+  root.addEventListener("q2a-time", (event) => root.seen.push([event.detail.seconds, event.detail.token]));
+}"""
 # runs Streamlit as `python -m streamlit` does, with the gallery of the tests
 SERVER = """
 import runpy, sys
@@ -126,12 +130,13 @@ def check_player(page, seconds: float) -> None:
     page.keyboard.press("End")
     assert position(page)[0] == pytest.approx(seconds, abs=1e-3)
     page.keyboard.press("Home")
+    page.locator(".q2a-player").evaluate(LISTEN)
     page.keyboard.press("Space")
-    seen = []
-    while not seen or seen[-1][0] < seconds - 0.01:
-        seen.append(position(page))
+    while position(page)[0] < seconds - 0.01:
+        page.wait_for_timeout(20)
+    seen = page.locator(".q2a-player").evaluate("root => root.seen")
     assert seen == sorted(seen), "the playhead never goes back"
-    assert len(set(seen)) > 1, "and it moves"
+    assert len({moment for moment, _ in seen}) > 1, "and it moves"
     for moment, token in seen:
         assert token in {math.floor((moment + slack) / 0.04) for slack in (-1e-5, 1e-5)}
     page.get_by_role("button", name="Play", exact=True).wait_for()
@@ -223,6 +228,41 @@ def test_a_question_while_the_sound_plays(visit, address):
     visit.get_by_text("is ready").wait_for()
     visit.get_by_role("button", name="New chat").click()
     visit.get_by_text("Ask it yourself below").wait_for()
+
+
+def test_a_link_shows_its_token_and_follows_the_next(visit, address):
+    visit.goto(f"{address}/?clip=tone&token=5&layer=no")
+    visit.get_by_role("slider", name="Position in tone.wav").wait_for()
+    visit.locator(".bracket.stride").wait_for()
+    assert position(visit) == (0.2, 5)
+    visit.get_by_text("This link asks for layer “no”").wait_for()
+    click_row(visit, ".tokens", 8.5 * 0.04 / 1.6)
+    visit.wait_for_url("**token=8**")
+    silent(visit)
+    visit.reload()
+    visit.locator(".bracket.stride").wait_for()
+    assert position(visit)[1] == 8
+    visit.get_by_role("combobox", name="Sample").click()
+    visit.get_by_role("option", name="long noise").click()
+    visit.wait_for_url("**clip=long**")
+    assert "token" not in visit.url
+    visit.go_back()
+    visit.get_by_role("slider", name="Position in tone.wav").wait_for()
+
+
+def test_the_front_end_lab_plays(visit, address):
+    visit.goto(address)
+    visit.wait_for_selector(".q2a-player canvas")
+    visit.get_by_text("Front-end lab").click()
+    lab = visit.get_by_role("slider", name="Position in noise.wav, resynthesised")
+    lab.wait_for(timeout=4 * PATIENCE)  # librosa is imported now
+    lab.focus()
+    visit.keyboard.press("Space")
+    players = visit.locator(".q2a-player")
+    assert players.count() == 2
+    end = "all => Number(all[1].dataset.seconds) > 0.5"
+    while not players.evaluate_all(end):
+        visit.wait_for_timeout(50)
 
 
 def test_uploads_and_the_microphone(visit, address, tmp_path):

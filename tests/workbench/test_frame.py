@@ -22,6 +22,7 @@ import frame, state
 lesson = frame.Lesson(see="see {name}", attempt="attempt", why="why", limits="limits")
 clip = frame.top("{name}", "a page", lesson)
 st.text(f"{name} has {{clip.waveform.name if clip else None}} {{state.session().spot}}")
+st.text(f"load {{state.session().load() is not None}}")
 """
 APP = """
 import streamlit as st
@@ -110,6 +111,12 @@ def test_an_upload_outlives_a_change_of_page_and_can_be_taken_away(workbench):
     assert "Two has None" in says(page)
 
 
+def test_no_model_is_loaded_before_the_first_page_is_there(workbench):
+    page = opened(workbench)
+    assert page.text[1].value == "load False"
+    assert page.run().text[1].value == "load True"
+
+
 def test_the_chat_is_on_every_page_and_goes_on(workbench):
     page = opened(workbench)
     page.chat_input(key="question").set_value("What is this?").run()
@@ -154,6 +161,7 @@ def test_the_address_follows_what_is_chosen(workbench):
         ({"clip": "no such"}, ["clip “no such”"]),
         ({"token": "9999"}, ["token “9999”"]),
         ({"token": "-1", "layer": "x", "head": ""}, ["token “-1”", "layer “x”", "head “”"]),
+        ({"layer": "2", "head": "4"}, ["layer “2”", "head “4”"]),
         ({"checkpoint": "/etc"}, ["checkpoint “/etc”"]),
         ({"checkpoint": "someone/model"}, ["checkpoint “someone/model”"]),
         ({"clip": "![x](http://evil.example/x)" * 9}, ["clip “!", "…”"]),

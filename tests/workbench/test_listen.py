@@ -90,7 +90,7 @@ def test_opens_on_a_recorded_reply(page):
     assert "What is this *sound*?" in text
     assert "loading mini" in text.replace("**", "")
     assert [badge.value for badge in page.markdown if "recorded" in badge.value]
-    assert [expander.label for expander in page.expander] == [
+    assert [expander.label for expander in page.sidebar.expander] == [
         "Lines to try (2)",
         "Sounds (2)",
         "Words (3)",

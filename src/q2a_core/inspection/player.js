@@ -355,7 +355,7 @@ class Player {
     const seconds = event && Math.min(Math.max(this.secondsAt(event), 0), this.axis);
     this.moveLines(this.lines[0], seconds);
     if (!event) {
-      this.part("pointer").textContent = "Click a token or a mel frame to hear it, the waveform to seek; drag to move; point at the log-mel to read a value.";
+      this.part("pointer").textContent = "Click a token or a mel frame to hear it; drag to seek.";
       return;
     }
     this.part("pointer").textContent = "Pointer: " + this.describe(Math.min(seconds, this.data.seconds)) + this.melAt(event, seconds);

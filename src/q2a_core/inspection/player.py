@@ -17,7 +17,7 @@ import numpy as np
 from q2a_core import lengths
 from q2a_core.inspection.trace import ClipView
 
-PLAYER_HEIGHT = 556
+PLAYER_HEIGHT = 534
 """Pixels that the player needs."""
 WINDOW_SAMPLES = 30 * lengths.SAMPLE_RATE
 """What the encoder's attention sees at once; a longer clip is heard in pieces of this length."""
