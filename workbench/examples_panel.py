@@ -54,6 +54,10 @@ def examples(session: Session, reports: list[Report]) -> None:
     try:
         recorded = _recorded(tuple((report.name, report.hash) for report in reports), reports)
         _filter(recorded, reports)
+        if left_out := browse.left_out(reports, recorded):
+            st.caption(
+                f"{left_out} recorded replies are left out: their clip or question is not what this code asks today."
+            )
         asked = _choice()
         found = [example for example in recorded if _place(example) == (asked.suite, asked.number)]
         _draw(session, asked, found[0] if found else None)

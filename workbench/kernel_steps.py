@@ -66,7 +66,7 @@ def steps(case: Case, tile: int) -> None:
     with left:
         st.image(
             map_picture(found, number),
-            width=560,
+            width=520,
             caption="Weights so far: rows are queries, columns keys, from the clip's start at the top left. Light is "
             "large, grey not yet seen, striped padding; the orange frame is the tile at work.",
         )

@@ -80,6 +80,9 @@ def tables(reports: list[Report]) -> None:
         if as_table:
             st.markdown(board_markdown(board))
         else:
+            st.caption(
+                "Filled mark: the figure; band: its 95 % interval; ○: the same suite with the clips swapped."
+            )
             st.html(bars.interval_chart(board, board.rows))
         for report in board.reports:
             st.caption(f"{plain(report.name)}: {plain(conditions(report))}.")

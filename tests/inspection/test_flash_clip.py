@@ -148,7 +148,8 @@ def test_the_map_shows_weights_padding_and_the_tile(tensors):
     assert tuple(picture[2, 33 * scale]) == flash_pictures.OUTLINE
     weight = float(found.run.weights_so_far(1)[20, 10]) / found.peak
     expected = flash_pictures.colours(np.array(weight**flash_pictures.LIGHTNESS))
-    assert tuple(picture[20 * scale + 1, 10 * scale + 1]) == tuple(expected)
+    shown = picture[20 * scale + 1, 10 * scale + 1]
+    np.testing.assert_allclose(shown.astype(int), expected.astype(int), atol=4)
 
 
 def test_a_long_map_fits_and_keeps_its_largest_weight():

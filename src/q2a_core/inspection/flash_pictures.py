@@ -10,28 +10,36 @@ import numpy as np
 if TYPE_CHECKING:
     from q2a_core.inspection.flash_clip import HeadRun, StepView
 
-SIDE = 560
+SIDE = 480
 """Pixels of a map's side, at most; small maps have whole pixels for a place."""
 LIGHTNESS = 0.5
 """Exponent of the weights: small ones are seen beside large ones."""
 UNSEEN, PADDING, STRIPE = (214, 219, 219), (150, 158, 160), (120, 128, 130)
 OUTLINE, RIM = (213, 94, 0), (255, 255, 255)
-_SEQUENTIAL = np.array(
-    [(20, 30, 70), (33, 77, 120), (31, 125, 135), (75, 170, 120), (180, 210, 80), (253, 231, 100)]
+
+
+def _table(*anchors: tuple[int, int, int]) -> np.ndarray:
+    """uint8 (256, 3), evenly between the anchors."""
+    places = np.linspace(0, 255, len(anchors))
+    channels = [
+        np.interp(np.arange(256), places, channel) for channel in zip(*anchors, strict=True)
+    ]
+    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+
+
+SEQUENTIAL = _table(
+    (20, 30, 70), (33, 77, 120), (31, 125, 135), (75, 170, 120), (180, 210, 80), (253, 231, 100)
 )
-_DIVERGING = np.array(
-    [(165, 80, 5), (240, 180, 110), (245, 245, 245), (130, 180, 215), (10, 75, 135)]
-)
+DIVERGING = _table((165, 80, 5), (240, 180, 110), (245, 245, 245), (130, 180, 215), (10, 75, 135))
 
 
 def colours(values: np.ndarray, *, diverging: bool = False) -> np.ndarray:
     """uint8 (..., 3) of values from 0 to 1; dark to light, or orange over white (0.5) to blue. NaN is grey."""
-    anchors = _DIVERGING if diverging else _SEQUENTIAL
-    places = np.linspace(0, 1, len(anchors))
-    clipped = np.clip(np.nan_to_num(values), 0, 1)
-    found = np.stack([np.interp(clipped, places, anchors[:, i]) for i in range(3)], axis=-1)
-    found[np.isnan(values)] = UNSEEN
-    return np.rint(found).astype(np.uint8)
+    table = DIVERGING if diverging else SEQUENTIAL
+    unseen = np.isnan(values)
+    found = table[np.rint(255 * np.clip(np.where(unseen, 0, values), 0, 1)).astype(np.uint8)]
+    found[unseen] = UNSEEN
+    return found
 
 
 def map_picture(found: "HeadRun", number: int) -> np.ndarray:
@@ -43,6 +51,8 @@ def map_picture(found: "HeadRun", number: int) -> np.ndarray:
     places = len(weights)
     with np.errstate(invalid="ignore"):
         picture = colours((_fit(weights) / max(found.peak, 1e-30)) ** LIGHTNESS)
+    scale = max(SIDE // places, 1)
+    picture = picture.repeat(scale, axis=0).repeat(scale, axis=1)
     side = len(picture)
     edge = -(-found.run.length * side // places)
     _stripe(picture, edge)
@@ -94,8 +104,7 @@ def _fit(weights: np.ndarray) -> np.ndarray:
     """A square map at no more than SIDE: the largest weight of the places that share a pixel, NaN where none is."""
     places = len(weights)
     if places <= SIDE:
-        scale = SIDE // places
-        return weights.repeat(scale, axis=0).repeat(scale, axis=1)
+        return weights
     starts = np.arange(SIDE) * places // SIDE
     filled = np.where(np.isnan(weights), -1.0, weights)
     pooled = np.maximum.reduceat(np.maximum.reduceat(filled, starts, axis=0), starts, axis=1)
