@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from attention_state import AttentionState
 from q2a_core import paths
 from q2a_core.audio import Waveform, load_waveform
 from q2a_core.errors import Q2AError
@@ -117,6 +118,7 @@ class Session:
     has_painted: bool = False
     """Whether the browser has the first page; only then torch is imported, so that no picture waits for it."""
     dialogues: dict[tuple[str, str, str], Dialogue] = field(default_factory=dict)
+    attention: AttentionState = field(default_factory=AttentionState)
 
     def load(self) -> ModelLoad | None:
         """The chosen checkpoint, loading or loaded; None if none is chosen or it is too early."""

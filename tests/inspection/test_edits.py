@@ -177,17 +177,48 @@ def test_effect_is_measured_as_the_parts_are(case):
     assert effect.reply_ids == edited_reply(case, AUDIO_TOKENS, (5, 15), values)
     assert effect.reply == case.tokenizer.decode(effect.reply_ids)
     controls = edited_logps(case, AUDIO_TOKENS, effect.control_ranges, values)
-    np.testing.assert_allclose(effect.controls, (controls - effect.before).sum(-1), atol=1e-5)
-    assert effect.rank == sum(change > effect.change for change in effect.controls)
+    np.testing.assert_allclose(effect.controls, controls, atol=1e-5)
+    changes = (controls - case.logps.numpy()).sum(-1)
+    np.testing.assert_allclose(effect.control_changes, changes, atol=1e-4)
+    assert effect.beaten == sum(change > effect.change for change in changes)
+    whole = edit_effect(case, (0, 42), fill="mean", rng=rng())
+    assert effect.whole_change == pytest.approx(whole.change, abs=1e-4)
+    assert whole.whole_change == pytest.approx(whole.change, abs=1e-4)
+    assert not len(whole.controls)
+    assert whole.beaten == 0
+
+
+def test_keeping_a_range_is_overwriting_the_rest(case, other):
+    """Two ways to the same states: keep [0, 15), or overwrite [15, 42); and the comparison turns round."""
+    for site in (AUDIO_TOKENS, Site(part="encoder", layer=1)):
+        values = fill_values(case, site, "other", other=other)
+        kept = edited_logps(case, site, [(0, 15)], values, keep=True)
+        np.testing.assert_allclose(kept, edited_logps(case, site, [(15, 42)], values), atol=1e-5)
+        reply = edited_reply(case, site, (0, 15), values, keep=True)
+        assert reply == edited_reply(case, site, (15, 42), values)
+        effect = edit_effect(
+            case, (0, 15), fill="other", rng=rng(), site=site, other=other, keep=True
+        )
+        np.testing.assert_allclose(effect.after, kept[0], atol=1e-5)
+        overwritten = edited_logps(case, site, [(0, 42)], values)[0]
+        np.testing.assert_allclose(effect.before, overwritten, atol=1e-5)
+        np.testing.assert_allclose(effect.whole, case.logps.numpy(), atol=1e-5)
+        changes = (effect.controls - overwritten).sum(-1)
+        assert effect.beaten == sum(change < effect.change for change in changes)
 
 
 def test_causal_map_holds_the_effects(case, all_sites):
     found = causal_map(case, fill="mean", rng=rng())
     assert found.sites == all_sites
     assert found.windows == windows(42, 3) == windows(42, window_width(case))
-    assert found.change.shape == (4, 14)
+    assert found.change.shape == (4, 14, len(case.reply_ids))
     effect = edit_effect(case, found.windows[5], fill="mean", rng=rng(), site=all_sites[3])
-    assert found.change[3, 5] == pytest.approx(effect.change, abs=1e-4)
+    np.testing.assert_allclose(found.change[3, 5], effect.after - effect.before, atol=1e-5)
+    assert found.of()[3, 5] == pytest.approx(effect.change, abs=1e-4)
+    assert found.of(1, 3)[3, 5] == pytest.approx(float(found.change[3, 5, 1:3].sum()), abs=1e-6)
+    assert float(found.whole[3].sum()) == pytest.approx(effect.whole_change, abs=1e-4)
+    kept = causal_map(case, fill="mean", rng=rng(), width=42, keep=True, only=all_sites[:2])
+    np.testing.assert_allclose(kept.change[:, 0], kept.whole, atol=1e-4)
 
 
 def test_windows_cover_a_clip():
@@ -204,7 +235,7 @@ def test_threads_do_not_disturb_each_other(case, other, chat):
         effect = edit_effect(
             case, (seed, seed + 9), fill="noise", rng=rng(seed), site=Site(part="encoder", layer=0)
         )
-        return effect.after, effect.controls, effect.reply
+        return effect.after, effect.controls, effect.reply_ids
 
     def ask():
         from inspection.conftest import noise

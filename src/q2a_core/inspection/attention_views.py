@@ -84,6 +84,11 @@ def entropy_bits(weights: np.ndarray) -> np.ndarray:
     return -(p * np.log2(np.where(p > 0, p, 1.0))).sum(axis=-1) + 0.0
 
 
+def most_bits(places: int) -> float:
+    """Entropy of a row that reads all of so many places alike."""
+    return float(np.log2(places))
+
+
 def busiest_range(row: np.ndarray, width: int) -> tuple[int, int]:
     """The `width` neighbouring places of a row (X,) that hold the most weight together: first and one past the last."""
     width = min(width, len(row))

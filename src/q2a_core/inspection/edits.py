@@ -4,6 +4,8 @@
              audio tokens themselves)
     range    which audio tokens, [first, stop)
     fill     with what: the clip's own mean, zero, noise, or what another clip has there
+    keep     the other way round: everything but the range is overwritten, which asks whether the range is enough where
+             overwriting it asks whether it is needed. With another clip's states this is activation patching
 
 The model is run on from the edited states by `walk.py`; nothing is hooked in, so that edits of one session never reach
 another. Randomness is an argument.
@@ -98,7 +100,12 @@ def fill_values(
 
 @torch.inference_mode()
 def edited_logps(
-    case: Case, site: Site, ranges: Sequence[tuple[int, int]], values: Tensor
+    case: Case,
+    site: Site,
+    ranges: Sequence[tuple[int, int]],
+    values: Tensor,
+    *,
+    keep: bool = False,
 ) -> np.ndarray:
     """Log-probability of each reply token (ranges, R) when one range of audio tokens at a time holds `values`."""
     for first, stop in ranges:
@@ -109,7 +116,7 @@ def edited_logps(
     parts = []
     for start in range(0, len(ranges), rows):
         states = torch.stack(
-            [_edited(case, site, span, values) for span in ranges[start : start + rows]]
+            [_edited(case, site, span, values, keep) for span in ranges[start : start + rows]]
         )
         x, layer = _decoder_input(case, site, states, len_prompt=None)
         logits = decode_from(case.model, x, layer=layer, last=len(case.reply_ids))
@@ -118,11 +125,13 @@ def edited_logps(
 
 
 @torch.inference_mode()
-def edited_reply(case: Case, site: Site, span: tuple[int, int], values: Tensor) -> list[int]:
+def edited_reply(
+    case: Case, site: Site, span: tuple[int, int], values: Tensor, *, keep: bool = False
+) -> list[int]:
     """The greedy reply, without its stop token, when one range of the clip holds `values` at a site."""
     _check_range(case, *span)
     prompt = case.prompt_ids.shape[1]
-    x, layer = _decoder_input(case, site, _edited(case, site, span, values)[None], prompt)
+    x, layer = _decoder_input(case, site, _edited(case, site, span, values, keep)[None], prompt)
     embeds = case.decoder_states[0][:, :prompt]
     steps = generate_steps(
         case.model,
@@ -143,13 +152,14 @@ def windows(num_tokens: int, width: int) -> list[tuple[int, int]]:
     return [(first, min(first + width, num_tokens)) for first in range(0, num_tokens, width)]
 
 
-def _edited(case: Case, site: Site, span: tuple[int, int], values: Tensor) -> Tensor:
-    """What the model holds of the clip at a site, with `values` in the range."""
+def _edited(case: Case, site: Site, span: tuple[int, int], values: Tensor, keep: bool) -> Tensor:
+    """What the model holds of the clip at a site, with `values` in the range, or everywhere else."""
     first, stop = span
     if site.part == "encoder":  # two frames a token; the odd last frame goes with the last token
         first, stop = 2 * first, 2 * stop if stop < case.num_tokens else len(values)
-    states = held(case, site).clone()
-    states[first:stop] = values[first:stop]
+    own = held(case, site)
+    states, written = (values.clone(), own) if keep else (own.clone(), values)
+    states[first:stop] = written[first:stop]
     return states
 
 
