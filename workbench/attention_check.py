@@ -41,7 +41,7 @@ class Edit:
     @property
     def in_words(self) -> str:
         asks = "is it enough" if self.keep else "is it needed"
-        return f"{asks}? (overwritten with {FILLS[self.fill]})"
+        return f"{asks}? ({FILLS[self.fill]})"
 
 
 def controls(
@@ -87,10 +87,10 @@ def controls(
             help="Moves the range to where the row that is shown has most weight.",
         )
         if st.button(
-            "Every layer and moment",
+            "Layers × time",
             icon=":material/grid_on:",
             key="attention_map",
-            help="Draws the same check for all sites and times under the attention.",
+            help="Draws this check for every layer and every moment, under the attention.",
         ):
             look.cause = (key, edit.in_words, _causal_map(case, edit))
     return edit
@@ -173,10 +173,11 @@ def verdict(effect: Effect) -> str:
     """The numbers, and what they say."""
     change, whole, others = effect.change, effect.whole_change, effect.control_changes
     done = "brings back" if effect.keep else "changes the reply by"
-    numbers = f"This range {done} **{change:+.2f} nats**; the whole clip is worth {whole:+.2f}."
+    numbers = f"This range {done} **{nats(change)} nats**; the whole clip is worth {nats(whole)}."
     if not len(others):
         return numbers + " No other range of this width is left to compare with."
-    numbers += f" Random ranges: {others.mean():+.2f} on average, {others.min():+.2f} to {others.max():+.2f}."
+    spread = f"{nats(others.min())} to {nats(others.max())}"
+    numbers += f" Random ranges: {nats(others.mean())} on average, {spread}."
     if abs(whole) < SLIGHT:
         return f"{numbers} **Even all of it hardly matters here**: the reply stands without it, or this fill keeps it."
     if abs(change) < SLIGHT:
@@ -186,11 +187,16 @@ def verdict(effect: Effect) -> str:
     return f"{numbers} It does more than {effect.beaten} of {len(others)} random ranges: no sign that it is special."
 
 
+def nats(value: float) -> str:
+    """A signed number as it is printed."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
 def _table(case: Case, effect: Effect) -> str:
     rows = ["| word | before | after | nats |", "| :-- | --: | --: | --: |"]
     for word in case.words:
         before = float(effect.before[word.first : word.stop].sum())
         after = float(effect.after[word.first : word.stop].sum())
-        shares = f"{np.exp(before):.1%} | {np.exp(after):.1%} | {after - before:+.2f}"
+        shares = f"{np.exp(before):.1%} | {np.exp(after):.1%} | {nats(after - before)}"
         rows.append(f"| {plain(word.text)} | {shares} |")
     return "\n".join(rows)

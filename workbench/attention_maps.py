@@ -1,5 +1,6 @@
 """The maps of the page Attention once a model is there. What a click chose is kept in the session."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,12 @@ from state import Clip, ModelLoad, Session
 PARTS = {"decoder": "What the reply reads", "encoder": "What the encoder reads"}
 
 
-def maps(session: Session, clip: Clip, case: Case, key: str, load: ModelLoad) -> None:
+def maps(
+    session: Session, clip: Clip, case: Case, key: str, load: ModelLoad, columns: Sequence[Any]
+) -> None:
     """Pictures to the left, the edit to the right."""
     look = session.attention
-    left, right = st.columns([3, 2], gap="large")
+    left, right = columns
     with left:
         st.session_state.setdefault("attention_part", look.part)
         look.part = str(

@@ -76,17 +76,20 @@ def question(session: Session, clip: Clip | None) -> str | None:
 @st.fragment
 def look(session: Session, clip: Clip, asked: str | None) -> None:
     """The clip with its maps, and beside them what an edit does; without a model the clip alone."""
+    columns = st.columns([3, 2], gap="large")
     load = session.load()
     if load is None or not load.future.done() or load.future.exception():
-        show(clip)
-        st.caption(
+        with columns[0]:
+            show(clip)
+        columns[1].caption(
             ":material/hourglass_top: The maps appear under the log-mel once the model is there: for every word of its "
-            "reply the moments that it reads."
+            "reply the moments that it reads, and here what becomes of the reply without them."
         )
         return
     if clip.waveform.seconds > state.WINDOW_SECONDS:
-        show(clip)
-        st.info(
+        with columns[0]:
+            show(clip)
+        columns[1].info(
             f"This clip lasts {clip.waveform.seconds:.1f} s; attention is looked at within one window of "
             f"{state.WINDOW_SECONDS:g} s. Choose or cut a shorter clip.",
             icon=":material/timer:",
@@ -98,10 +101,11 @@ def look(session: Session, clip: Clip, asked: str | None) -> None:
 
         case = opened(clip, asked, load)
     except Exception as error:
-        show(clip)
-        st.error(plain(state.explain(error)))
+        with columns[0]:
+            show(clip)
+        columns[1].error(plain(state.explain(error)))
         return
-    maps(session, clip, case, case_key(clip, asked, load), load)
+    maps(session, clip, case, case_key(clip, asked, load), load, columns)
 
 
 def show(clip: Clip, *, on: dict[str, Callable[[], None]] | None = None, **parts: Any) -> None:

@@ -66,7 +66,7 @@ def case(workbench, chat):
 def shown(page: AppTest) -> str:
     kinds = (page.title, page.caption, page.markdown, page.error, page.warning, page.info)
     text = "\n".join(element.value for kind in kinds for element in kind)
-    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text).replace("\u2060", "")
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text).replace("\u2060", "").replace("−", "-")
 
 
 def fine(page: AppTest) -> AppTest:

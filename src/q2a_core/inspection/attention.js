@@ -10,7 +10,7 @@ const LANES = `
   <div class="row-title map-title"></div>
   <div class="row map" role="slider" tabindex="0"><canvas></canvas><div class="range"></div><div class="locked"></div></div>
   <div class="row-title cause-title"></div>
-  <div class="row cause"><canvas></canvas><div class="range"></div></div>`;
+  <div class="row cause" role="img"><canvas></canvas><div class="range"></div></div>`;
 const LOSS = [230, 97, 1]; // orange and violet: told apart by the colour-blind, and on light and dark
 const GAIN = [124, 96, 200];
 const ALL = -1;
@@ -213,6 +213,7 @@ class Attention {
       lane.append(tick);
     });
     this.title("cause-title", cause.title, cause.detail);
+    lane.setAttribute("aria-label", `${cause.title} ${cause.detail}`);
     this.widthOf("cause", columns);
   }
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 ATTENTION_SKELETON = '<div class="q2a-attention"></div>'
 """What `attention.js` fills."""
+TOKEN_SECONDS = lengths.SAMPLES_PER_TOKEN / lengths.SAMPLE_RATE
+FAINT = 0.05
+"""Nats that are drawn at full strength at least: below a twentieth there is nothing to see."""
 MEAN_OF_HEADS = -1
 """Stands for the mean of all heads where a head is named to the browser; also for no row."""
 
@@ -87,7 +90,6 @@ def map_data(
 ) -> dict[str, Any]:
     """One map in full: rows are the words in `labels`, or without labels the audio tokens, which follow the sound."""
     rows, columns = picture.values.shape
-    token = lengths.SAMPLES_PER_TOKEN / lengths.SAMPLE_RATE
     words = labels is not None
     return _named(
         {
@@ -98,7 +100,7 @@ def map_data(
             "gamma": gamma,
             "title": title,
             "detail": f"a row per {'word' if words else 'token'}, columns are time; brightest {picture.high:.1%}",
-            "labels": labels or [f"{token * row:.2f} s" for row in range(rows)],
+            "labels": labels or [f"{TOKEN_SECONDS * row:.2f} s" for row in range(rows)],
             "rowName": "“%”" if words else "the token at %",
             "everyRow": "the reply as a whole" if words else "every token",
             "followsSound": not words,
@@ -116,18 +118,26 @@ def cause_data(
 ) -> dict[str, Any]:
     """The layer-by-time map of reply tokens [first, stop), or of the whole reply."""
     values = map_.of(*words)
-    high = float(np.abs(values).max(initial=0.0))
-    extreme = float(values.flat[int(np.abs(values).argmax())]) if values.size else 0.0
+    site, window = np.unravel_index(int(np.abs(values).argmax()), values.shape)
+    first, stop = map_.windows[window]
+    strongest = (
+        f"strongest {_signed(values[site, window])} nats: {map_.sites[site].label}, "
+        f"{TOKEN_SECONDS * first:.2f}–{TOKEN_SECONDS * stop:.2f} s"
+    )
     return _named(
         {
             "sites": [site.label for site in map_.sites],
             "windows": [list(span) for span in map_.windows],
             "values": _base64(values.astype("<f4")),
-            "high": max(high, 0.05),  # below a twentieth of a nat there is nothing to see
+            "high": max(float(np.abs(values).max()), FAINT),
             "title": title,
-            "detail": f"orange lowers and violet raises the log-probability; strongest {extreme:+.2f} nats",
+            "detail": f"orange falls, violet rises; {strongest}",
         }
     )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
 
 
 def attention_html(data: dict[str, Any], *, title: str) -> str:
