@@ -38,10 +38,10 @@ Brightness is the square root of the weight, each picture up to its own largest.
 3 bits it reads as if 8 tokens alike. The bar beside a layer is the share of its attention that goes to the sound rather
 than to text; the mark on it is the share of a layer that would read every place alike.
 
-**Try this.** Take *a cat, then "seven three five"*, layer 4, and lock the words one after the other: the bright stretch
-moves to the right, as the words are spoken. Press *What it reads most* and see the reply fail; then drag the range to
-the cat. Ask instead *What is this sound?* and do the same. Then take a sound that lasts: no single range is needed, but
-turn to *Is it enough?*
+**Try this.** Take *a cat, then "seven three five"*, the last layer, and lock the words one after the other: does the
+bright stretch move to the right as the words are spoken? Press *What it reads most*: does the reply still hold? Drag
+the range to the cat, and look again. *Layers × time* draws the check for every layer and every moment: compare it with
+the attention above. Then take a sound that lasts: often no single range is needed; turn to *Is it enough?*
 
 **Why it is so.** The decoder writes one token at a time, and only through attention does a word learn of the clip. The
 encoder has mixed neighbouring moments before, so a token knows more than its own 40 ms; and in the upper layers the

@@ -1,6 +1,7 @@
 """Edits beside what hooks on the model would do, and controls that are what they say."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,13 @@ import torch
 
 from q2a_core.errors import ChatError
 from q2a_core.inference import generate
-from q2a_core.inspection.causes import causal_map, control_ranges, edit_effect, window_width
+from q2a_core.inspection.causes import (
+    causal_map,
+    control_ranges,
+    edit_effect,
+    num_controls,
+    window_width,
+)
 from q2a_core.inspection.edits import (
     AUDIO_TOKENS,
     FILLS,
@@ -219,6 +226,15 @@ def test_causal_map_holds_the_effects(case, all_sites):
     assert float(found.whole[3].sum()) == pytest.approx(effect.whole_change, abs=1e-4)
     kept = causal_map(case, fill="mean", rng=rng(), width=42, keep=True, only=all_sites[:2])
     np.testing.assert_allclose(kept.change[:, 0], kept.whole, atol=1e-4)
+
+
+def test_a_long_clip_is_compared_with_fewer_ranges(case):
+    assert num_controls(case, AUDIO_TOKENS) == 16
+    long = replace(case, decoder_states=[torch.zeros(1, 400, 1)])
+    assert num_controls(long, AUDIO_TOKENS) == 10
+    assert num_controls(long, Site(part="encoder", layer=0)) == 4000 // 485
+    longer = replace(case, decoder_states=[torch.zeros(1, 4000, 1)])
+    assert num_controls(longer, AUDIO_TOKENS) == 5
 
 
 def test_windows_cover_a_clip():

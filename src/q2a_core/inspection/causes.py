@@ -18,12 +18,15 @@ from q2a_core.inspection.edits import (
     edited_logps,
     edited_reply,
     fill_values,
+    row_length,
     sites,
     windows,
 )
 
-CONTROLS = 16
-"""Random ranges beside each edit."""
+CONTROLS = (5, 16)
+"""Fewest and most random ranges beside each edit."""
+CONTROL_POSITIONS = 4000
+"""Sequence positions that the random ranges may cost, so that a long clip answers soon too."""
 MOST_WINDOWS = 40
 """Columns of a layer-by-time map, so that a long clip does not take minutes."""
 NARROWEST = 3
@@ -77,14 +80,15 @@ def edit_effect(
     site: Site = AUDIO_TOKENS,
     other: Case | None = None,
     keep: bool = False,
-    controls: int = CONTROLS,
+    controls: int | None = None,
 ) -> Effect:
     """Overwrite audio tokens [first, stop) at a site, or with `keep` all others, and measure what the reply does.
 
-    `rng` draws noise and the random ranges. Raises ChatError.
+    `rng` draws noise and `controls` random ranges, by default `num_controls`. Raises ChatError.
     """
     values = fill_values(case, site, fill, rng=rng, other=other)
-    random_ranges = control_ranges(case.num_tokens, span, count=controls, rng=rng)
+    count = num_controls(case, site) if controls is None else controls
+    random_ranges = control_ranges(case.num_tokens, span, count=count, rng=rng)
     logps = edited_logps(case, site, [span, *random_ranges], values, keep=keep)
     before, whole = _ends(case, site, values, keep=keep)
     reply_ids = edited_reply(case, site, span, values, keep=keep)
@@ -98,6 +102,12 @@ def edit_effect(
         reply_ids=reply_ids,
         reply=case.tokenizer.decode(reply_ids),
     )
+
+
+def num_controls(case: Case, site: Site) -> int:
+    """How many random ranges can be afforded at a site: 16 for a clip of a few seconds, 5 for one of half a minute."""
+    fewest, most = CONTROLS
+    return min(max(CONTROL_POSITIONS // row_length(case, site), fewest), most)
 
 
 def control_ranges(

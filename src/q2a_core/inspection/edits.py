@@ -65,6 +65,12 @@ def held(case: Case, site: Site) -> Tensor:
     return case.decoder_states[site.layer][0, first : first + case.num_tokens]
 
 
+def row_length(case: Case, site: Site) -> int:
+    """Sequence positions that one edit runs through."""
+    frames = case.encoder_states[0].shape[1] if site.part == "encoder" else 0
+    return case.decoder_states[0].shape[1] + frames
+
+
 @torch.inference_mode()
 def fill_values(
     case: Case,
@@ -110,9 +116,7 @@ def edited_logps(
     """Log-probability of each reply token (ranges, R) when one range of audio tokens at a time holds `values`."""
     for first, stop in ranges:
         _check_range(case, first, stop)
-    own = held(case, site)
-    length = case.decoder_states[0].shape[1] + (len(own) if site.part == "encoder" else 0)
-    rows = max(POSITIONS // length, 1)
+    rows = max(POSITIONS // row_length(case, site), 1)
     parts = []
     for start in range(0, len(ranges), rows):
         states = torch.stack(
