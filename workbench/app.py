@@ -11,5 +11,6 @@ st.navigation(
         st.Page("app_pages/preferences.py", title="Preferences"),
         st.Page("app_pages/scoreboard.py", title="Scoreboard"),
         st.Page("app_pages/kernel.py", title="Kernel"),
+        st.Page("app_pages/attention.py", title="Attention"),
     ]
 ).run()

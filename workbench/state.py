@@ -20,6 +20,7 @@ import numpy as np
 import streamlit as st
 
 from kernel_state import BugHunt
+from attention_state import AttentionState
 from q2a_core import paths
 from q2a_core.audio import Waveform, load_waveform
 from q2a_core.errors import Q2AError
@@ -152,6 +153,7 @@ class Session:
     def of(self, kind: type[Settings]) -> Settings:
         """A page's own settings; they outlive a change of page."""
         return self.pages.setdefault(kind, kind())
+    attention: AttentionState = field(default_factory=AttentionState)
 
     def load(self) -> ModelLoad | None:
         """The chosen checkpoint, loading or loaded; None if none is chosen or it is too early."""

@@ -7,7 +7,7 @@ import torch
 from q2a_core import lengths
 from q2a_core.audio import load_waveform
 from q2a_core.audio.mel import log_mel
-from q2a_core.inspection import figure_clip
+from q2a_core.inspection import figure_clip, figure_map
 
 pytest.importorskip("matplotlib")
 
@@ -43,3 +43,18 @@ def test_figure_can_be_saved(parts, tmp_path):
     figure = figure_clip(*parts)
     figure.savefig(tmp_path / "clip.png")
     assert (tmp_path / "clip.png").stat().st_size > 10_000
+
+
+def test_a_map_shows_its_values_on_the_clips_axis():
+    values = np.array([[0.0, 0.2, 0.8], [0.5, 0.25, 0.25]])
+    figure = figure_map(values, labels=["a", "dog"], title="layer 4")
+    axes = figure.axes[0]
+    [image] = axes.get_images()
+    np.testing.assert_allclose(image.get_array(), values)
+    assert image.get_clim() == pytest.approx((0, 0.8))
+    assert image.get_extent()[:2] == [0, pytest.approx(0.12)]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["a", "dog"]
+    signed = figure_map(-values, labels=["a", "b"], signed=True, seconds_per_column=0.12)
+    assert signed.axes[0].get_images()[0].get_clim() == pytest.approx((-0.8, 0.8))
+    with pytest.raises(ValueError, match="1 labels were given for 2 rows"):
+        figure_map(values, labels=["a"])

@@ -44,12 +44,14 @@ def generate_steps(
     audio_embeds: Tensor | None = None,
     attention_mask: Tensor | None = None,
     generator: torch.Generator | None = None,
+    prefill: Callable[[KVCache], Tensor] | None = None,
 ) -> Iterator[tuple[list[int], list[float]]]:
     """Yield, step by step, one token and its log-probability per row, until all rows have stopped.
 
     input_ids (B, T) with placeholders expanded; rows of unequal length are left-padded and attention_mask says so. A
     row that has stopped repeats its stop token. Log-probabilities are the model's own, before penalty and temperature.
-    `generator` makes sampling repeatable; greedy decoding needs none.
+    `generator` makes sampling repeatable; greedy decoding needs none. `prefill` takes the place of the model's own pass
+    over the prompt: it fills the cache and returns the logits (B, V) of the first new token.
     """
     batch, length = input_ids.shape
     cache = model.new_cache(batch, length + settings.max_new_tokens)
@@ -63,14 +65,17 @@ def generate_steps(
     tokens, finished = input_ids[:, -1], torch.zeros_like(input_ids[:, -1], dtype=torch.bool)
     if mel is not None:
         audio_embeds = model.encode_audio(mel, mel_lengths)
-    output = model(
-        input_ids,
-        audio_embeds=audio_embeds,
-        attention_mask=attention_mask,
-        cache=cache,
-        last_only=True,
-    )
-    logits = output.logits[:, -1].float()
+    if prefill is None:
+        output = model(
+            input_ids,
+            audio_embeds=audio_embeds,
+            attention_mask=attention_mask,
+            cache=cache,
+            last_only=True,
+        )
+        logits = output.logits[:, -1].float()
+    else:
+        logits = prefill(cache).float()
     decode = _one_by_one(model, cache, attention_mask)
     for step in range(settings.max_new_tokens):
         if step > 0:

@@ -95,3 +95,42 @@ def _numbers(values: Any) -> np.ndarray:
     if hasattr(values, "detach"):
         values = values.detach().float().cpu().numpy()
     return np.asarray(values, dtype=np.float32)
+
+
+def figure_map(
+    values: Any,
+    *,
+    labels: list[str],
+    seconds_per_column: float = lengths.SAMPLES_PER_TOKEN / lengths.SAMPLE_RATE,
+    signed: bool = False,
+    unit: str = "weight",
+    title: str | None = None,
+) -> "Figure":
+    """Rows over a clip's time: attention of words or heads, or with `signed` changes by layer, white at 0.
+
+    values (rows, columns); `labels` name the rows from the top.
+    """
+    from matplotlib.figure import Figure
+
+    values = _numbers(values)
+    if len(labels) != len(values):
+        raise ValueError(f"{len(labels)} labels were given for {len(values)} rows")
+    rows, columns = values.shape
+    high = float(np.abs(values).max(initial=0.0)) or 1.0
+    figure = Figure(figsize=(9, min(1.2 + 0.24 * rows, 12)), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(
+        values,
+        aspect="auto",
+        interpolation="nearest",
+        cmap=SIGNED_COLOUR_MAP if signed else COLOUR_MAP,
+        vmin=-high if signed else 0.0,
+        vmax=high,
+        extent=(0, columns * seconds_per_column, rows - 0.5, -0.5),
+    )
+    axes.set_yticks(range(rows), labels)
+    axes.set_xlabel("seconds")
+    figure.colorbar(image, ax=axes, pad=0.01, label=unit)
+    if title:
+        axes.set_title(title)
+    return figure

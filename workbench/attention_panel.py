@@ -1,0 +1,123 @@
+"""The page Attention before the model is there: the question, the clip on its axis, and the words around them.
+
+Nothing here needs torch; once the model has loaded, `attention_maps` and `attention_check` draw the rest.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+import state
+from panels import plain, player_data
+from q2a_core.inspection.attention_widget import (
+    ATTENTION_SKELETON,
+    attention_css,
+    attention_data,
+    attention_js,
+)
+from state import Clip, Session
+
+MOUNT = """
+export default function ({ data, parentElement, setTriggerValue }) {
+  const shown = JSON.parse(new TextDecoder().decode(data));
+  const root = parentElement.querySelector(".q2a-attention");
+  const view = mountAttention(root, shown, setTriggerValue);
+  return () => view.dispose();
+}
+"""
+mount_attention = component(
+    "q2a_attention", html=ATTENTION_SKELETON, css=attention_css(), js=attention_js() + MOUNT
+)
+EXPLANATION = """
+**What you see.** Each small picture is one head of one layer: a row reads, columns are what is read, 40 ms each. In the
+decoder a row is a word of the reply, at the moment at which it is chosen; in the encoder it is a moment of the clip.
+Brightness is the square root of the weight, each picture up to its own largest. *Bits* are the entropy of a row: with
+3 bits it reads as if 8 tokens alike. The bar beside a layer is the share of its attention that goes to the sound rather
+than to text; the mark on it is the share of a layer that would read every place alike.
+
+**Try this.** Take *a cat, then "seven three five"*, the last layer, and lock the words one after the other: does the
+bright stretch move to the right as the words are spoken? Press *What it reads most*: does the reply still hold? Drag
+the range to the cat, and look again. *Layers × time* draws the check for every layer and every moment: compare it with
+the attention above. Then take a sound that lasts: often no single range is needed; turn to *Is it enough?*
+
+**Why it is so.** The decoder writes one token at a time, and only through attention does a word learn of the clip. The
+encoder has mixed neighbouring moments before, so a token knows more than its own 40 ms; and in the upper layers the
+text has taken in what it needed: there an edit of the audio places does nothing any more.
+
+**Limits.** Attention is not explanation: a head may look where it takes nothing, and a small weight may decide. That is
+why the edit stands beside the map. But edits mislead too. Zeros and noise are states the model has never met, so that
+some of the harm is mere strangeness: hence the random ranges. The clip's mean keeps what lasts through the clip, and
+for a steady sound that is the answer itself. And where the evidence comes twice, neither is needed.
+"""
+
+
+def question(session: Session, clip: Clip | None) -> str | None:
+    """The question about this clip; None is the clip alone."""
+    known = session.attention.questions
+    key = clip.key if clip else ""
+    default = (clip.sample.ask or "") if clip and clip.sample else ""
+    widget = f"attention_question_{key}"
+    st.session_state.setdefault(widget, known.get(key, default))
+    text = st.text_input(
+        "Question",
+        key=widget,
+        max_chars=400,
+        disabled=clip is None,
+        placeholder="no question: the clip alone, as in voice chat",
+        label_visibility="collapsed",
+    )
+    known[key] = text
+    return text.strip() or None
+
+
+@st.fragment
+def look(session: Session, clip: Clip, asked: str | None) -> None:
+    """The clip with its maps, and beside them what an edit does; without a model the clip alone."""
+    columns = st.columns([3, 2], gap="large")
+    load = session.load()
+    if load is None or not load.future.done() or load.future.exception():
+        with columns[0]:
+            show(clip)
+        columns[1].caption(
+            ":material/hourglass_top: The maps appear under the log-mel once the model is there: for every word of its "
+            "reply the moments that it reads, and here what becomes of the reply without them."
+        )
+        return
+    if clip.waveform.seconds > state.WINDOW_SECONDS:
+        with columns[0]:
+            show(clip)
+        columns[1].info(
+            f"This clip lasts {clip.waveform.seconds:.1f} s; attention is looked at within one window of "
+            f"{state.WINDOW_SECONDS:g} s. Choose or cut a shorter clip.",
+            icon=":material/timer:",
+        )
+        return
+    try:
+        from attention_cases import case_key, opened  # they need torch, which is there now
+        from attention_maps import maps
+
+        case = opened(clip, asked, load)
+    except Exception as error:
+        with columns[0]:
+            show(clip)
+        columns[1].error(plain(state.explain(error)))
+        return
+    maps(session, clip, case, case_key(clip, asked, load), load, columns)
+
+
+def show(clip: Clip, *, on: dict[str, Callable[[], None]] | None = None, **parts: Any) -> None:
+    """The player with whatever is known under it; `on` holds what to do when something is clicked."""
+    view = state.clip_view(clip)
+    player = player_data(view, clip.waveform.samples, name=clip.waveform.name)
+    data = attention_data(player, **parts)
+    callbacks: dict[str, Any] = {f"on_{name}_change": action for name, action in (on or {}).items()}
+    mount_attention(data=json.dumps(data).encode(), key="attention_view", **callbacks)
+
+
+def explanation() -> None:
+    """What is seen, what to try, why it is so, and its limits."""
+    with st.expander("What you see, what to try, and what attention does not say", expanded=False):
+        st.markdown(EXPLANATION)
