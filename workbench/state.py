@@ -25,6 +25,7 @@ from q2a_core.inspection import ClipView, Sample, Trace, recorded_trace, view_cl
 from q2a_core.inspection.trace import clip_hash, describe_decoding
 
 if TYPE_CHECKING:
+    from modes_state import ModesSettings
     from q2a_core.inference import AudioChat, Reply
 
 MAX_CLIP_SECONDS = 120.0
@@ -117,6 +118,8 @@ class Session:
     has_painted: bool = False
     """Whether the browser has the first page; only then torch is imported, so that no picture waits for it."""
     dialogues: dict[tuple[str, str, str], Dialogue] = field(default_factory=dict)
+    modes: "ModesSettings | None" = None
+    """Knobs and results of the page Modes, once it was opened."""
 
     def load(self) -> ModelLoad | None:
         """The chosen checkpoint, loading or loaded; None if none is chosen or it is too early."""

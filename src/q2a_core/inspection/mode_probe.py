@@ -16,12 +16,11 @@ from q2a_core.inspection.linear_probe import LayerProbe, probe_layer
 from q2a_core.inspection.mode_scenes import ModeClip, ModeTask, Progress, mode_clips
 
 if TYPE_CHECKING:
+    from q2a_core.audio import Waveform
     from q2a_core.inference import AudioChat, Prompt
     from q2a_core.world.speech import UtteranceBook
 
 BATCH_SIZE = 16
-BOOK_COUNT = 400
-"""Test utterances that the probe's clips draw from."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -86,6 +85,19 @@ def mode_probe(
 def prompt_of(chat: "AudioChat", clip: ModeClip) -> "Prompt":
     """An example as the model receives it, as a first turn."""
     return chat.fork().prompt(clip.samples, clip.text, sample_rate=16_000)
+
+
+def turn_readings(
+    chat: "AudioChat", probe: ModeProbe, waveform: "Waveform", text: str | None, *, split: bool
+) -> np.ndarray:
+    """Where one turn lies along each layer's probe, (L + 1,): -1 as class 0 does on average, 1 as class 1 does."""
+    from q2a_core.inspection.model_view import last_states
+
+    prompt = chat.fork().prompt(waveform, text, split="window" if split else None)
+    states = last_states(chat.model, [prompt])[:, 0].numpy().astype(np.float64)
+    return np.array(
+        [layer.reading(state) for layer, state in zip(probe.layers, states, strict=True)]
+    )
 
 
 def capture_states(

@@ -16,10 +16,12 @@ from q2a_core.world.mixtures import GrownSampler
 from q2a_core.world.prompts import prompt_for
 from q2a_core.world.render import render
 from q2a_core.world.scene import Scene, SceneKind
-from q2a_core.world.speech import UtteranceBook
+from q2a_core.world.speech import UtteranceBook, open_or_build
 
 Progress = Callable[[int, int], None]
 
+BOOK_UTTERANCES = 400
+"""Test utterances that the clips draw from."""
 HEARD: tuple[SceneKind, ...] = ("sound", "vocal", "music", "sounds")
 """Scenes in which nobody speaks."""
 
@@ -77,6 +79,11 @@ class ModeClip:
     """0 or 1, as `ModeTask.classes` has them."""
     group: str
     """Examples of one group must not lie on both sides of a cut: the same clip, the same spoken words."""
+
+
+def probe_book(progress: Progress | None = None) -> UtteranceBook:
+    """The test utterances that the clips draw from, spoken now if they are not in the cache. Raises SpeechError."""
+    return open_or_build("test", count=BOOK_UTTERANCES, seed=0, level="grown", progress=progress)
 
 
 def mode_clips(

@@ -7,6 +7,7 @@ of the model is written to. Blocks are counted from 1; state 0 is the embedding 
 
 import copy
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 from q2a_core.inference import Prompt
 from q2a_core.kernels import resolve_backend
 from q2a_core.model import Qwen2Audio
+
+Viewed = TypeVar("Viewed", bound=nn.Module)
 
 
 class RecordingBlock(nn.Module):
@@ -91,7 +94,7 @@ def last_states(model: Qwen2Audio, prompts: Sequence[Prompt]) -> Tensor:
         return torch.stack(record).float().cpu()
 
 
-def _view(module: nn.Module, **children: nn.Module):
+def _view(module: Viewed, **children: nn.Module) -> Viewed:
     """A module object of its own with the same parameters, and these children in the place of its own."""
     view = copy.copy(module)
     view._modules = {**module._modules, **children}
