@@ -139,8 +139,11 @@ def meter(
         return
     left, right = st.columns(2)
     modes = list(answered)
-    settings.scored = left.segmented_control(
-        "Which reply", modes, key=settings.widget("scored", modes), required=True
+    settings.scored = (
+        left.segmented_control(
+            "Which reply", modes, key=settings.widget("scored", modes), required=True
+        )
+        or modes[0]
     )
     others = {s.name: s for s in read_gallery() if s.path.name != clip.waveform.name}
     settings.other = (

@@ -21,6 +21,7 @@ from q2a_core.errors import SpeechError
 from q2a_core.inspection.modes import MIXED_TEXT, SPOKEN_QUESTION, speak_question
 
 if TYPE_CHECKING:
+    from q2a_core.inspection.mode_probe import ModeProbe
     from state import ModelLoad
 
 EXAMPLES = 240
@@ -109,9 +110,10 @@ def probe_job(load: "ModelLoad", task: str) -> Job:
     return _job("probe", load.source, load.stamp, task, _load=load)
 
 
-def effects_job(load: "ModelLoad", task: str, layer: int, direction: str) -> Job:
-    """What pushes at `layer` do to other clips, with a random direction beside them; needs a finished probe."""
-    return _job("effects", load.source, load.stamp, task, layer, direction, _load=load)
+def effects_job(load: "ModelLoad", probe: "ModeProbe", layer: int, direction: str) -> Job:
+    """What pushes at `layer` along what the probe found do to other clips, with a random direction beside them."""
+    key = ("effects", load.source, load.stamp, probe.task.name, layer, direction)
+    return _job(*key, _load=load, _probe=probe)
 
 
 def known_jobs() -> set[tuple[Any, ...]]:
@@ -131,15 +133,17 @@ def _known() -> set[tuple[Any, ...]]:
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)
-def _job(*key: Any, _load: "ModelLoad") -> Job:
+def _job(*key: Any, _load: "ModelLoad", _probe: "ModeProbe | None" = None) -> Job:
     job = Job(key)
-    work = _run_probe if key[0] == "probe" else _run_effects
 
     def run() -> None:
         try:
             with _one_at_a_time:
                 job.started = time.monotonic()
-                job.future.set_result(work(job, _load))
+                if _probe is None:
+                    job.future.set_result(_run_probe(job, _load))
+                else:
+                    job.future.set_result(_run_effects(job, _load, _probe))
         except BaseException as error:
             job.future.set_exception(error)
 
@@ -159,13 +163,12 @@ def _run_probe(job: Job, load: "ModelLoad") -> Any:
     )
 
 
-def _run_effects(job: Job, load: "ModelLoad") -> Any:
-    from q2a_core.inspection.mode_scenes import MODE_TASKS, mode_clips
+def _run_effects(job: Job, load: "ModelLoad", probe: "ModeProbe") -> Any:
+    from q2a_core.inspection.mode_scenes import mode_clips
     from q2a_core.inspection.steering import random_direction, steering_effects
 
-    _, _, _, name, layer, kind = job.key
-    chat, task = load.future.result(), MODE_TASKS[name]
-    probe = probe_job(load, name).future.result(timeout=0).layers[layer]
+    *_, layer, kind = job.key
+    chat, task = load.future.result(), probe.task
     clips = mode_clips(
         task,
         count=HELD_OUT,
@@ -173,7 +176,7 @@ def _run_effects(job: Job, load: "ModelLoad") -> Any:
         book=_book(job, task),
         progress=job.at("making other clips,"),
     )
-    vector = probe.direction(kind)
+    vector = probe.layers[layer].direction(kind)
     effects = {}
     for title, push in (
         (kind, vector),

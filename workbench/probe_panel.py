@@ -2,6 +2,7 @@
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import modes_state
 import state
@@ -47,12 +48,15 @@ def probe(
     settings: ModesSettings, clip: Clip, load: ModelLoad, answered: dict[str, ModeReply]
 ) -> ModeProbe | None:
     """The probe of the chosen task, or the button that starts it."""
-    settings.task = st.segmented_control(
-        "Tell apart",
-        list(MODE_TASKS),
-        key=settings.widget("task", MODE_TASKS),
-        format_func=lambda name: MODE_TASKS[name].title,
-        required=True,
+    settings.task = (
+        st.segmented_control(
+            "Tell apart",
+            list(MODE_TASKS),
+            key=settings.widget("task", MODE_TASKS),
+            format_func=lambda name: MODE_TASKS[name].title,
+            required=True,
+        )
+        or settings.task
     )
     task = MODE_TASKS[settings.task]
     key = ("probe", load.source, load.stamp, task.name)
@@ -98,7 +102,7 @@ def _draw_readings(
     load: ModelLoad,
     found: ModeProbe,
     answered: dict[str, ModeReply],
-    place: "st.delta_generator.DeltaGenerator",
+    place: DeltaGenerator,
 ) -> None:
     """Where this clip lies at the best layer, in each mode."""
     from q2a_core.inspection.mode_probe import turn_readings
@@ -143,7 +147,10 @@ def push(
         else 1
     )
     settings.direction = knobs[2].selectbox(
-        "Direction", list(KINDS), key=settings.widget("direction", KINDS), format_func=KINDS.get
+        "Direction",
+        list(KINDS),
+        key=settings.widget("direction", KINDS),
+        format_func=lambda kind: KINDS[kind],
     )
     settings.strength = knobs[3].slider(
         "Strength", -3.0, 3.0, step=0.25, key=settings.widget("strength")
@@ -186,7 +193,7 @@ def _draw_effects(settings: ModesSettings, load: ModelLoad, found: ModeProbe) ->
         f"Measure on {modes_state.HELD_OUT} other clips", icon=":material/bar_chart:", key="measure"
     ):
         return
-    job = modes_state.effects_job(load, found.task.name, settings.layer, settings.direction)
+    job = modes_state.effects_job(load, found, settings.layer, settings.direction)
     effects = _finished(job, "measure")
     if effects is None:
         return
@@ -210,7 +217,7 @@ def _draw_effects(settings: ModesSettings, load: ModelLoad, found: ModeProbe) ->
 def _finished(job: Job, name: str):
     """The job's result; while it runs a line that looks again, and where it failed its reason."""
     if not job.future.done():
-        st.fragment(_watch, run_every=0.5)(job)
+        st.fragment(_watch, run_every=1.0)(job)
         return None
     if error := job.future.exception():
         st.error(plain(state.explain(error)))

@@ -9,6 +9,7 @@ import torch
 from q2a_core import AudioChat, load_waveform
 from q2a_core.errors import AudioError, ChatError
 from q2a_core.inference import Prompt
+from q2a_core.inspection import read_gallery
 from q2a_core.inspection.listening import QUIETEST_NOISE, is_listening, like_noise
 from q2a_core.inspection.scoring import score_replies, token_pieces
 
@@ -154,3 +155,17 @@ def test_too_long_a_clip_is_refused_or_cut(chat):
     assert len(cut.heard) == 5
     short = is_listening(chat, clip(), None, [5], other=long, rng=np.random.default_rng(0))
     assert len(short.heard) == 5
+
+
+def test_the_shipped_model_listens():
+    """A trained model needs the clip to name its sound: on most sounds of the gallery, by half a nat a token."""
+    chat = AudioChat.from_pretrained("mini")
+    samples = [sample for sample in read_gallery() if sample.kind in ("sound", "speech")]
+    assert len(samples) >= 5
+    gains = []
+    for sample, other in zip(samples, samples[1:] + samples[:1], strict=True):
+        waveform = load_waveform(sample.path)
+        reply = chat.fork().ask(waveform, temperature=0.0)
+        options = {"other": load_waveform(other.path), "rng": np.random.default_rng(0)}
+        gains.append(is_listening(chat, waveform, None, reply.token_ids, **options).gain)
+    assert np.median(gains) > 0.5

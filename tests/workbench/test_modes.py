@@ -207,7 +207,7 @@ def test_the_probe_runs_once_and_the_push_follows_it(page, chat):
     assert len(drawn) == 3
     assert len({text_of(html) for html in drawn}) == 1, "no strength, no change"
     page.button(key="measure").click().run()
-    finished(page, modes_state.effects_job(load, "text", page_layer(page), "means"))
+    finished(page, modes_state.effects_job(load, job.future.result(), page_layer(page), "means"))
     assert not errors(page)
     assert "| strength | turned |" in shown(page)
     assert "8 clips that the probe never saw" in shown(page)

@@ -43,10 +43,11 @@ if clip:
     panels.clip_notes(clip)
     split = panels.split_choice(clip)
 
-ready = bool(clip and load and load.future.done() and not load.future.exception())
+if load and (not load.future.done() or load.future.exception()):
+    load = None
 heading("Four ways to ask", modes_panel.TEACH_MODES)
 answered = {}
-if ready:
+if clip and load:
     answered = modes_panel.replies(settings, clip, load, split=split)
 else:
     missing = "a clip" if not clip else "the model"
@@ -56,13 +57,13 @@ else:
     )
 
 heading("Is it listening?", modes_panel.TEACH_METER)
-if ready:
+if clip and load:
     st.fragment(modes_panel.meter)(settings, clip, load, answered, split=split)
 else:
     st.caption("A reply is scored again with silence, noise and another clip in the clip's place.")
 
 heading("Where does it notice?", probe_panel.TEACH_PROBE)
-if ready:
+if clip and load:
     found = probe_panel.probe(settings, clip, load, answered)
     heading("Push it", probe_panel.TEACH_PUSH)
     st.fragment(probe_panel.push)(settings, clip, load, found, answered, split=split)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from q2a_core import lengths
 from q2a_core.inspection.linear_probe import LayerProbe, probe_layer
 from q2a_core.inspection.mode_scenes import ModeClip, ModeTask, Progress, mode_clips
 
@@ -84,7 +85,7 @@ def mode_probe(
 
 def prompt_of(chat: "AudioChat", clip: ModeClip) -> "Prompt":
     """An example as the model receives it, as a first turn."""
-    return chat.fork().prompt(clip.samples, clip.text, sample_rate=16_000)
+    return chat.fork().prompt(clip.samples, clip.text, sample_rate=lengths.SAMPLE_RATE)
 
 
 def turn_readings(
