@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import streamlit as st
 
-from kernel_state import BugHunt
 from attention_state import AttentionState
+from kernel_state import BugHunt
 from q2a_core import paths
 from q2a_core.audio import Waveform, load_waveform
 from q2a_core.errors import Q2AError
@@ -30,6 +30,7 @@ from q2a_core.inspection.front_end import MelSettings, Resynthesis, resynthesise
 from q2a_core.inspection.trace import clip_hash, describe_decoding
 
 if TYPE_CHECKING:
+    from modes_state import ModesSettings
     from q2a_core.inference import AudioChat, Reply
 
 MAX_CLIP_SECONDS = 120.0
@@ -147,13 +148,15 @@ class Session:
     """The stop whose page was opened last."""
     bug: BugHunt = field(default_factory=BugHunt)
     """The bug that is searched for on the page Kernel."""
+    attention: AttentionState = field(default_factory=AttentionState)
+    modes: "ModesSettings | None" = None
+    """Knobs and results of the page Modes, once it was opened."""
     pages: dict[type, Any] = field(default_factory=dict)
     """What a page keeps, by the dataclass that describes it."""
 
     def of(self, kind: type[Settings]) -> Settings:
         """A page's own settings; they outlive a change of page."""
         return self.pages.setdefault(kind, kind())
-    attention: AttentionState = field(default_factory=AttentionState)
 
     def load(self) -> ModelLoad | None:
         """The chosen checkpoint, loading or loaded; None if none is chosen or it is too early."""

@@ -34,6 +34,16 @@ class Timings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """A dialogue up to the answer, as the model receives it."""
+
+    messages: list[Message]
+    ids: list[int]  # (T,), one placeholder per audio token
+    audio_embeds: list[Tensor]  # one (A, D) per clip of the dialogue
+    notices: tuple[str, ...]  # what a user should know of this turn's clips
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
     """One answer."""
 
@@ -119,18 +129,10 @@ class AudioChat:
         anything is decoded; the dialogue then stays as it was.
         """
         start = time.perf_counter()
-        waveforms = self._read_clips(audio, sample_rate=sample_rate, split=split)
-        text = text if text and text.strip() else None
-        if not waveforms and text is None:
-            raise ChatError("neither a clip nor text was given; pass audio=..., text=..., or both")
-        messages = [*self.messages, user_message(text, clips=len(waveforms))]
-        audio_embeds = [*self._audio_embeds, *self._encode(waveforms)]
-        prompt_ids = self.checkpoint.chat_format.prompt_ids(
-            messages, [len(clip) for clip in audio_embeds]
-        )
+        prompt = self.prompt(audio, text, sample_rate=sample_rate, split=split)
         settings = GenerationSettings.from_generation_config(
             self.checkpoint.generation_config,
-            prompt_length=len(prompt_ids),
+            prompt_length=len(prompt.ids),
             max_new_tokens=max_new_tokens,
             min_new_tokens=min_new_tokens,
             temperature=temperature,
@@ -138,18 +140,32 @@ class AudioChat:
             top_p=top_p,
             repetition_penalty=repetition_penalty,
         )
-        settings = self._fit_context(settings, len(prompt_ids))
-        turn = _Turn(
-            self,
-            messages,
-            audio_embeds,
-            prompt_ids,
-            settings,
-            seed,
-            self._notices(waveforms),
-            start,
-        )
+        settings = self._fit_context(settings, len(prompt.ids))
+        turn = _Turn(self, prompt, settings, seed, start)
         return turn.run()
+
+    def prompt(
+        self,
+        audio: Clip | list[Clip] | None = None,
+        text: str | None = None,
+        *,
+        sample_rate: int | None = None,
+        split: str | None = None,
+    ) -> Prompt:
+        """What `stream` gives the model for these arguments; the dialogue stays as it is."""
+        waveforms = self._read_clips(audio, sample_rate=sample_rate, split=split)
+        text = text if text and text.strip() else None
+        if not waveforms and text is None:
+            raise ChatError("neither a clip nor text was given; pass audio=..., text=..., or both")
+        messages = [*self.messages, user_message(text, clips=len(waveforms))]
+        audio_embeds = [*self._audio_embeds, *self._encode(waveforms)]
+        ids = self.checkpoint.chat_format.prompt_ids(messages, [len(clip) for clip in audio_embeds])
+        return Prompt(
+            messages=messages,
+            ids=ids,
+            audio_embeds=audio_embeds,
+            notices=self._notices(waveforms),
+        )
 
     def _read_clips(
         self, audio: Clip | list[Clip] | None, *, sample_rate: int | None, split: str | None
@@ -231,12 +247,9 @@ class _Turn:
     """One turn while it is being answered."""
 
     chat: AudioChat
-    messages: list[Message]
-    audio_embeds: list[Tensor]
-    prompt_ids: list[int]
+    prompt: Prompt
     settings: GenerationSettings
     seed: int
-    notices: tuple[str, ...]
     start: float
 
     def run(self) -> Generator[str, None, None]:
@@ -253,9 +266,9 @@ class _Turn:
         times: list[float] = []
         steps = generate_steps(
             chat.model,
-            torch.tensor([self.prompt_ids], device=device),
+            torch.tensor([self.prompt.ids], device=device),
             settings=self.settings,
-            audio_embeds=torch.cat(self.audio_embeds) if self.audio_embeds else None,
+            audio_embeds=torch.cat(self.prompt.audio_embeds) if self.prompt.audio_embeds else None,
             generator=generator,
         )
         try:
@@ -286,13 +299,13 @@ class _Turn:
             token_ids=token_ids,
             logps=logps,
             timings=Timings(time_to_first_token=first, tokens_per_second=rate),
-            notices=self.notices,
-            prompt=chat.checkpoint.chat_format.render(self.messages),
+            notices=self.prompt.notices,
+            prompt=chat.checkpoint.chat_format.render(self.prompt.messages),
             settings=self.settings,
             seed=self.seed,
         )
-        chat.messages = [*self.messages, {"role": "assistant", "content": text}]
-        chat._audio_embeds = self.audio_embeds
+        chat.messages = [*self.prompt.messages, {"role": "assistant", "content": text}]
+        chat._audio_embeds = self.prompt.audio_embeds
 
 
 def _read_clip(clip: Clip, sample_rate: int | None) -> Waveform:

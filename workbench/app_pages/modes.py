@@ -1,0 +1,71 @@
+"""Modes: one clip asked in four ways, whether the reply rests on it, and where in the decoder the mode shows."""
+
+import streamlit as st
+
+import modes_panel
+import modes_state
+import panels
+import probe_panel
+import state
+
+session, settings = state.session(), modes_state.settings()
+load = (
+    session.load()
+)  # before the status line says that the page is painted: torch waits for the page
+with st.sidebar:
+    panels.checkpoint_choice(session)
+    panels.what_can_i_say(session)
+
+
+def heading(title: str, teaching: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(title, anchor=False, width="content")
+        with st.popover("What is this?", icon=":material/school:", type="tertiary"):
+            st.markdown(teaching)
+
+
+with st.container(horizontal=True, vertical_alignment="bottom", key="heading"):
+    st.title("Modes", anchor=False, width="content")
+    st.caption("One model, no switch: does it talk to you, or examine your clip?")
+
+clip, split = None, False
+left, right = st.columns([3, 2], gap="large", vertical_alignment="bottom")
+with left:
+    try:
+        clip = panels.clip_choice()
+    except Exception as error:
+        st.error(panels.plain(state.explain(error)))
+with right:
+    panels.model_status(session)
+    if clip:
+        st.audio(modes_state.wav(clip), format="audio/wav")
+if clip:
+    panels.clip_notes(clip)
+    split = panels.split_choice(clip)
+
+if load and (not load.future.done() or load.future.exception()):
+    load = None
+heading("Four ways to ask", modes_panel.TEACH_MODES)
+answered = {}
+if clip and load:
+    answered = modes_panel.replies(settings, clip, load, split=split)
+else:
+    missing = "a clip" if not clip else "the model"
+    st.caption(
+        f"Waiting for {missing}. Then the clip goes in four times: alone, with a written question, with a spoken one, "
+        "with both; and the four replies stand here side by side."
+    )
+
+heading("Is it listening?", modes_panel.TEACH_METER)
+if clip and load:
+    st.fragment(modes_panel.meter)(settings, clip, load, answered, split=split)
+else:
+    st.caption("A reply is scored again with silence, noise and another clip in the clip's place.")
+
+heading("Where does it notice?", probe_panel.TEACH_PROBE)
+if clip and load:
+    found = probe_panel.probe(settings, clip, load, answered)
+    heading("Push it", probe_panel.TEACH_PUSH)
+    st.fragment(probe_panel.push)(settings, clip, load, found, answered, split=split)
+else:
+    st.caption("A linear probe on every layer's state tells the modes apart, or cannot.")
