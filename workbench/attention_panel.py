@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 import state
+from frame import Lesson
 from panels import plain, player_data
 from q2a_core.inspection.attention_widget import (
     ATTENTION_SKELETON,
@@ -31,27 +32,24 @@ export default function ({ data, parentElement, setTriggerValue }) {
 mount_attention = component(
     "q2a_attention", html=ATTENTION_SKELETON, css=attention_css(), js=attention_js() + MOUNT
 )
-EXPLANATION = """
-**What you see.** Each small picture is one head of one layer: a row reads, columns are what is read, 40 ms each. In the
+LESSON = Lesson(
+    see="""Each small picture is one head of one layer: a row reads, columns are what is read, 40 ms each. In the
 decoder a row is a word of the reply, at the moment at which it is chosen; in the encoder it is a moment of the clip.
 Brightness is the square root of the weight, each picture up to its own largest. *Bits* are the entropy of a row: with
 3 bits it reads as if 8 tokens alike. The bar beside a layer is the share of its attention that goes to the sound rather
-than to text; the mark on it is the share of a layer that would read every place alike.
-
-**Try this.** Take *a cat, then "seven three five"*, the last layer, and lock the words one after the other: does the
+than to text; the mark on it is the share of a layer that would read every place alike.""",
+    attempt="""Take *a cat, then "seven three five"*, the last layer, and lock the words one after the other: does the
 bright stretch move to the right as the words are spoken? Press *What it reads most*: does the reply still hold? Drag
 the range to the cat, and look again. *Layers × time* draws the check for every layer and every moment: compare it with
-the attention above. Then take a sound that lasts: often no single range is needed; turn to *Is it enough?*
-
-**Why it is so.** The decoder writes one token at a time, and only through attention does a word learn of the clip. The
+the attention above. Then take a sound that lasts: often no single range is needed; turn to *Is it enough?*""",
+    why="""The decoder writes one token at a time, and only through attention does a word learn of the clip. The
 encoder has mixed neighbouring moments before, so a token knows more than its own 40 ms; and in the upper layers the
-text has taken in what it needed: there an edit of the audio places does nothing any more.
-
-**Limits.** Attention is not explanation: a head may look where it takes nothing, and a small weight may decide. That is
+text has taken in what it needed: there an edit of the audio places does nothing any more.""",
+    limits="""Attention is not explanation: a head may look where it takes nothing, and a small weight may decide. That is
 why the edit stands beside the map. But edits mislead too. Zeros and noise are states the model has never met, so that
 some of the harm is mere strangeness: hence the random ranges. The clip's mean keeps what lasts through the clip, and
-for a steady sound that is the answer itself. And where the evidence comes twice, neither is needed.
-"""
+for a steady sound that is the answer itself. And where the evidence comes twice, neither is needed.""",
+)
 
 
 def question(session: Session, clip: Clip | None) -> str | None:
@@ -115,9 +113,3 @@ def show(clip: Clip, *, on: dict[str, Callable[[], None]] | None = None, **parts
     data = attention_data(player, **parts)
     callbacks: dict[str, Any] = {f"on_{name}_change": action for name, action in (on or {}).items()}
     mount_attention(data=json.dumps(data).encode(), key="attention_view", **callbacks)
-
-
-def explanation() -> None:
-    """What is seen, what to try, why it is so, and its limits."""
-    with st.expander("What you see, what to try, and what attention does not say", expanded=False):
-        st.markdown(EXPLANATION)

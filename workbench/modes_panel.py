@@ -7,6 +7,7 @@ import streamlit as st
 
 import modes_state
 import state
+from frame import Lesson
 from modes_html import listening_html, tokens_html
 from modes_state import ModesSettings
 from panels import plain
@@ -17,19 +18,16 @@ from state import Clip, ModelLoad
 
 ORDERS = ("after the clip", "before the clip")
 RECORD = "my own"
-TEACH_MODES = """
-**What you see.** One clip given to one model in four ways. No switch and no system prompt names the mode: the model has
+LESSON = Lesson(
+    see="""One clip given to one model in four ways. No switch and no system prompt names the mode: the model has
 to notice whether it is spoken to, asked in writing, or both. Under each token stands its probability; the more orange,
-the more surprised the model was by its own choice.
-
-**Try this.** A clip in which somebody speaks: alone it is taken as talk to the assistant, with a text it is something
-to be examined. Then put the question into the sound instead, and write a line beside it that contradicts it.
-
-**Why it is so.** Both modes were trained together on the same weights (arXiv 2407.10759, section 2). The clip's tokens
-and the text meet in the decoder only.
-
-**Limits.** A mini model knows the modes that its world had. Probabilities say how sure it is, not whether it is right.
-"""
+the more surprised the model was by its own choice.""",
+    attempt="""A clip in which somebody speaks: alone it is taken as talk to the assistant, with a text it is something
+to be examined. Then put the question into the sound instead, and write a line beside it that contradicts it.""",
+    why="""Both modes were trained together on the same weights (arXiv 2407.10759, section 2). The clip's tokens
+and the text meet in the decoder only.""",
+    limits="""A mini model knows the modes that its world had. Probabilities say how sure it is, not whether it is right.""",
+)
 TEACH_METER = """
 **What you see.** The reply above, scored again token by token with something else in the place of the clip. If silence,
 noise or another clip explain it as well, the model was not listening but guessing.

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+import frame
 import modes_panel
 import modes_state
 import panels
@@ -9,43 +10,28 @@ import probe_panel
 import state
 
 session, settings = state.session(), modes_state.settings()
-load = (
-    session.load()
-)  # before the status line says that the page is painted: torch waits for the page
-with st.sidebar:
-    panels.checkpoint_choice(session)
-    panels.what_can_i_say(session)
+load = session.load()  # asked before anything is drawn: the first picture waits for no model
 
 
-def heading(title: str, teaching: str) -> None:
+def heading(title: str, teaching: str | None = None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(title, anchor=False, width="content")
-        with st.popover("What is this?", icon=":material/school:", type="tertiary"):
-            st.markdown(teaching)
+        if teaching:
+            with st.popover("What is this?", icon=":material/school:", type="tertiary"):
+                st.markdown(teaching)
 
 
-with st.container(horizontal=True, vertical_alignment="bottom", key="heading"):
-    st.title("Modes", anchor=False, width="content")
-    st.caption("One model, no switch: does it talk to you, or examine your clip?")
-
-clip, split = None, False
-left, right = st.columns([3, 2], gap="large", vertical_alignment="bottom")
-with left:
-    try:
-        clip = panels.clip_choice()
-    except Exception as error:
-        st.error(panels.plain(state.explain(error)))
-with right:
-    panels.model_status(session)
-    if clip:
-        st.audio(modes_state.wav(clip), format="audio/wav")
-if clip:
-    panels.clip_notes(clip)
-    split = panels.split_choice(clip)
-
+clip = frame.top(
+    "Modes",
+    "One model, no switch: does it talk to you, or examine your clip?",
+    modes_panel.LESSON,
+)
+panels.model_status(session)
+split = bool(clip and st.session_state.get("split"))
 if load and (not load.future.done() or load.future.exception()):
     load = None
-heading("Four ways to ask", modes_panel.TEACH_MODES)
+
+heading("Four ways to ask")
 answered = {}
 if clip and load:
     answered = modes_panel.replies(settings, clip, load, split=split)
