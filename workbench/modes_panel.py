@@ -26,7 +26,8 @@ the more surprised the model was by its own choice.""",
 to be examined. Then put the question into the sound instead, and write a line beside it that contradicts it.""",
     why="""Both modes were trained together on the same weights (arXiv 2407.10759, section 2). The clip's tokens
 and the text meet in the decoder only.""",
-    limits="""A mini model knows the modes that its world had. Probabilities say how sure it is, not whether it is right.""",
+    limits="""A mini model knows the modes that its world had. Probabilities say how sure it is, not
+whether it is right.""",
 )
 TEACH_METER = """
 **What you see.** The reply above, scored again token by token with something else in the place of the clip. If silence,
