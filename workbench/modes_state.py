@@ -16,7 +16,7 @@ import numpy as np
 import streamlit as st
 
 import state
-from q2a_core.audio import Waveform, wav_bytes
+from q2a_core.audio import Waveform
 from q2a_core.errors import SpeechError
 from q2a_core.inspection.modes import MIXED_TEXT, SPOKEN_QUESTION, speak_question
 
@@ -208,8 +208,3 @@ def spoken(words: str, voice: str) -> Waveform:
 def recorded(file: BytesIO) -> Waveform:
     """A question that the visitor spoke. Raises Q2AError."""
     return state.uploaded_clip(file, name="your question").waveform
-
-
-def wav(clip: state.Clip) -> bytes:
-    """The clip as the model hears it, to be played."""
-    return settings().once(("wav", clip.key), lambda: wav_bytes(clip.waveform.samples))
