@@ -115,6 +115,12 @@ def recorded_examples(reports: Sequence[Report], book: UtteranceBook) -> list[Ex
     return found
 
 
+def left_out(reports: Sequence[Report], found: Sequence[Example]) -> int:
+    """Recorded replies of our suites that are in none of the examples: the world asked something else then."""
+    rows = sum(row["suite"] in SUITES for report in reports for row in report.examples)
+    return rows - sum(len(example.said) for example in found)
+
+
 def judged(asked: Question, checkpoint: str, hash_: str, reply: str, *, live: bool = False) -> Said:
     """A reply with the judge's points and reasons."""
     verdict = judge(asked.scene, asked.task, reply)
