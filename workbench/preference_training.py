@@ -12,7 +12,7 @@ from panels import plain
 from preference_panel import PreferenceSettings
 from q2a_core import paths
 from q2a_core.training import background
-from q2a_core.training.follow import series
+from q2a_core.training.follow import Follower, series
 from q2a_core.training.lesson import Lesson, is_trainable
 from q2a_core.training.own_pairs import PAIRS_FILE, write_pairs
 from q2a_core.training.pair_report import PairReport, report_pairs
@@ -76,20 +76,32 @@ def train(session: state.Session, settings: PreferenceSettings) -> None:
         )
         background.launch(run, lesson.options())
         settings.run = name
+        st.session_state.pop("PreferenceSettings.run", None)
         st.rerun()
-    if settings.run:
-        run_panel.watch(session, settings.run)
+    runs = [name for name in background.known_runs() if _is_preference_run(name)]
+    if runs:
+        name = remembered(st.selectbox, "Run", settings, "run", options=runs)
+        run_panel.watch(session, name, beside=_draw_drift)
+
+
+def _is_preference_run(name: str) -> bool:
+    run = background.run_folder(name)
+    stage = background.read_note(run / "config.json") or {}
+    return stage.get("name") == "dpo" or (run / "pairs").is_dir()
+
+
+def _draw_drift(follower: Follower) -> None:
+    _, drift = series(follower.records, "kl")
+    if len(drift):
+        gauge(float(drift[-1]))
 
 
 def compare(
     session: state.Session, settings: PreferenceSettings, clip: state.Clip | None, question: str
 ) -> None:
-    """Before and after: margins of the pairs, drift, and the replies to the clip above."""
+    """Before and after: margins of the pairs, and the replies to the clip above."""
     run = background.run_folder(settings.run)
     follower = session.of(run_panel.WatchSettings).follower(run)
-    _, drift = series(follower.records, "kl")
-    if len(drift):
-        gauge(float(drift[-1]))
     after = run / background.CHECKPOINT
     start = follower.stage.get("start")
     if follower.refresh().is_active or not after.is_dir() or not start:
