@@ -121,9 +121,10 @@ def _progress(status: RunStatus) -> tuple[float, str]:
             doing = DOING.get(status.doing, "working")
             return status.done / status.total, f"{doing}: {status.done} of {status.total}"
         return 0.0, "loading; new phrases are spoken once and then kept"
+    if not status.steps:
+        return 0.0, "before its first step"
     left = "" if status.seconds_left is None else f" · about {duration(status.seconds_left)} left"
-    share = status.step / status.steps if status.steps else 0.0
-    return min(share, 1.0), f"step {status.step} of {status.steps}{left}"
+    return min(status.step / status.steps, 1.0), f"step {status.step} of {status.steps}{left}"
 
 
 def duration(seconds: float) -> str:

@@ -27,9 +27,9 @@ with right:
 with st.expander("What you see, what to try, and what it cannot show", icon=":material/school:"):
     st.markdown(
         """
-**What you see.** Each point is the mean over the last two steps, the line the mean of the last five points. The grey
-band is where another run lay, the one that made the shipped checkpoint. The replies are greedy, to clips in voices that
-training never heard.
+**What you see.** Each point is the mean over the last two steps, the line the mean of a point and the two on either
+side. The grey band is where another run lay, the one that made the shipped checkpoint. The replies are greedy, to clips
+in voices that training never heard.
 
 **Try this.** Start SFT, stop it half way, resume it: the curve goes on as if nothing had happened, because weights,
 optimizer, random numbers and the place in the data were saved together. Then the same with a learning rate of 0.01.
