@@ -29,7 +29,7 @@ def curve(
     """One curve over the steps of a run, above the band that is expected there."""
     x = {"field": "step", "type": "quantitative", "title": "step", "scale": {"domain": [0, last]}}
     y = {"field": "value", "type": "quantitative", "title": name, "scale": {"zero": False}}
-    smooth = {"frame": [-4, 0], "window": [{"op": "mean", "field": "value", "as": "value"}]}
+    smooth = {"frame": [-2, 2], "window": [{"op": "mean", "field": "value", "as": "value"}]}
     if not len(steps) and band is None:
         st.caption(":material/show_chart: The first point comes with the second step.")
         return

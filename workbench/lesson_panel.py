@@ -43,7 +43,14 @@ class TrainSettings:
     watching: str = ""
 
 
-def lesson_knobs(settings: TrainSettings) -> Lesson | None:
+def begin(settings: TrainSettings) -> None:
+    """The knobs and the button that starts a run."""
+    lesson = _knobs(settings)
+    if lesson:
+        _start(settings, lesson)
+
+
+def _knobs(settings: TrainSettings) -> Lesson | None:
     """The knobs that matter; None where the stage has nothing to begin from."""
     stage = remembered(
         st.segmented_control, "Stage", settings, "stage", options=list(STAGES), required=True
@@ -97,7 +104,7 @@ def _nothing_to_begin_from(stage: str) -> None:
     )
 
 
-def start_button(settings: TrainSettings, lesson: Lesson) -> None:
+def _start(settings: TrainSettings, lesson: Lesson) -> None:
     """A name, the button, and the same as a command."""
     free = background.free_name(lesson.stage)
     name = st.text_input("Name of the run", value=free, key=f"run_name_{free}")

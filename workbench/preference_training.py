@@ -12,7 +12,7 @@ from panels import plain
 from preference_panel import PreferenceSettings
 from q2a_core import paths
 from q2a_core.training import background
-from q2a_core.training.follow import series
+from q2a_core.training.follow import Follower, series
 from q2a_core.training.lesson import Lesson, is_trainable
 from q2a_core.training.own_pairs import PAIRS_FILE, write_pairs
 from q2a_core.training.pair_report import PairReport, report_pairs
@@ -23,9 +23,8 @@ FAR = 10.0
 RATES = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4]
 
 
-def train(session: state.Session, settings: PreferenceSettings) -> None:
-    """DPO on the pairs, from the chosen checkpoint, in the background."""
-    source = session.source
+def begin(source: str, settings: PreferenceSettings) -> None:
+    """The knobs, and the button that starts DPO on the pairs from the checkpoint `source`."""
     directory = paths.shipped_checkpoints().get(source) or Path(source).expanduser()
     remembered(
         st.slider,
@@ -35,7 +34,7 @@ def train(session: state.Session, settings: PreferenceSettings) -> None:
         min_value=0.02,
         max_value=1.0,
         step=0.02,
-        help="How strongly the reference holds the model. It also scales the margins below.",
+        help="How strongly the reference holds the model: the price of every nat of departure.",
     )
     with st.container(horizontal=True, key="dpo_knobs"):
         remembered(st.slider, "Steps", settings, "steps", min_value=10, max_value=200, step=10)
@@ -76,39 +75,71 @@ def train(session: state.Session, settings: PreferenceSettings) -> None:
         )
         background.launch(run, lesson.options())
         settings.run = name
+        st.session_state.pop("PreferenceSettings.run", None)
         st.rerun()
-    if settings.run:
-        run_panel.watch(session, settings.run)
 
 
-def compare(
-    session: state.Session, settings: PreferenceSettings, clip: state.Clip | None, question: str
-) -> None:
-    """Before and after: margins of the pairs, drift, and the replies to the clip above."""
-    run = background.run_folder(settings.run)
-    follower = session.of(run_panel.WatchSettings).follower(run)
+def follow(session: state.Session, settings: PreferenceSettings) -> None:
+    """The run that was started last, or any other on preferences."""
+    runs = [name for name in background.known_runs() if _is_preference_run(name)]
+    if runs:
+        name = remembered(st.selectbox, "Run", settings, "run", options=runs)
+        run_panel.watch(session, name, beside=_draw_drift)
+
+
+def _is_preference_run(name: str) -> bool:
+    run = background.run_folder(name)
+    stage = background.read_note(run / "config.json") or {}
+    return stage.get("name") == "dpo" or (run / "pairs").is_dir()
+
+
+def _draw_drift(follower: Follower) -> None:
     _, drift = series(follower.records, "kl")
     if len(drift):
         gauge(float(drift[-1]))
+
+
+def compare(
+    session: state.Session,
+    settings: PreferenceSettings,
+    clip: state.Clip | None,
+    question: str,
+    *,
+    ready: bool,
+) -> None:
+    """Before and after: margins of the pairs, and the replies to the clip above; needs torch to be `ready`."""
+    run = background.run_folder(settings.run)
+    follower = session.of(run_panel.WatchSettings).follower(run)
     after = run / background.CHECKPOINT
     start = follower.stage.get("start")
     if follower.refresh().is_active or not after.is_dir() or not start:
         st.caption("Margins and replies before and after stand here once the run has ended.")
         return
-    if (run / "pairs").is_dir():
-        report = _report(start, str(after), str(run / "pairs"), state.stamp("", after))
-        beta = settings.beta
-        values = report.margins(beta)
-        gained, count = int((values > 0).sum()), len(values)
-        st.markdown(
-            f"The chosen reply gained on the rejected one in **{gained} of {count}** of your pairs; mean margin "
-            f"{values.mean():.3f}, loss {report.loss(beta):.3f} (log 2 = 0.693 before). It is the likelier of the two "
-            f"in {report.preferred_after} pairs; before, it was in {report.preferred_before}."
-        )
-        curves.margins(values, beta=beta, key="margins")
+    if not ready:
+        st.caption(":material/hourglass_top: waits for the model to be loaded")
+        return
     known = paths.shipped_checkpoints()
+    if (run / "pairs").is_dir():
+        stamps = state.stamp(start, Path(start)), state.stamp("", after)
+        report = _report(start, str(after), str(run / "pairs"), stamps)
+        _draw_margins(report, float(follower.stage.get("beta", 0.1)), settings.run)
     columns = {start: known.get(start, Path(start)), f"run {settings.run}": after}
     _both_replies(settings, columns, clip, question)
+
+
+@st.fragment
+def _draw_margins(report: PairReport, trained: float, run: str) -> None:
+    """How far every pair's chosen reply gained on the rejected one, at any beta; first at the run's own."""
+    key = f"margin_beta_{run}"
+    beta = st.slider("Beta of the margins", 0.02, 1.0, trained, 0.02, key=key)
+    values = report.margins(beta)
+    gained, count = int((values > 0).sum()), len(values)
+    st.markdown(
+        f"The chosen reply gained on the rejected one in **{gained} of {count}** of your pairs; mean margin "
+        f"{values.mean():.3f}, loss {report.loss(beta):.3f} (log 2 = 0.693 before). It is the likelier of the two "
+        f"in {report.preferred_after} pairs; before, it was in {report.preferred_before}."
+    )
+    curves.margins(values, beta=beta, key="margins")
 
 
 def _both_replies(
@@ -136,7 +167,7 @@ def _both_replies(
 
 
 @st.cache_data(max_entries=8, show_spinner="Judging your pairs with both checkpoints…")
-def _report(start: str, after: str, pairs: str, stamp: str) -> PairReport:
+def _report(start: str, after: str, pairs: str, stamps: tuple[str, str]) -> PairReport:
     from q2a_core.checkpoint import open_checkpoint
     from q2a_core.training.preferences import read_pairs
 

@@ -1,5 +1,6 @@
 """One run in the background, watched: its state, its curve over the expected band, its samples, Stop and Resume."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,20 +48,31 @@ class WatchSettings:
         return self.followers.setdefault(str(run), Follower(run))
 
 
-def watch(session: state.Session, name: str) -> None:
-    """A run by its name, drawn again twice a second while a process works on it."""
+def watch(
+    session: state.Session, name: str, *, beside: Callable[[Follower], None] | None = None
+) -> None:
+    """A run by its name, drawn again twice a second while a process works on it; `beside` draws more of it."""
     settings = session.of(WatchSettings)
     run = background.run_folder(name)
     is_active = settings.follower(run).refresh().is_active
-    st.fragment(_watch, run_every=LOOK_EVERY if is_active else None)(settings, run, is_active)
+    st.fragment(_watch, run_every=LOOK_EVERY if is_active else None)(
+        settings, run, is_active, beside
+    )
 
 
-def _watch(settings: WatchSettings, run: Path, was_active: bool) -> None:
+def _watch(
+    settings: WatchSettings,
+    run: Path,
+    was_active: bool,
+    beside: Callable[[Follower], None] | None,
+) -> None:
     follower = settings.follower(run)
     status = follower.refresh()
     if status.is_active != was_active:
         st.rerun()
     _draw_state(run, status)
+    if beside:
+        beside(follower)
     shipped = shipped_run(follower.stage.get("name", "")) if follower.stage else None
     if follower.stage:
         _draw_curve(settings, follower, status, shipped)
@@ -109,9 +121,10 @@ def _progress(status: RunStatus) -> tuple[float, str]:
             doing = DOING.get(status.doing, "working")
             return status.done / status.total, f"{doing}: {status.done} of {status.total}"
         return 0.0, "loading; new phrases are spoken once and then kept"
+    if not status.steps:
+        return 0.0, "before its first step"
     left = "" if status.seconds_left is None else f" · about {duration(status.seconds_left)} left"
-    share = status.step / status.steps if status.steps else 0.0
-    return min(share, 1.0), f"step {status.step} of {status.steps}{left}"
+    return min(status.step / status.steps, 1.0), f"step {status.step} of {status.steps}{left}"
 
 
 def duration(seconds: float) -> str:

@@ -16,7 +16,9 @@ from q2a_core.training.follow import Follower, RunStatus
 from q2a_core.training.runlog import read_log
 from q2a_core.training.state import load_newest
 
-PATIENCE = 120
+pytestmark = pytest.mark.timeout(1200)
+PATIENCE = 300
+"""Seconds that a busy machine may take; a quiet one needs a few."""
 LONG = 4000
 """Steps that no test waits for."""
 
@@ -31,6 +33,7 @@ def home(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("Q2A_HOME", str(root))
         patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setattr(background, "NICENESS", 0)
         yield root
     for child in [*background._children.values(), *background._leaving]:
         child.kill()

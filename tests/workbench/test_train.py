@@ -204,6 +204,9 @@ def test_choices_become_pairs_and_a_run(workbench, home):
     assert not page.error
     for heading in ("Before", "After"):
         assert f"**{heading}**" in shown(page)
+    other = opened("preferences")
+    assert "waits for the model to be loaded" in shown(other)
+    assert "of your pairs" in shown(loaded(other, "mini")), "a new tab finds the run again"
     assert "Drift: KL 0.40 nats per reply, close to the reference" in text
     line = json.loads((home / "runs" / "dpo-1" / "pairs" / "pairs.jsonl").read_text("utf-8"))
     assert line["chosen"] == settings.pairs[0].chosen

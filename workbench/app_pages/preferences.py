@@ -40,7 +40,9 @@ with left:
     part(preference_panel.collection, settings)
 with right:
     st.subheader("2 · Train", anchor=False)
-    part(preference_training.train, session, settings)
-    if settings.run:
-        st.subheader("3 · Compare", anchor=False)
-        part(preference_training.compare, session, settings, clip, question)
+    st.fragment(part)(preference_training.begin, session.source, settings)
+    part(preference_training.follow, session, settings)
+if settings.run:
+    st.subheader("3 · Compare", anchor=False)
+    is_ready = bool(load and load.future.done())
+    part(preference_training.compare, session, settings, clip, question, ready=is_ready)

@@ -16,9 +16,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", key="heading"):
 
 left, right = st.columns([2, 3], gap="large")
 with left:
-    lesson = part(lesson_panel.lesson_knobs, settings)
-    if lesson:
-        part(lesson_panel.start_button, settings, lesson)
+    st.fragment(part)(lesson_panel.begin, settings)
 with right:
     name = part(lesson_panel.run_choice, settings)
     if name:
@@ -29,9 +27,9 @@ with right:
 with st.expander("What you see, what to try, and what it cannot show", icon=":material/school:"):
     st.markdown(
         """
-**What you see.** Each point is the mean over the last two steps, the line the mean of the last five points. The grey
-band is where another run lay, the one that made the shipped checkpoint. The replies are greedy, to clips in voices that
-training never heard.
+**What you see.** Each point is the mean over the last two steps, the line the mean of a point and the two on either
+side. The grey band is where another run lay, the one that made the shipped checkpoint. The replies are greedy, to clips
+in voices that training never heard.
 
 **Try this.** Start SFT, stop it half way, resume it: the curve goes on as if nothing had happened, because weights,
 optimizer, random numbers and the place in the data were saved together. Then the same with a learning rate of 0.01.

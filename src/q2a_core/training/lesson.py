@@ -47,6 +47,8 @@ class Lesson:
         options += ["--batch-size", str(micro), "--accumulate", str(self.dialogues // micro)]
         options += ["--start", self.start] if self.start != FRESH else []
         if self.stage == "dpo":
+            # the few pairs are made faster than a process that makes them would start
+            options += ["--workers", "0"]
             options += ["--beta", f"{self.beta:g}", "--sampled", str(self.sampled)]
             options += ["--pairs", str(self.pairs)] if self.pairs else []
         return options
