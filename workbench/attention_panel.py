@@ -45,10 +45,10 @@ the attention above. Then take a sound that lasts: often no single range is need
     why="""The decoder writes one token at a time, and only through attention does a word learn of the clip. The
 encoder has mixed neighbouring moments before, so a token knows more than its own 40 ms; and in the upper layers the
 text has taken in what it needed: there an edit of the audio places does nothing any more.""",
-    limits="""Attention is not explanation: a head may look where it takes nothing, and a small weight may decide. That
-is why the edit stands beside the map. But edits mislead too. Zeros and noise are states the model has never met, so
-that some of the harm is mere strangeness: hence the random ranges. The clip's mean keeps what lasts through the clip, and
-for a steady sound that is the answer itself. And where the evidence comes twice, neither is needed.""",
+    limits="""Attention is not explanation: a head may look where it takes nothing, and a small weight may decide.
+That is why the edit stands beside the map. But edits mislead too. Zeros and noise are states the model has never
+met, so that some of the harm is mere strangeness: hence the random ranges. The clip's mean keeps what lasts through
+the clip, and for a steady sound that is the answer itself. And where the evidence comes twice, neither is needed.""",
 )
 
 

@@ -47,7 +47,7 @@ def workbench(gallery):
 @pytest.fixture
 def page(workbench) -> AppTest:
     """The page once its model is there."""
-    page = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    page = AppTest.from_file(str(PAGE), default_timeout=60).run().run()
     load = page.session_state["session"].load()
     load.future.result(timeout=60)
     return page.run()
