@@ -2,44 +2,47 @@
 
 import streamlit as st
 
+import frame
 import lesson_panel
 import run_panel
 import state
 from guarded import part
 
+LESSON = frame.Lesson(
+    see=(
+        "Each point is the mean over the last two steps, the line the mean of a point and the two on either side. "
+        "The grey band is where another run lay, the one that made the shipped checkpoint. The replies are "
+        "greedy, to clips in voices that training never heard."
+    ),
+    attempt=(
+        "Start SFT, stop it half way, resume it: the curve goes on as if nothing had happened, because weights, "
+        "optimizer, random numbers and the place in the data were saved together. Then the same with a learning "
+        "rate of 0.01. Then pretrain with 4 dialogues a step: how rough is the curve now?"
+    ),
+    why=(
+        "The loss is what a token of the right reply costs, in nats; a guess among 1,500 tokens costs 7.3. The "
+        "first steps fall fast, because how answers are worded is learned before what is in the clip."
+    ),
+    limits=(
+        "A minute is a few hundred clips; the shipped checkpoints heard hundreds of thousands. A single run's "
+        "band shows its own scatter, not that of other seeds. A lower loss is no proof of a better model: look at "
+        "the replies, and at the whole test set on Stages."
+    ),
+)
+
 session = state.session()
 settings = session.of(lesson_panel.TrainSettings)
-
-with st.container(horizontal=True, vertical_alignment="bottom", key="heading"):
-    st.title("Train", anchor=False, width="content")
-    st.caption("A stage in a minute or two, by the same code as `q2a train`, in its own process.")
+lead = "A stage in a minute or two, by the same code as `q2a train`, in its own process."
+frame.top("Train", lead, LESSON, player=False)
 
 left, right = st.columns([2, 3], gap="large")
 with left:
-    st.fragment(part)(lesson_panel.begin, settings)
+    lesson = part(lesson_panel.lesson_knobs, settings)
+    if lesson:
+        part(lesson_panel.start_button, settings, lesson)
 with right:
     name = part(lesson_panel.run_choice, settings)
     if name:
         part(run_panel.watch, session, name)
     else:
         lesson_panel.no_run()
-
-with st.expander("What you see, what to try, and what it cannot show", icon=":material/school:"):
-    st.markdown(
-        """
-**What you see.** Each point is the mean over the last two steps, the line the mean of a point and the two on either
-side. The grey band is where another run lay, the one that made the shipped checkpoint. The replies are greedy, to clips
-in voices that training never heard.
-
-**Try this.** Start SFT, stop it half way, resume it: the curve goes on as if nothing had happened, because weights,
-optimizer, random numbers and the place in the data were saved together. Then the same with a learning rate of 0.01.
-Then pretrain with 4 dialogues a step: how rough is the curve now?
-
-**Why it is so.** The loss is what a token of the right reply costs, in nats; a guess among 1,500 tokens costs 7.3. The
-first steps fall fast, because how answers are worded is learned before what is in the clip.
-
-**Its limits.** A minute is a few hundred clips; the shipped checkpoints heard hundreds of thousands. A single run's
-band shows its own scatter, not that of other seeds. A lower loss is no proof of a better model: look at the replies,
-and at the whole test set on Stages.
-"""
-    )
