@@ -26,9 +26,11 @@ with left:
         st.error(panels.plain(state.explain(error)))
 with right:
     question = attention_panel.question(session, clip)
-    panels.model_status(session)
+    status = st.container()
 if clip is None:
     panels.no_clip()
 else:
     attention_panel.look(session, clip, question)
 attention_panel.explanation()
+with status:  # last: from now on the page counts as painted, and the model may load
+    panels.model_status(session)
