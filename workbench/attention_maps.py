@@ -1,6 +1,7 @@
 """The maps of the page Attention once a model is there. What a click chose is kept in the session."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -40,18 +41,23 @@ def maps(
         )
         pictures = st.container()  # first on the page, drawn once the knobs to the right are known
     edit = None
-    with right:
-        try:
-            edit = check.controls(look, case, key, load, weights=_row(look, case, key))
-        except Exception as error:
-            st.error(plain(state.explain(error)))
-        result = st.container()
+    with right, _said():
+        edit = check.controls(look, case, key, load, weights=_row(look, case, key))
     with pictures:
         show(clip, on=_clicks(look, case, key), **_pictures(look, case, key))
         st.caption(_in_words(look, case, key))
     if edit:
-        with result:
+        with right, _said():
             check.outcome(case, key, edit)
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """An error becomes a sentence where it happened, and the rest of the page stays."""
+    try:
+        yield
+    except Exception as error:
+        st.error(plain(state.explain(error)))
 
 
 def _chosen(look: AttentionState, case: Case) -> tuple[int, int | None]:

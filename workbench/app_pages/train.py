@@ -37,9 +37,7 @@ frame.top("Train", lead, LESSON, player=False)
 
 left, right = st.columns([2, 3], gap="large")
 with left:
-    lesson = part(lesson_panel.lesson_knobs, settings)
-    if lesson:
-        part(lesson_panel.start_button, settings, lesson)
+    st.fragment(part)(lesson_panel.begin, settings)
 with right:
     name = part(lesson_panel.run_choice, settings)
     if name:
