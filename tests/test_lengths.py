@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from transformers.models.qwen2_audio.modeling_qwen2_audio import Qwen2AudioEncoder
 
 from q2a_core import lengths as rates
+from q2a_core.audio import mel
 from q2a_core.audio.mel import power_spectrogram
 
 EVERY_LENGTH = torch.arange(1, 3001)
@@ -133,3 +134,13 @@ def test_the_context_is_the_clip_or_its_piece():
     assert rates.token_context(749, 1_000_000, window) == (0, window)
     assert rates.token_context(750, 1_000_000, window) == (window, 2 * window)
     assert rates.token_context(1500, 1_000_000, window) == (2 * window, 1_000_000)
+
+
+def test_a_front_end_that_was_first_used_without_gradients_still_gives_them():
+    mel._hann.cache_clear()
+    mel.mel_filters.cache_clear()
+    with torch.inference_mode():
+        mel.log_mel(torch.rand(800))
+    waveform = torch.rand(800).requires_grad_()
+    mel.log_mel(waveform).sum().backward()
+    assert waveform.grad is not None

@@ -34,7 +34,8 @@ def mel_filters(num_mels: int = NUM_MELS, n_fft: int = N_FFT) -> Tensor:
     rising = (bins[:, None] - edges[None, :-2]) / width[None, :-1]
     falling = (edges[None, 2:] - bins[:, None]) / width[None, 1:]
     filters = np.maximum(0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))
-    return torch.from_numpy(filters.astype(np.float32))
+    with torch.inference_mode(False):  # kept for all: whoever comes first may be without gradients
+        return torch.from_numpy(filters.astype(np.float32))
 
 
 def log_mel(
@@ -92,7 +93,8 @@ def stack_mels(mels: list[Tensor]) -> Tensor:
 
 @lru_cache(maxsize=1)
 def _hann() -> Tensor:
-    return torch.hann_window(N_FFT)
+    with torch.inference_mode(False):
+        return torch.hann_window(N_FFT)
 
 
 def _hertz_to_mel(hertz: float) -> float:
