@@ -98,9 +98,9 @@ def test_the_scores_shown_are_those_measured_on_the_shipped_checkpoint():
     import json
 
     from q2a_core.checkpoint import checkpoint_hash
-    from q2a_core.evaluation.runner import to_markdown
+    from q2a_core.evaluation.tables import report_table
 
     results = json.loads((ROOT / "data_samples" / "results.json").read_text("utf-8"))
-    assert to_markdown(results) in README
+    assert report_table(results).strip() in README
     shipped = paths.shipped_checkpoint(results["checkpoint"]["name"])
     assert results["checkpoint"]["hash"] == checkpoint_hash(shipped)
