@@ -32,7 +32,8 @@ class Case:
 
 def inputs(case: Case) -> EncoderInputs:
     """What enters each encoder block; kept for the next knob."""
-    return _inputs(*case.key, case)
+    clip, source, stamp, beside = case.key
+    return _inputs(clip, source, stamp, beside, case)
 
 
 @st.cache_resource(max_entries=CLIPS_KEPT, show_spinner=False)

@@ -181,7 +181,8 @@ def _read(path: Path, name: str | None, problems: list[str]) -> Report | None:
             str(row["suite"] + row["metric"])
         for example in values.get("examples", []):
             str(example["suite"] + example["true"] + example["reply"])
-            int(example["clip"]), example["question"]  # None where the clip comes alone
+            int(example["clip"])
+            str(example["question"])  # None where the clip comes alone
         values.get("conditions", {}).items()
         return Report(name=name or checkpoint["name"], hash=checkpoint["hash"], values=values)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

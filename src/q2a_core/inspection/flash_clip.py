@@ -138,8 +138,8 @@ def tile_choices(places: int) -> tuple[int, ...]:
 def run_head(q: Tensor, k: Tensor, v: Tensor, *, length: int, tile: int) -> HeadRun:
     """Every tile of one head, and `kernels.attention`'s reference on the same tensors."""
     run = flash_steps(q, k, v, length=length, tile=tile)
-    whole = (x[None, None] for x in (q, k, v))
-    out = attention(*whole, lengths=torch.tensor([length]), backend="reference")[0, 0]
+    q, k, v = (x[None, None] for x in (q, k, v))
+    out = attention(q, k, v, lengths=torch.tensor([length]), backend="reference")[0, 0]
     weights = run.weights_so_far(len(run.steps) - 1).nan_to_num(0.0)
     return HeadRun(run=run, reference=out, tile=tile, peak=float(weights.max()))
 
