@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from q2a_core.bench.growth import process_memory, run_growth, to_markdown
@@ -33,6 +34,13 @@ def test_a_process_holds_more_than_its_weights(report, tiny_checkpoint):
     weights = (tiny_checkpoint / "model.safetensors").stat().st_size
     assert all(peak > max(weights, 50_000_000) for peak in peaks.values())
     assert process_memory(None) is None
+    ballast = np.ones(
+        400_000_000, dtype=np.uint8
+    )  # what this process held is not what the next one takes
+    assert len(ballast)
+    again = process_memory(tiny_checkpoint)
+    assert again["ours"] == pytest.approx(peaks["ours"], rel=0.2)
+    assert again["ours"] < again["other"], "transformers is the larger import"
     with pytest.raises(Q2AError, match="the process that measures memory failed"):
         process_memory(tiny_checkpoint / "nothing")
 

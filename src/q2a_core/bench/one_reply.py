@@ -3,7 +3,9 @@
 Run in a process of its own, because a process never gives its peak back.
 """
 
+import re
 import sys
+from pathlib import Path
 from typing import Any
 
 from q2a_core.bench.pair import QUESTION, noise_clip
@@ -14,8 +16,6 @@ SECONDS, NEW_TOKENS = 3.0, 16
 
 def main(side: str, checkpoint: str) -> int:
     """Peak resident bytes after one reply of this side."""
-    import resource
-
     samples = noise_clip(SECONDS)
     if side == "ours":
         from q2a_core.inference import AudioChat
@@ -38,9 +38,19 @@ def main(side: str, checkpoint: str) -> int:
             text=text, audio=[samples], sampling_rate=SAMPLE_RATE, return_tensors="pt"
         )
         model.generate(**inputs, do_sample=False, max_new_tokens=NEW_TOKENS)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(peak if sys.platform == "darwin" else peak * 1024)
+    print(peak_bytes())
     return 0
+
+
+def peak_bytes() -> int:
+    """Peak resident bytes of this process. Linux's `ru_maxrss` still holds those of the process that started it."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        return 1024 * int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text("utf-8"))[0])
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":
