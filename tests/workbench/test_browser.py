@@ -132,8 +132,7 @@ def check_player(page, seconds: float) -> None:
     page.keyboard.press("Home")
     page.locator(".q2a-player").evaluate(LISTEN)
     page.keyboard.press("Space")
-    while position(page)[0] < seconds - 0.01:
-        page.wait_for_timeout(20)
+    until(page, lambda: position(page)[0] >= seconds - 0.01)
     seen = page.locator(".q2a-player").evaluate("root => root.seen")
     assert seen == sorted(seen), "the playhead never goes back"
     assert len({moment for moment, _ in seen}) > 1, "and it moves"
@@ -186,6 +185,14 @@ def click_row(page, row: str, share: float) -> None:
 def brackets(page) -> list[tuple[float, float]]:
     spans = "all => all.map(e => [Number(e.dataset.start), Number(e.dataset.stop)])"
     return [tuple(span) for span in page.locator(".bracket").evaluate_all(spans)]
+
+
+def until(page, holds) -> None:
+    for _ in range(PATIENCE // 20):
+        if holds():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("it never came to that")
 
 
 def silent(page) -> None:
@@ -261,8 +268,7 @@ def test_the_front_end_lab_plays(visit, address):
     players = visit.locator(".q2a-player")
     assert players.count() == 2
     end = "all => Number(all[1].dataset.seconds) > 0.5"
-    while not players.evaluate_all(end):
-        visit.wait_for_timeout(50)
+    until(visit, lambda: players.evaluate_all(end))
 
 
 def test_uploads_and_the_microphone(visit, address, tmp_path):
