@@ -1,10 +1,13 @@
 """A gallery of three made-up clips with a tiny random checkpoint called mini, and the workbench on the module path."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
+from streamlit import config
 
 from q2a_core import paths
 from q2a_core.audio import write_wav
@@ -54,3 +57,21 @@ def gallery(tmp_path_factory, tiny_model, chat_format) -> Path:
         list(record_gallery("mini"))
     (root / "manifest.jsonl").write_text("\n".join(lines), "utf-8")  # the last has no trace
     return root
+
+
+@pytest.fixture(scope="module")
+def workbench(gallery):
+    """The app's folder on the module path, and its data replaced; models and pictures stay cached between tests."""
+    collects = config.get_option("runner.postScriptGC")
+    config.set_option("runner.postScriptGC", False)  # as in the workbench's own settings
+    before = set(sys.modules)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "data_samples", lambda: gallery)
+        patch.syspath_prepend(str(WORKBENCH))
+        yield gallery
+    config.set_option("runner.postScriptGC", collects)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    for name in set(sys.modules) - before:
+        if str(WORKBENCH) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]

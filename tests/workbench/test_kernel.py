@@ -6,34 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-import streamlit as st
-from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from q2a_core import AudioChat, lengths, load_waveform, paths
+from q2a_core import AudioChat, lengths, load_waveform
 from q2a_core.inspection.bug_hunt import planted
 from q2a_core.inspection.flash_clip import encoder_inputs, head_tensors, run_head
 from q2a_core.inspection.flash_steps import FAULTS
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
-PARTS = ("state", "panels", "chat_panel", "settings", "address", "tour", "frame")
-PARTS += ("kernel_panel", "kernel_steps", "kernel_state", "bug_panel")
 PATIENCE = 240  # seconds; nothing here is a matter of speed
-
-
-@pytest.fixture(scope="module")
-def workbench(gallery):
-    collects = config.get_option("runner.postScriptGC")
-    config.set_option("runner.postScriptGC", False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paths, "data_samples", lambda: gallery)
-        patch.syspath_prepend(str(WORKBENCH))
-        yield gallery
-    config.set_option("runner.postScriptGC", collects)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    for name in PARTS:
-        sys.modules.pop(name, None)
 
 
 def opened(**parameters) -> AppTest:

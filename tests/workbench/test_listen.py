@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
-from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from hostile_audio import HOSTILE_AUDIO
@@ -18,23 +16,6 @@ from q2a_core.inference import AudioChat, Reply
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
 PATIENCE = 240  # seconds; nothing here is a matter of speed
-PARTS = ("state", "panels", "chat_panel", "settings", "address", "tour", "frame", "listen_panel")
-
-
-@pytest.fixture(scope="module")
-def workbench(gallery):
-    """The app's folder on the module path, and its data replaced; models and pictures stay cached between tests."""
-    collects = config.get_option("runner.postScriptGC")
-    config.set_option("runner.postScriptGC", False)  # as in the workbench's own settings
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paths, "data_samples", lambda: gallery)
-        patch.syspath_prepend(str(WORKBENCH))
-        yield gallery
-    config.set_option("runner.postScriptGC", collects)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    for name in PARTS:
-        sys.modules.pop(name, None)
 
 
 @pytest.fixture

@@ -1,33 +1,14 @@
 """Below the player: the token budget of the chosen checkpoint, and the front-end lab."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
-import streamlit as st
-from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from q2a_core import lengths, paths
+from q2a_core import lengths
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
-PARTS = ("state", "panels", "chat_panel", "settings", "address", "tour", "frame", "listen_panel")
-
-
-@pytest.fixture(scope="module")
-def workbench(gallery):
-    collects = config.get_option("runner.postScriptGC")
-    config.set_option("runner.postScriptGC", False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paths, "data_samples", lambda: gallery)
-        patch.syspath_prepend(str(WORKBENCH))
-        yield gallery
-    config.set_option("runner.postScriptGC", collects)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    for name in PARTS:
-        sys.modules.pop(name, None)
 
 
 @pytest.fixture
