@@ -67,7 +67,7 @@ def steps(case: Case, tile: int) -> None:
     with left:
         st.image(
             map_picture(found, number),
-            width=520,
+            width="stretch",
             caption="Weights so far: rows are queries, columns keys, from the clip's start at the top left. Light is "
             "large, grey not yet seen, striped padding; the orange frame is the tile at work.",
         )
@@ -82,7 +82,7 @@ def _step_knob(count: int, across: int) -> int:
     if count == 1:
         st.caption("One tile holds the whole clip: attention as the formula writes it.")
         return 0
-    back, slider, on = st.columns([1, 10, 1], vertical_alignment="bottom")
+    back, slider, on = st.columns([1.5, 9, 1.5], vertical_alignment="bottom")
     with slider:
         number = kept(
             st.select_slider,
