@@ -8,7 +8,6 @@ import pytest
 from q2a_core.evaluation.mini_suites import mini_items
 from q2a_core.evaluation.prompt_suites import KINDS, prompt_suites, trained_on_tags
 from q2a_core.world.mixtures import GrownSampler
-from q2a_core.world.prompts import PROMPTS
 from q2a_core.world.speech import build_book, plan_utterances
 from q2a_core.world.tasks import (
     ASKABLE,
@@ -17,6 +16,7 @@ from q2a_core.world.tasks import (
     sample_grown_task,
     unasked_tasks,
 )
+from q2a_core.world.wordings import PROMPTS
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,10 @@ from q2a_core.world.corpus import Corpus
 from q2a_core.world.data_card import data_card
 from q2a_core.world.judge import facts_of, judge, names_of, plain
 from q2a_core.world.mixtures import STAGE_SHARES, GrownSampler
-from q2a_core.world.prompts import PROMPTS, prompt_for
+from q2a_core.world.prompts import prompt_for
 from q2a_core.world.render import MAX_SECONDS, render
 from q2a_core.world.tasks import PRETRAIN_SHARES, sample_grown_task, voice_chat
+from q2a_core.world.wordings import PROMPTS
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import numpy as np
 from q2a_core import lengths
 from q2a_core.audio import Waveform
 from q2a_core.inspection.scoring import token_pieces
-from q2a_core.world.prompts import PROMPTS
+from q2a_core.world.wordings import PROMPTS
 
 if TYPE_CHECKING:
     from q2a_core.inference import AudioChat, Reply

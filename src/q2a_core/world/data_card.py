@@ -3,7 +3,6 @@
 from collections import Counter
 
 from q2a_core.world.mixtures import STAGE_SHARES
-from q2a_core.world.prompts import PROMPTS
 from q2a_core.world.sounds import SOUND_CLASSES
 from q2a_core.world.sounds.music import METRES, MODES, TEMPOS, TUNE_INSTRUMENTS
 from q2a_core.world.sounds.vocal_sounds import VOCAL_CLASSES
@@ -12,6 +11,7 @@ from q2a_core.world.speech.lexicon import GERMAN, MANDARIN, english_words
 from q2a_core.world.speech.utterances import Utterance
 from q2a_core.world.speech.voices import Split
 from q2a_core.world.speech.voices_grown import grown_voices
+from q2a_core.world.wordings import PROMPTS
 
 PLANNED = 4000
 """Utterances of each split that are planned, not spoken, to count them."""

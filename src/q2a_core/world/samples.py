@@ -10,7 +10,6 @@ import numpy as np
 
 from q2a_core.world.answers import is_there_answer
 from q2a_core.world.manifest import clip_line, write_clip, write_manifest
-from q2a_core.world.prompts import PROMPTS
 from q2a_core.world.render import render
 from q2a_core.world.scene import Event, Scene, SceneKind
 from q2a_core.world.sounds.music import plan_tune
@@ -19,6 +18,7 @@ from q2a_core.world.speech.prosody import settings
 from q2a_core.world.speech.utterance_book import UtteranceBook
 from q2a_core.world.speech.utterances import Emotion, Language
 from q2a_core.world.tasks import ask, voice_chat
+from q2a_core.world.wordings import PROMPTS
 
 SOUND_SECONDS = 2.0
 MUSIC_SECONDS = 3.5

@@ -12,18 +12,20 @@ import numpy as np
 from q2a_core.world import answers
 from q2a_core.world.dialogues import Task, compose, continued, greeting
 from q2a_core.world.mixtures import Stage
-from q2a_core.world.prompts import LANGUAGE_NAMES, PROMPTS, prompt_for
+from q2a_core.world.prompts import LANGUAGE_NAMES, prompt_for
 from q2a_core.world.scene import Scene
 from q2a_core.world.sounds.music import TUNE_INSTRUMENTS
+from q2a_core.world.typing_habits import retyped
+from q2a_core.world.wordings import PROMPTS
 
 Wording = Callable[[str, str], str]
 """(task, what) to the words of the question."""
 
 PRETRAIN_SHARES: dict[str, dict[str, float]] = {
     "speech": {
-        "transcribe": 0.4,
-        "translate": 0.3,
-        "emotion": 0.16,
+        "transcribe": 0.38,
+        "translate": 0.28,
+        "emotion": 0.2,
         "speaker": 0.05,
         "caption": 0.03,
         "is_there": 0.04,
@@ -78,7 +80,7 @@ def sample_grown_task(
         is_there = rng.random() < IS_THERE_SHARE
         name = "is_there" if is_there else _fitting(scene, shares, rng)
         task = _with_follow_up(task, ask(scene, name, rng, wording))
-    return task
+    return retyped(task, rng) if scene.split == "train" and not tags else task
 
 
 def voice_chat(scene: Scene) -> Task:

@@ -37,7 +37,10 @@ SOURCES: tuple[tuple[Language, bool], ...] = (
     ("de", True),
     ("zh", True),
 )
-SOURCE_SHARES = (0.3, 0.3, 0.2, 0.2)
+SOURCE_SHARES: dict[Split, tuple[float, ...]] = {
+    "train": (0.42, 0.28, 0.15, 0.15),
+    "test": (0.3, 0.3, 0.2, 0.2),
+}
 SINGLE_SHARES: dict[Split, tuple[float, float]] = {"train": (0.46, 0.32), "test": (0.3, 0.25)}
 """How often a single word is said: in English of its own, and in the parallel templates."""
 # the seed's third number keeps the grown streams apart from the first world's
@@ -86,7 +89,7 @@ def _grown(rng: np.random.Generator, split: Split, question_share: float) -> Utt
         question, text = sample_question(rng, split=split)
     else:
         own, parallel = SINGLE_SHARES[split]
-        language, translated = SOURCES[weighted(rng, SOURCE_SHARES)]
+        language, translated = SOURCES[weighted(rng, SOURCE_SHARES[split])]
         if translated:
             text, translations = _spoken(_triple(rng, split, parallel), language)
         else:

@@ -172,6 +172,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "back": ("back", "down", "up"),
     "phonetic": ENGLISH["spelling"] + ("november",),
 }
+LOOSE_SHARE = 0.35
+"""English training phrases that are no sentence: what comes next cannot be guessed and has to be heard."""
 SLOT = re.compile(r"\{(a_)?([a-z_0-9]+)\}")
 
 
@@ -244,6 +246,14 @@ def _word(rng: np.random.Generator) -> str:
     return _pick(rng, SINGLE_WORDS[weighted(rng, sizes)][1])
 
 
+def _loose_words(rng: np.random.Generator) -> str:
+    """Words in a row that make no sentence, in the training half."""
+    while True:
+        text = " ".join(_word(rng) for _ in range(rng.integers(2, 5)))
+        if split_of_text(text) == "train":
+            return text
+
+
 def split_of_text(text: str) -> Split | None:
     """The split of an English text; None for a single word, which both splits say."""
     if text in QUESTION_SPLITS:
@@ -255,6 +265,8 @@ def sample_english(rng: np.random.Generator, *, split: Split, single_share: floa
     """Something English to say that is no question to the assistant."""
     if rng.random() < single_share:
         return _word(rng)
+    if split == "train" and rng.random() < LOOSE_SHARE:
+        return _loose_words(rng)
     while True:
         text = _sentence(rng)
         if split_of_text(text) in (split, None) and text not in QUESTION_SPLITS:
