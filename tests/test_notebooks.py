@@ -1,52 +1,84 @@
-"""The notebooks: in step with their masters, without outputs, and running from top to bottom."""
+"""The notebooks: in step with their masters, without outputs, running offline, and their checks awake."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from q2a_core import paths
+from q2a_core.teaching.checks import exercises_of
+from q2a_core.teaching.course import LESSONS, master, solution_notebook, student_notebook
+from q2a_core.teaching.masters import build_notebook
+from q2a_core.teaching.run_lesson import run_notebook
 
-ROOT = Path(__file__).resolve().parents[1]
-MASTERS = sorted((ROOT / "notebooks" / "masters").glob("*.py"))
+jupytext = pytest.importorskip("jupytext")
+nbformat = pytest.importorskip("nbformat")
 
-
-@pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
-def test_the_notebook_is_its_master(master):
-    jupytext = pytest.importorskip("jupytext")
-    import nbformat
-
-    notebook = nbformat.read(ROOT / "notebooks" / f"{master.stem}.ipynb", as_version=4)
-    source = jupytext.read(master)
-    assert [(cell.cell_type, cell.source) for cell in notebook.cells] == [
-        (cell.cell_type, cell.source) for cell in source.cells
-    ]
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert all(not cell.outputs and cell.execution_count is None for cell in code)
-    assert len(code) <= 25
-    assert not any(
-        line.startswith(("def ", "class ")) for cell in code for line in cell.source.splitlines()
-    )
+BUILT = [item for item in LESSONS if master(item).is_file()]
+STEPS = 20
+MAX_CODE_CELLS, MAX_WORDS = 25, 1500
 
 
-@pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
-@pytest.mark.skipif(
-    "mini" not in paths.shipped_checkpoints(), reason="needs the shipped checkpoint"
-)
-@pytest.mark.filterwarnings("default")
-def test_the_notebook_runs(master):
-    nbclient = pytest.importorskip("nbclient")
-    import nbformat
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """One home for all lessons, so that speech is synthesised once."""
+    return tmp_path_factory.mktemp("home")
 
-    notebook = nbformat.read(ROOT / "notebooks" / f"{master.stem}.ipynb", as_version=4)
-    client = nbclient.NotebookClient(
-        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}
-    )
-    client.execute()
-    assert not [
-        output
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        for output in cell.outputs
-        if output.output_type == "error"
-        or (output.output_type == "stream" and output.name == "stderr")
-    ]
+
+def read(path: Path):
+    return nbformat.read(path, as_version=4)
+
+
+def test_every_lesson_and_nothing_else_has_a_master():
+    folder = master(LESSONS[0]).parent
+    assert {path.stem for path in folder.glob("*.py")} <= {item.stem for item in LESSONS}
+    for item in BUILT:
+        assert exercises_of(item.number), f"lesson {item.number} has no exercise"
+
+
+@pytest.mark.parametrize("item", BUILT, ids=lambda item: item.stem)
+def test_notebooks_are_what_their_master_gives(item):
+    for version, path in (
+        ("student", student_notebook(item)),
+        ("solution", solution_notebook(item)),
+    ):
+        built = nbformat.writes(build_notebook(master(item), version)) + "\n"
+        assert path.read_text("utf-8") == built, "run: q2a lesson build"
+
+
+@pytest.mark.parametrize("item", BUILT, ids=lambda item: item.stem)
+def test_a_lesson_keeps_to_its_form(item):
+    notebook = read(student_notebook(item))
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    prose = " ".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert len(code) <= MAX_CODE_CELLS
+    assert len(re.findall(r"\w+", prose)) <= MAX_WORDS
+    for word in ("Claim", "You need", "Time", "Limits", "Where in the source", "egative control"):
+        assert word in prose, f"{item.stem} does not say {word!r}"
+    names = [exercise.id for exercise in exercises_of(item.number)]
+    checked = re.findall(r"^check\(\"([^\"]+)\"", "\n".join(code), re.MULTILINE)
+    assert checked == names, "every exercise is checked once, in the order of the table"
+    solutions = [c.source for c in read(solution_notebook(item)).cells if c.cell_type == "code"]
+    for student, solved in zip(code, solutions, strict=True):
+        exercise = 'check("' in student
+        assert exercise or student == solved
+        assert exercise or not re.search(r"^(def|class) ", student, re.MULTILINE)
+
+
+@pytest.mark.parametrize("item", BUILT, ids=lambda item: item.stem)
+def test_solutions_run_offline_and_pass(item, home, tmp_path, monkeypatch):
+    monkeypatch.setenv("Q2A_HOME", str(home))
+    result = run_notebook(solution_notebook(item), steps=STEPS, offline=True, folder=tmp_path)
+    assert not result.errors
+    assert not result.warnings
+    assert result.passed == [exercise.id for exercise in exercises_of(item.number)]
+
+
+@pytest.mark.parametrize("item", BUILT, ids=lambda item: item.stem)
+def test_empty_stubs_run_to_the_end_and_none_passes(item, home, tmp_path, monkeypatch):
+    monkeypatch.setenv("Q2A_HOME", str(home))
+    result = run_notebook(student_notebook(item), steps=STEPS, offline=True, folder=tmp_path)
+    assert not result.errors
+    assert set(result.verdicts) == {exercise.id for exercise in exercises_of(item.number)}
+    for verdict in result.verdicts.values():
+        assert verdict["state"] == "unfilled"
+        assert "Hint: " in verdict["message"]

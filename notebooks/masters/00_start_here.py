@@ -32,6 +32,7 @@ from q2a_core import AudioChat, load_waveform, paths
 from q2a_core import lengths as rates
 from q2a_core.audio.mel import log_mel
 from q2a_core.inspection.figures import figure_clip
+from q2a_core.teaching.checks import check
 
 clip = paths.data_samples() / "clips" / "keyboard_question.wav"
 waveform = load_waveform(clip)
@@ -45,7 +46,23 @@ Audio(filename=str(clip))
 
 # %% [markdown]
 # **Predict before you run.** 16,000 samples a second, a mel frame every 160 samples, the encoder halves that twice.
-# How many audio tokens does this clip give?
+# How many audio tokens do `seconds` of sound give? One token more or less at the edges does not matter here.
+
+
+# %% exercise="00.tokens"
+def tokens_of(seconds):
+    """Audio tokens that a clip of so many seconds becomes."""
+    # SOLUTION
+    return int(seconds * 16_000 / 160 / 2 / 2)
+    # STUB
+    # return None  # your guess as a formula
+    # END
+
+
+check("00.tokens", tokens_of)
+
+# %% [markdown]
+# The same by the package, which holds for every length: lesson 01 takes it apart.
 
 # %%
 samples = waveform.samples.shape[0]
@@ -55,7 +72,6 @@ tokens = rates.audio_tokens(mel_frames)
 print(
     f"{samples} samples -> {mel_frames} mel frames -> {encoder_frames} encoder frames -> {tokens} audio tokens"
 )
-assert abs(tokens / waveform.seconds - rates.AUDIO_TOKEN_RATE) < 1
 
 # %% [markdown]
 # The log-mel picture is all that the model gets of the sound. Under it, one box is one 40 ms audio token.

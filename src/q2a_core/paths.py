@@ -32,6 +32,11 @@ def workbench() -> Path:
     return _shipped("workbench")
 
 
+def notebooks() -> Path:
+    """The folder with the lessons."""
+    return _shipped("notebooks")
+
+
 def shipped_checkpoints() -> dict[str, Path]:
     """Shipped checkpoints by name; "mini" is the one that BEST names, unless a folder has that name."""
     root = data_samples() / "checkpoints"
@@ -63,6 +68,11 @@ def cache_dir() -> Path:
 def runs_dir() -> Path:
     """Where training runs lie, one folder each."""
     return _user_dir("runs")
+
+
+def lessons_dir() -> Path:
+    """Where a student's copies of the lessons lie, and what has been passed."""
+    return _user_dir("lessons")
 
 
 def _user_dir(kind: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from q2a_core.cli import ask, manage, measure, train, world
+from q2a_core.cli import ask, lesson, manage, measure, train, world
 from q2a_core.errors import Q2AError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.add_typer(train.app, name="train")
 app.command("eval")(measure.evaluate)
 app.command("bench")(measure.bench)
 app.command("trace")(world.trace)
+app.add_typer(lesson.app, name="lesson")
 app.command("doctor")(manage.doctor)
 app.command("info")(manage.info)
 app.command("clean")(manage.clean)

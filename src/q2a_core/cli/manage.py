@@ -43,6 +43,7 @@ def info(
             "workbench": paths.workbench(),
             "cache": paths.cache_dir(),
             "runs": paths.runs_dir(),
+            "lessons": paths.lessons_dir(),
         }
         if as_json:
             typer.echo(json.dumps({name: str(path) for name, path in folders.items()}))
