@@ -173,6 +173,7 @@ def time_lessons(
     from q2a_core.cli.progress import bar
     from q2a_core.teaching.course import Lesson
     from q2a_core.teaching.lesson_times import measure_lessons, write_times
+    from q2a_core.teaching.speed import is_busy
 
     def tell(item: Lesson, seconds: float) -> None:
         over = "" if seconds <= item.run_seconds else "  longer than stated"
@@ -181,5 +182,11 @@ def time_lessons(
 
     with bar("lesson", "cell") as tick:
         times = measure_lessons(on_lesson=tell, on_cell=tick)
+    if is_busy(times["machine"]):
+        load, cores = times["machine"]["load"], times["machine"]["cores"]
+        typer.echo(
+            f"other programs were computing (load {load} on {cores} cores): time again when it is quiet",
+            err=True,
+        )
     path = write_times(times, output)
     typer.echo(json.dumps(times) if as_json else f"written: {path}")

@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +37,7 @@ DATE = (1980, 1, 1, 0, 0, 0)
 
 def build_wheel(sources: dict[str, Path], folder: Path) -> Path:
     """The project's wheel from its files by their path in the repository; metadata is that of the installed package."""
-    about = _installed()
+    about = _installed(sources.get("pyproject.toml"))
     version, info = about.version, f"{PROJECT}-{about.version}.dist-info"
     entries: dict[str, bytes] = {}
     for name, source in sources.items():
@@ -187,11 +188,25 @@ def _no_cuda(package: str) -> str:
     )
 
 
-def _installed() -> importlib.metadata.Distribution:
+def _installed(pyproject: Path | None) -> importlib.metadata.Distribution:
+    """The installed package, which must know every dependency that the checkout names. Raises Q2AError."""
     try:
-        return importlib.metadata.distribution(PROJECT)
+        found = importlib.metadata.distribution(PROJECT)
     except importlib.metadata.PackageNotFoundError as error:
         raise Q2AError("q2a is not installed here; run: pip install -e .") from error
+    if pyproject is not None:
+        wanted = tomllib.loads(pyproject.read_text("utf-8"))["project"]["dependencies"]
+        missing = {_name(line) for line in wanted} - {_name(line) for line in found.requires or ()}
+        if missing:
+            raise Q2AError(
+                f"q2a was installed before it needed {', '.join(sorted(missing))}; run: pip install -e ."
+            )
+    return found
+
+
+def _name(requirement: str) -> str:
+    found = re.match(r"[\w.-]+", requirement)
+    return re.sub(r"[._-]+", "-", found[0]).lower() if found else ""
 
 
 def _digest(data: bytes) -> str:

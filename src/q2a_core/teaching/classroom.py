@@ -49,6 +49,9 @@ def check_kernel() -> Check:
             result = run_notebook(path, cell_timeout=120)
         except Q2AError as error:
             return Check(name=name, ok=False, found=one_line(error), advice=advice)
+        except OSError as error:
+            found = f"python3 cannot be started ({one_line(error.strerror or error)})"
+            return Check(name=name, ok=False, found=found, advice=advice)
     if result.errors:
         return Check(name=name, ok=False, found=one_line(result.errors[0]), advice=advice)
     outputs = result.notebook.cells[0].outputs

@@ -188,5 +188,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def is_busy(about: dict[str, Any]) -> bool:
+    """Whether others were computing on a machine that `machine` described: its timings are too long then."""
+    load = about.get("load")
+    return load is not None and load > about["cores"]
+
+
 def _is_seconds(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
