@@ -30,7 +30,7 @@ pip() {
 echo "installing into $venv ..."
 pip @PIP_OPTIONS@@PROJECT@ || fail "the packages could not be installed; is the disk full, or the bundle not whole?"
 pip --force-reinstall --no-deps @PROJECT@ || fail "q2a itself could not be installed"
-echo "installed: q2a $("$venv/bin/q2a" --version)"
+echo "installed: q2a @VERSION@"
 echo "next:"
 echo "  . \"$venv/bin/activate\""
 echo "  q2a doctor --workshop"
