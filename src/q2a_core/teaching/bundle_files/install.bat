@@ -25,7 +25,7 @@ if errorlevel 1 (
   echo install: Python could not make a virtual environment in "%venv%" 1>&2
   exit /b 2
 )
-set "pip="%venv%\Scripts\python.exe" -m pip --isolated install --quiet --disable-pip-version-check --no-index --find-links "%bundle%wheels""
+set "pip="%venv%\Scripts\python.exe" -m pip --isolated install --quiet --disable-pip-version-check --no-compile --no-index --find-links "%bundle%wheels""
 set "PIP_CONFIG_FILE=nul"
 echo installing into "%venv%" ...
 %pip% @PIP_OPTIONS@@PROJECT@

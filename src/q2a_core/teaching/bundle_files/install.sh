@@ -25,7 +25,7 @@ done
 
 "$python" -m venv @VENV_OPTIONS@"$venv" || fail "Python could not make a virtual environment in $venv; on Debian and Ubuntu it needs the package python@PYTHON@-venv"
 pip() {
-  PIP_CONFIG_FILE=/dev/null "$venv/bin/python" -m pip --isolated install --quiet --disable-pip-version-check --no-index --find-links "$bundle/wheels" "$@"
+  PIP_CONFIG_FILE=/dev/null "$venv/bin/python" -m pip --isolated install --quiet --disable-pip-version-check --no-compile --no-index --find-links "$bundle/wheels" "$@"
 }
 echo "installing into $venv ..."
 pip @PIP_OPTIONS@@PROJECT@ || fail "the packages could not be installed; is the disk full, or the bundle not whole?"
