@@ -143,6 +143,20 @@ def test_wheels_of_somebody_else_are_left_alone(project, tmp_path):
     assert (target / "wheels" / "mine.whl").read_text() == "mine"
 
 
+def test_a_bundle_with_packages_does_not_lose_them(project, tmp_path, monkeypatch):
+    target = tmp_path / "bundle"
+    small(target)
+    own = next((target / "wheels").iterdir()).name
+    monkeypatch.setattr(bundle, "fetch_wheels", lambda *_, **__: None)
+    monkeypatch.setattr(bundle, "resolve_offline", lambda folder: {own})
+    monkeypatch.setattr(bundle, "ROOM_FOR_WHEELS", 0)
+    (target / "wheels" / "torch-1-py3-none-any.whl").write_text("of an earlier run")
+    assert make_bundle(target).wheels == 1
+    assert [path.name for path in (target / "wheels").iterdir()] == [own]
+    with pytest.raises(Q2AError, match="holds every package; choose another folder"):
+        small(target)
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"made_by": "q2a bundle", "files": {"../x": "0"}}'])
 def test_a_damaged_ledger_is_not_trusted(text, project, tmp_path):
     (tmp_path / "bundle").mkdir()

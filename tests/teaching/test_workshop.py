@@ -115,6 +115,8 @@ def test_the_code_tells_set_ups_apart_and_not_hours():
     disk = Check(name="free disk", ok=True, found="31.0 GB free")
     assert report(disk).code == report(replace(disk, found="29.5 GB free")).code
     assert report(disk).code != report(replace(disk, ok=False)).code
+    folder = Check(name="cache folder", ok=True, found="/home/ann/.cache/q2a")
+    assert report(folder).code == report(replace(folder, found="/home/bob/.cache/q2a")).code
     assert plain.code != report(checks=[replace(WELL, found="3.12 on Linux")]).code
     assert plain.code == report(pace=3.0).code
 

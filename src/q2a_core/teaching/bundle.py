@@ -88,6 +88,9 @@ def make_bundle(
     if packages:
         require_pip()
     ledger = Ledger.open(target)
+    earlier = ledger.values.get("made_for", {}).get("packages")
+    if earlier == WITH_PACKAGES and not packages:
+        raise Q2AError(f"{target} holds every package; choose another folder for one without")
     _require_room(target, ROOM_FOR_WHEELS if packages else MAX_BYTES // 10)
     sources = project_files()
     wheels = target / "wheels"

@@ -36,13 +36,7 @@ class Ledger:
                 raise Q2AError(f"{target} is a file; expected the name of a folder")
             path = target / FILE
             if path.is_file():
-                try:
-                    values = json.loads(path.read_text("utf-8"))
-                    assert values["made_by"] == MADE_BY
-                    assert all(is_inside(name) for name in values["files"])
-                except (ValueError, KeyError, TypeError, AssertionError):
-                    raise Q2AError(f"{path} is damaged; choose another folder") from None
-                return cls(target, values)
+                return cls(target, _read(path))
             if target.is_dir() and any(target.iterdir()):
                 raise Q2AError(
                     f"{target} holds files and is no bundle; choose a new folder, nothing there is touched"
@@ -116,6 +110,18 @@ class Ledger:
         self.save()
 
 
+def _read(path: Path) -> dict[str, Any]:
+    """A ledger that can be trusted with this folder. Raises Q2AError."""
+    try:
+        values = json.loads(path.read_text("utf-8"))
+        trusted = values["made_by"] == MADE_BY and all(map(is_inside, values["files"].keys()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        trusted = False
+    if not trusted:
+        raise Q2AError(f"{path} is damaged; choose another folder")
+    return values
+
+
 def is_inside(name: str) -> bool:
     """Whether a path of the ledger stays in the bundle."""
     path = PurePosixPath(name)
@@ -136,7 +142,7 @@ def named(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
             raise Q2AError(full_disk(target)) from error
         reason = error.strerror or type(error).__name__
         raise Q2AError(
