@@ -406,3 +406,25 @@ def test_the_script_refuses_in_one_sentence(change, fragment, project, tmp_path)
     assert done.stderr.count("\n") == 1
     assert fragment in done.stderr
     assert list((tmp_path / "taken").iterdir()) == []
+
+
+def test_the_command_states_size_and_mistakes(project, tmp_path, monkeypatch, capsys):
+    from q2a_core.cli import main
+
+    target = tmp_path / "bundle"
+    monkeypatch.setattr(sys, "argv", ["q2a", "bundle", str(target), "--no-packages", "--json"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["bytes"] == sum(map(len, contents(target).values()))
+    assert (record["wheels"], record["folder"]) == (1, str(target))
+    (target / "install.sh").write_text("mine")
+    monkeypatch.setattr(sys, "argv", ["q2a", "bundle", str(target), "--no-packages"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("q2a: ")
+    assert said.err.count("\n") == 1

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -173,3 +174,26 @@ def test_a_speed_survives_its_file():
     assert Speed.from_dict(json.loads(json.dumps(THERE.to_dict()))) == THERE
     with pytest.raises(Q2AError, match="expected seconds over 0"):
         Speed.from_dict({**THERE.to_dict(), "start": math.nan})
+
+
+def test_the_command_writes_the_file_and_says_when_the_machine_was_busy(
+    tmp_path, monkeypatch, capsys
+):
+    from q2a_core.cli import main
+
+    measured = times(l00=(9.0, False)) | {"machine": {"cores": 2, "load": 7.5}}
+
+    def measure(*, on_lesson, on_cell):
+        on_lesson(lesson("00"), 99.0)
+        return measured
+
+    monkeypatch.setattr(lesson_times, "measure_lessons", measure)
+    path = tmp_path / "times.json"
+    monkeypatch.setattr(sys, "argv", ["q2a", "lesson", "time", "--output", str(path)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0
+    assert read_times(path) == measured
+    said = capsys.readouterr()
+    assert "99.0 s of 60 s  longer than stated" in said.out
+    assert "load 7.5 on 2 cores" in said.err
