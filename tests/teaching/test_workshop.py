@@ -166,9 +166,10 @@ def test_a_jupyterlab_that_does_not_start(answer, found, monkeypatch):
     assert "jupyterlab>=4.4" in check.advice
 
 
-def test_the_kernel_is_this_python():
+def test_the_kernel_is_this_python(capfd):
     check = classroom.check_kernel()
     assert check.ok, check.found
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
