@@ -60,6 +60,8 @@ def test_half_the_time_in_class_belongs_to_people():
 
 
 def test_what_ships_can_be_read_and_names_its_conditions():
+    if not lesson_times.times_file().is_file():
+        pytest.skip("no lesson was timed yet")
     found = read_times()
     assert found["made_by"] == "q2a lesson time"
     assert set(found["lessons"]) <= {item.number for item in LESSONS}

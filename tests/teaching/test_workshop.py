@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,7 @@ def quick(monkeypatch):
     }
     monkeypatch.setattr(workshop, "machine", lambda: QUIET)
     monkeypatch.setattr(workshop, "read_times", lambda: times)
+    monkeypatch.setattr(workshop, "times_file", lambda: Path(__file__))
     return times
 
 
@@ -97,6 +99,15 @@ def test_a_speed_test_that_fails_is_a_finding(quick, monkeypatch):
     assert re.fullmatch(r"Q2A FAIL [0-9a-f]{8}; fix speed test", found.line)
     assert "the speech engine is missing" in format_report(found)
     json.dumps(found.to_dict())
+
+
+def test_without_reference_times_nothing_is_predicted_and_nobody_fails(quick, monkeypatch):
+    monkeypatch.setattr(workshop, "times_file", lambda: Path(__file__).with_name("none.json"))
+    found = run_workshop_doctor()
+    assert found.ok
+    assert found.predictions == []
+    assert re.fullmatch(r"Q2A OK [0-9a-f]{8}", found.line)
+    assert "q2a lesson time" in found.checks[-1].advice
 
 
 def test_times_that_cannot_be_read_are_a_finding(quick, monkeypatch):

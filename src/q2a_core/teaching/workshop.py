@@ -18,6 +18,7 @@ from q2a_core.teaching.lesson_times import (
     listening_pace,
     predict,
     read_times,
+    times_file,
     training_pace,
 )
 from q2a_core.teaching.speed import STEPS, Speed, is_busy, machine, measure_speed
@@ -130,6 +131,9 @@ def run_workshop_doctor(
     def lesson_times() -> Check:
         if not measured:
             return Check(name="lesson times", ok=None, found="not predicted", advice="see above")
+        if not times_file().is_file():
+            advice = "for authors, on a quiet machine: q2a lesson time"
+            return Check(name="lesson times", ok=None, found="no times ship yet", advice=advice)
         times = read_times()
         there = Speed.from_dict(times["speed"])
         paces.append(training_pace(measured[0], there))
