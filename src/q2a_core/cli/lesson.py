@@ -11,7 +11,7 @@ import typer
 from q2a_core.errors import Q2AError
 
 app = typer.Typer(
-    name="lesson", help="The course: list, open, check, reset, build.", no_args_is_help=True
+    name="lesson", help="The course: list, open, check, reset, build, time.", no_args_is_help=True
 )
 Number = Annotated[int, typer.Argument(help="Number of the lesson, 0 to 9.", min=0, max=9)]
 
@@ -157,3 +157,36 @@ def build(
 
     for path in build_all(None if number is None else lesson(number)):
         typer.echo(str(path))
+
+
+@app.command("time")
+def time_lessons(
+    output: Annotated[
+        Path | None, typer.Option(help="Another file than the one that ships.", dir_okay=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Run every solution notebook at full length and write the seconds that predictions rest on (for authors).
+
+    Example: q2a lesson time
+    """
+    from q2a_core.cli.progress import bar
+    from q2a_core.teaching.course import Lesson
+    from q2a_core.teaching.lesson_times import measure_lessons, write_times
+    from q2a_core.teaching.speed import is_busy
+
+    def tell(item: Lesson, seconds: float) -> None:
+        over = "" if seconds <= item.run_seconds else "  longer than stated"
+        line = f"{item.number}  {item.title:<24}{seconds:>7.1f} s of {item.run_seconds} s{over}"
+        typer.echo(line, err=as_json)
+
+    with bar("lesson", "cell") as tick:
+        times = measure_lessons(on_lesson=tell, on_cell=tick)
+    if is_busy(times["machine"]):
+        load, cores = times["machine"]["load"], times["machine"]["cores"]
+        typer.echo(
+            f"other programs were computing (load {load} on {cores} cores): time again when it is quiet",
+            err=True,
+        )
+    path = write_times(times, output)
+    typer.echo(json.dumps(times) if as_json else f"written: {path}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from q2a_core.cli import ask, lesson, manage, measure, train, world
+from q2a_core.cli import ask, bundle, lesson, manage, measure, train, world
 from q2a_core.errors import Q2AError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("eval")(measure.evaluate)
 app.command("bench")(measure.bench)
 app.command("trace")(world.trace)
 app.add_typer(lesson.app, name="lesson")
+app.command("bundle")(bundle.bundle)
 app.command("doctor")(manage.doctor)
 app.command("info")(manage.info)
 app.command("clean")(manage.clean)

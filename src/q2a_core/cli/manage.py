@@ -10,8 +10,17 @@ import typer
 from q2a_core import paths
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False) -> None:
+def doctor(
+    workshop: Annotated[
+        bool, typer.Option("--workshop", help="Also check for a class, and predict its times.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON list; with --workshop one object.")
+    ] = False,
+) -> None:
     """Check this machine line by line; exit code 1 if something needed is missing.
+
+    With --workshop it ends in one line to send back to the teacher.
 
     Example: q2a doctor
     """
@@ -19,6 +28,14 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON list."
 
     from q2a_core.teaching.doctor import format_checks, healthy, run_doctor
 
+    if workshop:
+        from q2a_core.cli.progress import bar
+        from q2a_core.teaching.workshop import format_report, run_workshop_doctor
+
+        with bar("speed test", "steps") as tick:
+            report = run_workshop_doctor(on_progress=tick)
+        typer.echo(json.dumps(report.to_dict()) if as_json else format_report(report))
+        raise typer.Exit(0 if report.ok else 1)
     checks = run_doctor()
     typer.echo(
         json.dumps([asdict(check) for check in checks]) if as_json else format_checks(checks)

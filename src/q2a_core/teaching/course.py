@@ -50,7 +50,7 @@ LESSONS: tuple[Lesson, ...] = (
         name="attention_on_audio",
         title="Attention on audio",
         claim="Every audio token has heard the whole clip, and no padding.",
-        class_minutes=25,
+        class_minutes=20,
         run_seconds=120,
     ),
     Lesson(
@@ -90,7 +90,7 @@ LESSONS: tuple[Lesson, ...] = (
         name="look_inside",
         title="Look inside",
         claim="Where a model looks and what makes it answer are two different maps.",
-        class_minutes=20,
+        class_minutes=15,
         run_seconds=120,
     ),
     Lesson(
@@ -110,6 +110,32 @@ LESSONS: tuple[Lesson, ...] = (
         run_seconds=120,
     ),
 )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """A part of the workshop's day."""
+
+    what: str
+    """Number of a lesson, or what is done instead."""
+    minutes: int
+
+
+BREAK, QUIZ = "break", "quiz"
+WORKSHOP_MINUTES = 180
+BREAK_MINUTES, QUIZ_MINUTES = 10, 10
+BREAKS_AFTER = ("02", "04")
+
+
+def workshop() -> tuple[Block, ...]:
+    """The day in order: lessons with their minutes in class, the breaks, the exit quiz."""
+    blocks = []
+    for item in LESSONS:
+        if item.class_minutes:
+            blocks.append(Block(what=item.number, minutes=item.class_minutes))
+        if item.number in BREAKS_AFTER:
+            blocks.append(Block(what=BREAK, minutes=BREAK_MINUTES))
+    return (*blocks, Block(what=QUIZ, minutes=QUIZ_MINUTES))
 
 
 def lesson(number: str | int) -> Lesson:

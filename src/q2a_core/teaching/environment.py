@@ -205,15 +205,20 @@ def check_cores() -> Check:
     """How many cores there are, and how many of them torch uses."""
     import torch
 
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    cores = available_cores()
     threads, limit = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
     found = f"{cores} for this process, torch computes with {threads}"
     if limit and threads < cores:
         advice = f"OMP_NUM_THREADS={limit} holds torch back; unset it unless you mean it"
         return Check(name="cores", ok=None, found=found, advice=advice)
     return Check(name="cores", ok=True, found=found)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def installed_version(package: str) -> str | None:

@@ -5,6 +5,7 @@ training cell stops after that many.
 """
 
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,7 +91,8 @@ def run_notebook(
     )
     start = time.perf_counter()
     try:
-        client.execute(env=environment)
+        # what a cell writes comes as output; the kernel's own words about its transport help nobody
+        client.execute(env=environment, stderr=subprocess.DEVNULL)
     except (nbclient.exceptions.DeadKernelError, nbclient.exceptions.CellTimeoutError) as error:
         raise Q2AError(f"{path.name} did not finish: {str(error).splitlines()[0]}") from error
     seconds = time.perf_counter() - start
