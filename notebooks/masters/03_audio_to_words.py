@@ -245,7 +245,9 @@ controls = {
     "shuffled": shuffled,
     "not written": text_embeds,
     "silence": silent,
-    "no clip": model.decoder.embed_tokens(torch.tensor([chat.prompt(text=question or "What do you hear?").ids])),
+    "no clip": model.decoder.embed_tokens(
+        torch.tensor([chat.prompt(text=question or "What do you hear?").ids])
+    ),
 }
 for name, embeds in controls.items():
     run = decode_by_hand(model, embeds, **options)

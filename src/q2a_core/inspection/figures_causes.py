@@ -44,7 +44,8 @@ def figure_look_and_cause(
         3, 1, sharex=True, height_ratios=[1.2, len(look), len(change)]
     )
     wave.plot(np.arange(len(samples)) / lengths.SAMPLE_RATE, samples, linewidth=0.5, color=WAVE)
-    wave.set_yticks([])
+    seconds = len(samples) / lengths.SAMPLE_RATE
+    wave.set(yticks=[], xlim=(0, max(seconds, TOKEN_SECONDS * cause.windows[-1][1])))
     labels = [f"decoder {layer + 1}" for layer in range(len(look))]
     _map(reads, look, cause.windows, labels, low=0.0, unit="attention", strongest=look.argmax(-1))
     names = [site.label for site in cause.sites]
@@ -89,7 +90,7 @@ def _map(
     for row, column in enumerate(strongest):
         left, width = edges[column], edges[column + 1] - edges[column]
         frame = [left, left + width, left + width, left, left]
-        edge = "#111111" if low is None else "#ffffff"
+        edge = "#111111" if low is None else "#2dd4bf"  # seen on every colour of its map
         axes.plot(frame, row + np.array([-0.5, -0.5, 0.5, 0.5, -0.5]), color=edge, linewidth=1)
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(values) - 0.5, -0.5)
