@@ -114,7 +114,7 @@ figure_look_and_cause(waveform, look, cause, first=word.first, stop=word.stop, t
 # %%
 from ipywidgets import interact  # noqa: E402
 
-interact(
+_ = interact(
     lambda chosen: figure_look_and_cause(
         waveform,
         look_by_window(case, cause.windows, chosen.first, chosen.stop),
@@ -124,7 +124,7 @@ interact(
         title=chosen.text,
     ),
     chosen=[(f"{number} {item.text}", item) for number, item in enumerate(case.words, 1)],
-);  # fmt: skip
+)
 
 # %% [markdown]
 # Attention and nats have no common unit, so compare their *order*: is the window that is read most also the one that
@@ -296,8 +296,8 @@ def listening_score(logps):
 check("07.listening", listening_score)
 
 # %% [markdown]
-# **Predict** the order of these three: the words of a voice, the name of a tune's instrument and its mood, and "Is there
-# a dog in this clip?" about rain, whose answer is right.
+# **Predict** the order of these three: the words of a voice, the name of a tune's instrument and its mood, and "Is
+# there a dog in this clip?" about rain, whose answer is right.
 
 # %%
 meters = {}
@@ -324,10 +324,10 @@ figure_listening(meters[clip_name], title=f"{clip_name}: {meters[clip_name].gain
 # A right answer with a score near 0 was not heard: the model would have said so anyway.
 #
 # **Limits.** One clip proves nothing about others: change it. Windows of 120 ms miss what is spread out or held twice;
-# try `owl_then_drill.wav` with "Which sound comes first?" and compare single windows with the whole clip. Attention weights leave out what the
-# values carry. An overwritten state is one the model never met. A probe finds what is there in a straight line, not
-# what is used, and 16 pairs give wide intervals. The meter compares with four rivals; a fifth might explain more. And
-# this is a small model in a synthetic world: methods carry over, maps do not.
+# try `owl_then_drill.wav` with "Which sound comes first?" and compare single windows with the whole clip. Attention
+# weights leave out what the values carry. An overwritten state is one the model never met. A probe finds what is there
+# in a straight line, not what is used, and 16 pairs give wide intervals. The meter compares with four rivals; a fifth
+# might explain more. And this is a small model in a synthetic world: methods carry over, maps do not.
 #
 # **Where in the source:** `inspection/edits.py`, `causes.py`, `look_and_cause.py`, `patching.py`, `linear_probe.py`,
 # `listening.py`; the workbench's page Attention does the same by hand. **Where in the paper:** nowhere; it shows what
