@@ -1,0 +1,44 @@
+"""Where a word looks, window by window, to be laid beside what the word needs there (`causes.py`).
+
+Attention weights and changes in nats have no common unit. What can be compared is their order: does the window that
+is read most also hurt most when it is overwritten? Rank correlation says so in one number, 1 for the same order, 0 for
+none.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from q2a_core.inspection.attention_views import reply_attention
+from q2a_core.inspection.case import Case
+
+
+def look_by_window(
+    case: Case, spans: Sequence[tuple[int, int]], first: int = 0, stop: int | None = None
+) -> np.ndarray:
+    """Weight (L, windows) that reply tokens [first, stop) lay on each range of audio tokens, by decoder block.
+
+    The mean over heads and over the reply tokens, the sum over a range. What is missing from 1 in a row lies on text.
+    """
+    rows = []
+    for layer in range(case.model.config.decoder.num_layers):
+        weights = reply_attention(case, layer).audio[:, first:stop].mean(axis=(0, 1))
+        rows.append([weights[start:end].sum() for start, end in spans])
+    return np.array(rows)
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's rank correlation of two series (W,): -1 to 1; equal values share the mean of their ranks.
+
+    NaN where one of them never changes: then there is no order to compare.
+    """
+    ranks_a, ranks_b = _ranks(np.asarray(a)), _ranks(np.asarray(b))
+    a0, b0 = ranks_a - ranks_a.mean(), ranks_b - ranks_b.mean()
+    size = float(np.sqrt((a0**2).sum() * (b0**2).sum()))
+    return float((a0 * b0).sum()) / size if size > 0 else float("nan")
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return (ends - (counts - 1) / 2)[place]
