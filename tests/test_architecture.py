@@ -46,7 +46,7 @@ CONFINED = {
         "kernels/attention_decode_triton.py",
         "kernels/attention_map_triton.py",
     ),
-    "matplotlib": ("inspection/figures.py", "inspection/figures_growth.py"),
+    "matplotlib": ("inspection/figures",),
     "streamlit": (),
     "transformers": ("bench/", "evaluation/", "text/tokenizer.py"),
     "accelerate": ("training/",),
