@@ -24,7 +24,9 @@ def figure_bars(
     from matplotlib.figure import Figure
 
     labels = list(dict.fromkeys(label for values in series.values() for label in values))
-    figure = Figure(figsize=(9, 1.2 + 0.32 * len(labels) * max(len(series), 1)), layout="constrained")
+    figure = Figure(
+        figsize=(9, 1.2 + 0.32 * len(labels) * max(len(series), 1)), layout="constrained"
+    )
     axes = figure.subplots()
     height = 0.8 / max(len(series), 1)
     for place, (name, values) in enumerate(series.items()):
@@ -64,7 +66,9 @@ def figure_curves(
     drawn = {name: curve for name, curve in curves.items() if len(curve[0])}
     for place, (name, (steps, values)) in enumerate(drawn.items()):
         mark = MARKS[place % len(MARKS)]
-        axes.plot(steps, values, mark, color=COLOURS[place % len(COLOURS)], markersize=3, label=name)
+        axes.plot(
+            steps, values, mark, color=COLOURS[place % len(COLOURS)], markersize=3, label=name
+        )
     if logarithmic and drawn:
         axes.set_yscale("log")
     axes.set(xlabel="step", ylabel=unit)
@@ -80,7 +84,9 @@ def figure_margins(margins: Mapping[str, np.ndarray], *, title: str | None = Non
     """Reward margins of pairs (P,) as columns, a row for each set; right of 0 the chosen reply gained."""
     from matplotlib.figure import Figure
 
-    reach = max((float(np.abs(values).max(initial=0.0)) for values in margins.values()), default=0.0)
+    reach = max(
+        (float(np.abs(values).max(initial=0.0)) for values in margins.values()), default=0.0
+    )
     edges = np.linspace(-(reach or 1.0), reach or 1.0, BINS + 1)
     figure = Figure(figsize=(9, 1.6 + 1.3 * len(margins)), layout="constrained")
     rows = figure.subplots(max(len(margins), 1), 1, sharex=True, squeeze=False)[:, 0]
@@ -123,7 +129,13 @@ def figure_probes(probes: Mapping[str, Sequence["LayerProbe"]]) -> "Figure":
             label="shuffled labels, 95 %",
         )
         axes.errorbar(
-            places, values, np.stack([low, high]), fmt="o-", color=COLOURS[0], capsize=3, label="probe"
+            places,
+            values,
+            np.stack([low, high]),
+            fmt="o-",
+            color=COLOURS[0],
+            capsize=3,
+            label="probe",
         )
         axes.set(xlabel="layer (0 is the embedding)", ylim=(0.0, 1.05))
         axes.set_xticks(places)

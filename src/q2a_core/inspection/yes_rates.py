@@ -54,7 +54,9 @@ def yes_rates(chat: "AudioChat", asked: Sequence[ThingAsked]) -> YesRates:
         for item in asked
     ]
     yes, no = (
-        np.array([float(logps[0]) for logps in score_replies(chat.model, prompts, [ids] * len(asked))])
+        np.array(
+            [float(logps[0]) for logps in score_replies(chat.model, prompts, [ids] * len(asked))]
+        )
         for ids in firsts
     )
     belief = 1.0 / (1.0 + np.exp(no - yes))

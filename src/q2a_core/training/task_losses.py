@@ -53,9 +53,7 @@ def task_losses(
         part = examples[start : start + BATCH_SIZE]
         batch = collate([encode_example(e, chat_format, None) for e in part], pad_id=pad_id)
         with torch.inference_mode():
-            embeds = (
-                None if batch.mel is None else model.encode_audio(batch.mel, batch.mel_lengths)
-            )
+            embeds = None if batch.mel is None else model.encode_audio(batch.mel, batch.mel_lengths)
             states = model.hidden_states(batch.input_ids, audio_embeds=embeds)
             losses, counted = next_token_losses(model, states, batch.labels)
         tasks = batch.label_tasks[:, 1:][counted]

@@ -59,9 +59,7 @@ def curve_svg(
                 x, y = place.at(step, value)
                 parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="1.8" fill="{TEAL}"/>')
         line = place.path(zip(steps, smoothed(values), strict=True))
-        parts.append(
-            f'<polyline points="{line}" fill="none" stroke="{TEAL}" stroke-width="2.2"/>'
-        )
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{TEAL}" stroke-width="2.2"/>')
     return "".join([*parts, "</svg>"])
 
 

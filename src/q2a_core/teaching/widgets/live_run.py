@@ -187,7 +187,9 @@ def draw(follower: Follower, status: RunStatus) -> Picture:
         replies = _replies(follower)
         parts += replies
         words.append(beside)
-    return Picture(words="\n".join(words), body=f'<div style="max-width:60em">{"".join(parts)}</div>')
+    return Picture(
+        words="\n".join(words), body=f'<div style="max-width:60em">{"".join(parts)}</div>'
+    )
 
 
 def _how_far(status: RunStatus) -> str:
