@@ -1,4 +1,4 @@
-"""Is there a dog? How much of its belief a checkpoint gives to Yes, for things that are in a clip and things that are not.
+"""Is there a dog? How much of its belief a checkpoint gives to Yes, for what is in a clip and for what is not.
 
 Replies that are decoded show a hallucination only when it wins. The probability of "Yes" against "No" as the first
 token also shows how near it is, so that a few clips are enough to see it move.

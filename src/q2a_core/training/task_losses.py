@@ -37,7 +37,7 @@ class TaskLosses:
 def task_losses(
     checkpoint: "Checkpoint", examples: Sequence["Example"], *, swap: bool = False
 ) -> TaskLosses:
-    """Losses of a checkpoint on examples of the mini world, as they are or with `swap` each with the next one's clip."""
+    """Losses of a checkpoint on examples of the mini world; with `swap` each has the next one's clip."""
     import torch
 
     from q2a_core.training.batches import collate, encode_example

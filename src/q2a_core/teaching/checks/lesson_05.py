@@ -145,7 +145,7 @@ MASK_MISTAKES: dict[str, Callable[[list[Any]], list[bool]]] = {
         _masked(turns, lambda t, k, kept: not kept)
     ),
     "off by one, to the left: the mask marks the tokens themselves; the loss does the shifting.": lambda turns: (
-        _masked(turns, lambda t, k, kept: kept)[1:] + [False]
+        [*_masked(turns, lambda t, k, kept: kept)[1:], False]
     ),
     "off by one, to the right: the mask marks the tokens themselves; the loss does the shifting.": lambda turns: [
         False,

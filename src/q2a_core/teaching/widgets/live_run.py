@@ -233,7 +233,8 @@ def _replies(follower: Follower) -> list[str]:
             for step, text in sample.said[-SHOWN_REPLIES:]
         )
         parts.append(
-            f"<div>{mark} clip {sample.clip}, {html.escape(sample.task)}: true is “{html.escape(sample.true)}”{said}</div>"
+            f"<div>{mark} clip {sample.clip}, {html.escape(sample.task)}: "
+            f"true is “{html.escape(sample.true)}”{said}</div>"
         )
     return parts
 
