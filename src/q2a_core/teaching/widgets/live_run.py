@@ -136,6 +136,7 @@ def go_on(run: LiveRun, *, show: Callable[[Picture], None] | None = None) -> Liv
 
 def _watch(run: Path, stage: str, start: str, show: Callable[[Picture], None]) -> LiveRun:
     follower, began, drawn = Follower(run), time.monotonic(), ""
+    status = RunStatus(state="preparing")
     stopped_at: float | None = None
     while True:
         try:
