@@ -23,15 +23,18 @@
 
 # %%
 # %matplotlib inline
+from IPython.display import display
+
 from q2a_core import AudioChat, load_waveform, paths
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.inspection.figures_training import figure_bars, figure_margins
 from q2a_core.inspection.yes_rates import yes_rates
 from q2a_core.teaching.checks import check
 from q2a_core.teaching.run_lesson import lesson_steps
+from q2a_core.teaching.widgets.choose import choose_replies
 from q2a_core.teaching.widgets.live_run import live_run, pick_start
 from q2a_core.training.lesson import Lesson
-from q2a_core.training.own_pairs import OwnPair, clip_name, two_replies, write_pairs
+from q2a_core.training.own_pairs import write_pairs
 from q2a_core.training.pair_report import report_pairs
 from q2a_core.training.preferences import read_pairs
 from q2a_core.training.thing_pairs import thing_pairs
@@ -87,32 +90,14 @@ for pair in pairs[:3]:
 print(len(pairs), "pairs")
 
 # %% [markdown]
-# Add some of your own: the model answers twice at a high temperature; listen to the clip (or trust its name), write
-# 0 or 1 for the better reply, and run the cell again. `None` adds nothing. On the workbench's page *Preferences* the
-# same is done with buttons.
+# Add some of your own: the model answers twice at a high temperature. Listen, press the better reply, and go on;
+# your choices join the pairs below. The workbench's page *Preferences* does the same with any clip.
 
 # %%
-CHOICES = {"calm_guitar": None, "owl_then_drill": None, "angry_voice": None}
-own = []
-for name, choice in CHOICES.items():
-    sound = load_waveform(paths.data_samples() / "clips" / f"{name}.wav")
-    drawn = two_replies(chat, sound, None, temperature=1.3, seed=1)
-    if drawn is None:
-        print(f"{name}: every draw says the same")
-        continue
-    texts = [reply.text for reply in drawn]
-    print(f"{name}: 0 “{texts[0]}”  1 “{texts[1]}”")
-    if choice is not None:
-        own.append(
-            OwnPair(
-                clip=clip_name(sound.samples),
-                samples=sound.samples,
-                prompt=None,
-                chosen=texts[choice],
-                rejected=texts[1 - choice],
-            )
-        )
-print(len(own), "pairs of your own")
+names = ("calm_guitar", "owl_then_drill", "angry_voice", "cat_and_digits")
+sounds = {name: load_waveform(paths.data_samples() / "clips" / f"{name}.wav") for name in names}
+chooser = choose_replies(chat, sounds, temperature=1.3)
+display(chooser)
 
 # %% [markdown]
 # ## The loss by hand
@@ -144,7 +129,7 @@ check("06.loss", preference_loss)
 
 # %%
 folder = paths.runs_dir() / "lesson_06"
-pair_list = write_pairs([*pairs, *own], folder / "pairs")
+pair_list = write_pairs([*pairs, *chooser.pairs], folder / "pairs")
 start = open_checkpoint(START)
 still = report_pairs(start, start, read_pairs(pair_list)[:8])
 print(f"loss {still.loss(BETA):.4f} at beta {BETA}; margins {still.margins(BETA).round(3)}")
