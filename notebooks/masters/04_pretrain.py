@@ -34,6 +34,7 @@ from q2a_core.checkpoint import open_checkpoint
 from q2a_core.evaluation.prompt_ablation import prompt_ablation
 from q2a_core.evaluation.ways_of_asking import ways_of_asking
 from q2a_core.inspection.figures_training import figure_bars, figure_curves
+from q2a_core.inspection.gallery import read_gallery
 from q2a_core.model import IGNORE_INDEX
 from q2a_core.teaching.checks import check
 from q2a_core.teaching.run_lesson import lesson_steps
@@ -99,8 +100,8 @@ check("04.tags", tags)
 # %% [markdown]
 # `mini-pretrain` learned from sentences. Now the same clips and wishes in five ways: the official sentence, a
 # paraphrase from training, a paraphrase that training never had, tags that it never had, and a *baseline* that asks
-# for nothing. The **negative control**: the official sentence, every clip exchanged for another. **Predict** the
-# order.
+# for nothing. We ask how often a sound happens and whether a thing is there: answers that no clip suggests by
+# itself. The **negative control**: the official sentence, every clip exchanged for another. **Predict** the order.
 
 # %%
 scores = ways_of_asking(chat.checkpoint, count=24)
@@ -143,20 +144,21 @@ figure_bars(twins, unit="share of right answers", title="sentences against tags"
 # logarithm of the one given to the token that really comes next is the cost, in nats. Only the answer counts.
 
 # %%
-answer = "the bottle is black"  # what is true of your clip
-tokens = rates.audio_tokens(rates.mel_frames(waveform.samples.shape[0]))
+said = {sample.name: sample.text for sample in read_gallery()}
+answer = said.get(CLIP) or "There is no speech in this clip."
+frames = rates.mel_frames(waveform.samples.shape[0])
 messages = [
     user_message("What does the person say?", clips=1),
     {"role": "assistant", "content": answer},
 ]
-dialogue = chat.checkpoint.chat_format.dialogue(messages, [tokens])
+dialogue = chat.checkpoint.chat_format.dialogue(messages, [rates.audio_tokens(frames)])
 ids, counted = torch.tensor(dialogue.input_ids), torch.tensor(dialogue.loss_mask)
 mel = log_mel(waveform.samples)
 with torch.inference_mode():
     out = chat.model(
         ids[None],
         mel=mel[None],
-        mel_lengths=torch.tensor([mel.shape[-1]]),
+        mel_lengths=torch.tensor([frames]),
         labels=ids.masked_fill(~counted, IGNORE_INDEX)[None],
     )
 logps = out.logits[0, :-1].log_softmax(-1).gather(-1, ids[1:, None])[:, 0]
@@ -245,8 +247,9 @@ print(run)
 # ## The flat middle
 #
 # How much did each quarter of the run bring? The fast start is wording: "This is the sound of a" is the same in
-# every answer. Then the curve goes flat, and it looks as if nothing were learned. The second curve tells otherwise:
-# `spelling` asks the encoder alone which letters it hears, and falls where the answers do not.
+# every answer. Then the curve goes flat, and it looks as if nothing were learned. Compare the second curve:
+# `spelling` asks the encoder alone which letters it hears, without the decoder. Does it still fall where the answers
+# are flat?
 
 # %%
 curves = {name: series(run.records, name) for name in ("loss", "spelling")}

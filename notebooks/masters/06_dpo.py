@@ -199,7 +199,13 @@ print(f"trained pairs: loss {report.loss(BETA):.3f}, drift {report.kl:+.2f} nats
 print(
     "(these replies were written and not drawn, so this is the run's own figure and no unbiased KL)"
 )
-figure_margins({"trained pairs": report.margins(BETA), "held-out pairs": unseen.margins(BETA)})
+there = [thing.is_there for thing in held_out]
+margins = {
+    "trained pairs": report.margins(BETA),
+    "held-out pairs, thing absent": unseen.margins(BETA)[[not found for found in there]],
+    "held-out pairs, thing present": unseen.margins(BETA)[there],
+}
+figure_margins(margins)
 
 # %% [markdown]
 # ## Hallucination before and after
@@ -230,6 +236,8 @@ print(control)
 
 # %%
 rates["swapped pairs"] = yes_rates(AudioChat.from_pretrained(control.model), held_out)
+found = rates["swapped pairs"]
+print(f"swapped pairs  absent: yes to {found.false_yes:.1%}   present: yes to {found.true_yes:.1%}")
 figure_bars(
     {
         "absent thing": {name: float(found.absent.mean()) for name, found in rates.items()},

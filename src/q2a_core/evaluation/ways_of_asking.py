@@ -5,10 +5,10 @@ judged against the same truth; in the last row, the control, each clip is exchan
 """
 
 from collections.abc import Callable
+from itertools import count as count_from
+from itertools import islice
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from q2a_core.evaluation.metrics import Score, accuracy
 from q2a_core.evaluation.mini_suites import rights
@@ -17,15 +17,15 @@ from q2a_core.evaluation.suites import Item, swapped
 from q2a_core.world.mixtures import GrownSampler
 from q2a_core.world.render import render
 from q2a_core.world.scene import Scene, SceneKind
-from q2a_core.world.tasks import ask
+from q2a_core.world.tasks import ask, asked_tasks
 from q2a_core.world.wordings import PROMPTS
 
 if TYPE_CHECKING:
     from q2a_core.checkpoint import Checkpoint
 
 KINDS: tuple[SceneKind, ...] = ("sound", "vocal", "music")
-ASKED = {"sound": "name_sound", "vocal": "vocal", "music": "instrument"}
-"""What is asked about each kind of clip."""
+ASKED = {"sound": "count", "vocal": "is_there", "music": "is_there"}
+"""What is asked about each kind of clip: answers that no clip suggests by itself, as the name of a sound would be."""
 SEED = 52_000
 WAYS: dict[str, Callable[[str, int], str]] = {
     "official wording": lambda task, place: PROMPTS[task].official,
@@ -53,12 +53,21 @@ def ways_of_asking(checkpoint: "Checkpoint", *, count: int = 24, seed: int = 0) 
 def _items(words: Callable[[str, int], str], count: int, seed: int) -> list[Item]:
     silent: Any = SimpleNamespace(utterances=[])
     sampler = GrownSampler(silent, "test", seed=SEED + seed, stage="pretrain", kinds=KINDS)
-    return [_item(sampler.scene(index), words, index, silent) for index in range(count)]
+    drawn = (sampler.scene(index) for index in count_from(0))
+    fitting = (scene for scene in drawn if ASKED[scene.kind] in asked_tasks(scene))
+    return [
+        _item(scene, words, place, silent) for place, scene in enumerate(islice(fitting, count))
+    ]
 
 
-def _item(scene: Scene, words: Callable[[str, int], str], index: int, book: Any) -> Item:
-    rng: np.random.Generator = scene.rng(2)
-    task = ask(scene, ASKED[scene.kind], rng, lambda name, what: words(name, index))
+def _item(scene: Scene, words: Callable[[str, int], str], place: int, book: Any) -> Item:
+    # the same random numbers for every way: the same thing is asked for
+    task = ask(
+        scene,
+        ASKED[scene.kind],
+        scene.rng(2),
+        lambda name, what: words(name, place).replace("{}", what),
+    )
     return Item(scene=scene, task=task, samples=render(scene, book).samples)
 
 
