@@ -11,7 +11,7 @@ from q2a_core.world.wordings import PROMPTS
 
 
 def test_every_way_asks_the_same_of_the_same_clips():
-    lists = {way: _items(words, 5, 0) for way, words in WAYS.items()}
+    lists = {way: _items(words, 12, 0) for way, words in WAYS.items()}
     first = lists["official wording"]
     for items in lists.values():
         for item, other in zip(items, first, strict=True):

@@ -138,8 +138,12 @@ def _watch(run: Path, stage: str, start: str, show: Callable[[Picture], None]) -
     follower, began, drawn = Follower(run), time.monotonic(), ""
     status = RunStatus(state="preparing")
     stopped_at: float | None = None
+    looked = False
     while True:
         try:
+            if looked:
+                time.sleep(LOOK_EVERY)
+            looked = True
             status = follower.refresh()
             picture = draw(follower, status)
             if picture.body != drawn:
@@ -149,7 +153,6 @@ def _watch(run: Path, stage: str, start: str, show: Callable[[Picture], None]) -
                 break
             if stopped_at is not None and time.monotonic() - stopped_at > STOP_PATIENCE:
                 break
-            time.sleep(LOOK_EVERY)
         except KeyboardInterrupt:
             if stopped_at is not None:  # asked a second time: leave it to itself
                 break
