@@ -93,3 +93,12 @@ def test_the_class_budget_is_small_and_gives_way_to_what_is_set():
     assert _stage(sft, "class", steps=7, utterances=500).steps == 7
     assert _stage(sft, "class", utterances=12_000).utterances == 12_000
     assert _stage(sft, "full", utterances=None, batch_size=None) == sft()
+
+
+def test_fresh_weights_are_a_start_too():
+    from q2a_core.cli.train import _stage
+    from q2a_core.training.stages import CLASS_BUDGET, pretrain
+
+    assert _stage(pretrain, "class").start == CLASS_BUDGET["pretrain"]["start"]
+    assert _stage(pretrain, "class", start="fresh").start is None
+    assert _stage(pretrain, "class", start="mini-pretrain").start == "mini-pretrain"

@@ -32,7 +32,9 @@ Rate = Annotated[
 ]
 Utterances = Annotated[int | None, typer.Option(min=100, help="Spoken phrases to synthesise once.")]
 Seed = Annotated[int, typer.Option(help="Decides scenes, wording and order.")]
-Start = Annotated[str | None, typer.Option(help="Checkpoint to go on from.")]
+Start = Annotated[
+    str | None, typer.Option(help="Checkpoint to go on from; fresh: weights drawn anew.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that make batches.")]
 Precision = Annotated[str, typer.Option(help="no or bf16.")]
@@ -252,9 +254,11 @@ def export(
 
 def _stage(stage: Any, budget: str, **options: Any) -> Any:
     """The stage as its budget has it; options that were set overrule it, None leaves it."""
-    from q2a_core.training.stages import CLASS_BUDGET
+    from q2a_core.training.stages import CLASS_BUDGET, FRESH_START
 
     given = {name: value for name, value in options.items() if value is not None}
+    if given.get("start") == FRESH_START:
+        given["start"] = None
     return stage(**(CLASS_BUDGET[stage.__name__] if budget == "class" else {}) | given)
 
 

@@ -109,6 +109,8 @@ def wrong(message: str, **details: Any) -> Verdict:
 
 def call(answer: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """What the student's function returns; raises Unfilled for a stub and Broke for a crash."""
+    if not callable(answer):
+        raise TypeError(f"found a value of type {type(answer).__name__}, not a function")
     try:
         value = answer(*arguments, **options)
     except (NotImplementedError, Unfilled) as error:

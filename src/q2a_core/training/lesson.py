@@ -10,7 +10,7 @@ from pathlib import Path
 
 from q2a_core import paths
 from q2a_core.training import background, stages
-from q2a_core.training.stages import CLASS_BUDGET, StageConfig
+from q2a_core.training.stages import CLASS_BUDGET, FRESH_START, StageConfig
 
 STAGES = ("start", "pretrain", "sft", "dpo")
 MICRO_BATCH = 8
@@ -45,7 +45,10 @@ class Lesson:
         options = [self.stage, "--budget", "class", "--steps", str(self.steps)]
         options += ["--learning-rate", f"{self.learning_rate:g}", "--seed", str(self.seed)]
         options += ["--batch-size", str(micro), "--accumulate", str(self.dialogues // micro)]
-        options += ["--start", self.start] if self.start != FRESH else []
+        if self.start != FRESH:
+            options += ["--start", self.start]
+        elif class_stage(self.stage).start is not None:
+            options += ["--start", FRESH_START]
         if self.stage == "dpo":
             # the few pairs are made faster than a process that makes them would start
             options += ["--workers", "0"]

@@ -12,6 +12,8 @@ from q2a_core.world.speech.levels import Level
 from q2a_core.world.speech.utterances import Engine
 
 Part = Literal["audio_encoder", "projector", "decoder"]
+FRESH_START = "fresh"
+"""In the place of a checkpoint's name on the command line: weights drawn anew."""
 PARTS: tuple[Part, ...] = ("audio_encoder", "projector", "decoder")
 
 

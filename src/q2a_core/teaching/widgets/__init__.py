@@ -1,0 +1,1 @@
+"""What a notebook shows that moves: drawn in the notebook, computed elsewhere."""

@@ -1,0 +1,56 @@
+"""Ways of asking share clips and truth; the ablation is read from reports and never invented."""
+
+import json
+
+import numpy as np
+
+from q2a_core.checkpoint import open_checkpoint
+from q2a_core.evaluation.prompt_ablation import PROMPTS_FILE, SUITES, prompt_ablation
+from q2a_core.evaluation.ways_of_asking import CONTROL, WAYS, _items, ways_of_asking
+from q2a_core.world.wordings import PROMPTS
+
+
+def test_every_way_asks_the_same_of_the_same_clips():
+    lists = {way: _items(words, 12, 0) for way, words in WAYS.items()}
+    first = lists["official wording"]
+    for items in lists.values():
+        for item, other in zip(items, first, strict=True):
+            assert item.task.name == other.task.name
+            np.testing.assert_array_equal(item.samples, other.samples)
+    counted = next(k for k, item in enumerate(first) if item.task.name == "count")
+    asked = {
+        way: items[counted].task.prompt[-1]["content"][-1]["text"] for way, items in lists.items()
+    }
+    assert asked["held-out paraphrase"] in PROMPTS["count"].held_out
+    assert asked["tags"] == PROMPTS["count"].tags
+    assert len(set(asked.values())) == len(WAYS)
+    there = next(item for item in lists["tags"] if item.task.name == "is_there")
+    assert "{}" not in there.task.prompt[-1]["content"][-1]["text"]
+
+
+def test_asking_for_nothing_gets_no_answer_to_the_question():
+    scores = ways_of_asking(open_checkpoint("mini-pretrain"), count=8)
+    assert set(scores) == {*WAYS, CONTROL}
+    assert scores["official wording"].value > scores["a question about nothing"].value
+    assert all(score.n == 8 for score in scores.values())
+
+
+def test_the_ablation_is_what_reports_hold(tmp_path):
+    score = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 40}
+    rows = [{"suite": name, "metric": "accuracy", "score": score} for name in SUITES]
+    known = {}
+    for name, prompts in (("mini-a", "natural"), ("mini-b", "tags"), ("mini-c", "natural")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "about.json").write_text(json.dumps({"config": {"prompts": prompts}}), "utf-8")
+        report = {"checkpoint": {"name": name, "hash": "0" * 12}, "rows": rows}
+        if name != "mini-c":
+            (folder / PROMPTS_FILE).write_text(json.dumps(report), "utf-8")
+        known[name] = folder
+    found = prompt_ablation({"mini": known["mini-a"], **known})
+    assert [(row.checkpoint, row.trained_on) for row in found] == [
+        ("mini-a", "natural"),
+        ("mini-b", "tags"),
+    ]
+    assert found[0].scores[SUITES[1]].high == 0.6
+    assert prompt_ablation({"mini-c": known["mini-c"]}) == []

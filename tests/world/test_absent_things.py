@@ -1,0 +1,42 @@
+"""Questions for what is and is not in a clip, and the pairs made of them."""
+
+import numpy as np
+
+from q2a_core.training.own_pairs import write_pairs
+from q2a_core.training.preferences import read_pairs
+from q2a_core.training.thing_pairs import thing_pairs
+from q2a_core.world.absent_things import things_asked
+
+
+def test_they_alternate_and_are_the_same_again():
+    things = things_asked(8)
+    assert [thing.is_there for thing in things] == [False, True] * 4
+    for absent, present in zip(things[::2], things[1::2], strict=True):
+        np.testing.assert_array_equal(absent.samples, present.samples)
+        assert absent.noun != present.noun
+    again = things_asked(8)
+    assert [t.question for t in things] == [t.question for t in again]
+    np.testing.assert_array_equal(things[6].samples, again[6].samples)
+
+
+def test_answers_are_true_and_false():
+    for thing in things_asked(6):
+        assert thing.noun in thing.question
+        assert thing.true.startswith("Yes" if thing.is_there else "No")
+        assert thing.false.startswith("No" if thing.is_there else "Yes")
+
+
+def test_training_and_test_have_other_clips():
+    train = things_asked(4, split="train")
+    assert not any(
+        len(a.samples) == len(b.samples) and np.array_equal(a.samples, b.samples)
+        for a in train
+        for b in things_asked(4)
+    )
+
+
+def test_pairs_prefer_the_truth(tmp_path):
+    things = things_asked(4, split="train")
+    pairs = read_pairs(write_pairs(thing_pairs(things), tmp_path))
+    assert [(p.chosen, p.rejected) for p in pairs] == [(t.true, t.false) for t in things]
+    np.testing.assert_allclose(pairs[0].waveform(), things[0].samples, atol=1e-4)
