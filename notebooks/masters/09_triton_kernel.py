@@ -49,7 +49,7 @@ print(here.sentence)
 
 # %%
 CLIP = paths.data_samples() / "clips" / "keyboard_question.wav"  # any clip of yours
-LAYER, HEAD, TILE = 1, 0, 32
+LAYER, HEAD, TILE = 3, 1, 32
 chat = AudioChat.from_pretrained("mini")
 samples = load_waveform(CLIP).samples
 
