@@ -1,17 +1,12 @@
-"""Lesson 09: the online softmax, tiles with padding, and five broken kernels to tell apart."""
+"""Lesson 09: the online softmax, tiles with padding, and broken kernels to tell apart.
 
-from collections.abc import Mapping
+The judges are imported when they are asked, so that the list of exercises does not wait for torch.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from q2a_core.inspection.bug_hunt import judge_guess
-from q2a_core.inspection.flash_steps import FAULTS
-from q2a_core.teaching.checks.flash import judge_flash
-from q2a_core.teaching.checks.tiles import (
-    judge_absorb,
-    judge_lse,
-    judge_scores,
-    judge_tile,
-)
 from q2a_core.teaching.exercise import Exercise, Verdict, passed, wrong
 
 HUNT = (1, 8, 14)
@@ -20,6 +15,9 @@ HUNT = (1, 8, 14)
 
 def judge_hunt(answer: Any) -> Verdict:
     """Which fault each of the seeds plants, as {seed: name}."""
+    from q2a_core.inspection.bug_hunt import judge_guess
+    from q2a_core.inspection.flash_steps import FAULTS
+
     if not isinstance(answer, Mapping):
         return wrong("give a dict: the number of each broken kernel and the name of its fault.")
     if any(answer.get(seed) is None for seed in HUNT):
@@ -41,6 +39,13 @@ def judge_hunt(answer: Any) -> Verdict:
     return passed("found by what is wrong and where, without a look at the code.", rows=tuple(rows))
 
 
+def _judge_in(module: str, name: str) -> Callable[[Any], Verdict]:
+    def judge(answer: Any) -> Verdict:
+        return getattr(importlib.import_module(f"q2a_core.teaching.checks.{module}"), name)(answer)
+
+    return judge
+
+
 EXERCISES = (
     Exercise(
         id="09.absorb",
@@ -50,7 +55,7 @@ EXERCISES = (
         minutes=10,
         hint="The old sum was taken relative to the old maximum. By which factor must it shrink when the maximum "
         "grows? And what is minus infinity minus minus infinity?",
-        judge=judge_absorb,
+        judge=_judge_in("tiles", "judge_absorb"),
     ),
     Exercise(
         id="09.scores",
@@ -59,7 +64,7 @@ EXERCISES = (
         importance=4,
         minutes=5,
         hint="Column c of the tile is key `left + c`. Which of them lie behind the clip's end?",
-        judge=judge_scores,
+        judge=_judge_in("tiles", "judge_scores"),
     ),
     Exercise(
         id="09.tile",
@@ -68,7 +73,7 @@ EXERCISES = (
         importance=5,
         minutes=8,
         hint="The accumulator is relative to the running maximum exactly as the sum is. Do not divide yet.",
-        judge=judge_tile,
+        judge=_judge_in("tiles", "judge_tile"),
     ),
     Exercise(
         id="09.lse",
@@ -77,7 +82,7 @@ EXERCISES = (
         importance=3,
         minutes=4,
         hint="The sum of exp(score) is exp(maximum) times the running sum; take the logarithm of that.",
-        judge=judge_lse,
+        judge=_judge_in("tiles", "judge_lse"),
     ),
     Exercise(
         id="09.flash",
@@ -87,7 +92,7 @@ EXERCISES = (
         minutes=15,
         hint="Two loops: tiles of queries outside, tiles of keys inside. Start each tile of queries with maximum "
         "minus infinity, sum 0, accumulator 0; divide when the last tile of keys has passed.",
-        judge=judge_flash,
+        judge=_judge_in("flash", "judge_flash"),
     ),
     Exercise(
         id="09.hunt",
