@@ -7,7 +7,7 @@ import pytest
 
 from q2a_core.teaching.checks import exercises_of
 from q2a_core.teaching.course import LESSONS, master, solution_notebook, student_notebook
-from q2a_core.teaching.masters import build_notebook
+from q2a_core.teaching.masters import build_notebook, workshop_masters
 from q2a_core.teaching.run_lesson import run_notebook
 
 jupytext = pytest.importorskip("jupytext")
@@ -43,6 +43,20 @@ def test_notebooks_are_what_their_master_gives(item):
     ):
         built = nbformat.writes(build_notebook(master(item), version)) + "\n"
         assert path.read_text("utf-8") == built, "run: q2a lesson build"
+
+
+def test_the_workshop_kits_notebooks_are_what_their_master_gives_and_run(
+    home, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("Q2A_HOME", str(home))
+    masters = workshop_masters()
+    assert {path.stem for path in masters} >= {"exit_quiz"}
+    for path in masters:
+        built = nbformat.writes(build_notebook(path, "student")) + "\n"
+        assert path.with_suffix(".ipynb").read_text("utf-8") == built, "run: q2a lesson build"
+        result = run_notebook(path.with_suffix(".ipynb"), offline=True, folder=tmp_path)
+        assert not result.errors
+        assert not result.warnings
 
 
 @pytest.mark.parametrize("item", BUILT, ids=lambda item: item.stem)

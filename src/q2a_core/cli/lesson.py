@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from q2a_core.cli import lesson_end
 from q2a_core.errors import Q2AError
 
 app = typer.Typer(
     name="lesson", help="The course: list, open, check, reset, build, time.", no_args_is_help=True
 )
+app.command("quiz")(lesson_end.quiz)
+app.command("certificate")(lesson_end.certificate)
 Number = Annotated[int, typer.Argument(help="Number of the lesson, 0 to 9.", min=0, max=9)]
 
 

@@ -60,6 +60,16 @@ class JudgeItem:
     """The model's answer."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FairMarks:
+    """What is left of two rounds once places are averaged out."""
+
+    reference: float
+    reply: float
+    lead_of_first: float
+    """How many marks the first place gains on average, whoever stands there."""
+
+
 def judge_messages(item: JudgeItem, *, swapped: bool) -> list[dict[str, str]]:
     """What the judge is sent; the reference comes first unless swapped."""
     first, second = (item.reply, item.reference) if swapped else (item.reference, item.reply)
@@ -76,6 +86,16 @@ def parse_marks(text: str) -> tuple[float, float] | None:
             marks = float(found[1]), float(found[2])
             return marks if max(marks) <= 10 else None
     return None
+
+
+def fair_marks(straight: tuple[float, float], swapped: tuple[float, float]) -> FairMarks:
+    """Both rounds in one: the marks of the first and the second place, reference first, then reply first."""
+    (reference_first, reply_second), (reply_first, reference_second) = straight, swapped
+    return FairMarks(
+        reference=(reference_first + reference_second) / 2,
+        reply=(reply_first + reply_second) / 2,
+        lead_of_first=((reference_first - reply_second) + (reply_first - reference_second)) / 2,
+    )
 
 
 def judge(
@@ -126,12 +146,8 @@ def _mark(
         if marks is None:
             row["outcome"] = "unparsable" if outcome == "scored" else outcome
             return row
-        positions.append(marks[::-1] if swapped else marks)
-    (reference_first, reply_second), (reference_second, reply_first) = positions
-    row["reference"] = (reference_first + reference_second) / 2
-    row["reply"] = (reply_first + reply_second) / 2
-    row["lead_of_first"] = ((reference_first - reply_second) + (reply_first - reference_second)) / 2
-    return row
+        positions.append(marks)
+    return row | asdict(fair_marks(*positions))
 
 
 def _ask(

@@ -68,22 +68,37 @@ def word_error_rate(
     pairs: list[tuple[str, str]], *, language: str | None = None, seed: int = 0
 ) -> Score:
     """Corpus-level WER over (reference, hypothesis) pairs; the interval resamples clips."""
-    return _bootstrap([word_errors(*pair, language=language) for pair in pairs], seed)
+    return bootstrap([word_errors(*pair, language=language) for pair in pairs], seed)
 
 
 def character_error_rate(pairs: list[tuple[str, str]], *, language: str, seed: int = 0) -> Score:
     """Corpus-level CER, for Chinese (where the paper calls it WER) and German."""
-    return _bootstrap([character_errors(*pair, language=language) for pair in pairs], seed)
+    return bootstrap([character_errors(*pair, language=language) for pair in pairs], seed)
 
 
 def accuracy(correct: list[bool], *, seed: int = 0) -> Score:
     """Share of correct replies."""
-    return _bootstrap([(hit, 1) for hit in correct], seed)
+    return bootstrap([(hit, 1) for hit in correct], seed)
 
 
 def mean(values: list[float], *, seed: int = 0) -> Score:
     """The mean of marks, such as a judge's 0 to 10."""
-    return _bootstrap([(value, 1) for value in values], seed)
+    return bootstrap([(value, 1) for value in values], seed)
+
+
+def bootstrap(
+    rows: list[tuple[float, float]], seed: int = 0, *, rounds: int = BOOTSTRAP_ROUNDS
+) -> Score:
+    """The ratio of column sums, and its 95 % interval over resampled rows."""
+    counts = np.array(rows, dtype=np.float64).reshape(-1, 2)
+    if not len(counts) or not counts[:, 1].sum():
+        return Score(value=float("nan"), low=float("nan"), high=float("nan"), n=len(counts))
+    rng = np.random.default_rng(seed)
+    draws = counts[rng.integers(len(counts), size=(rounds, len(counts)))].sum(1)
+    ratios = draws[:, 0] / np.maximum(draws[:, 1], 1)
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    value = counts[:, 0].sum() / counts[:, 1].sum()
+    return Score(value=float(value), low=float(low), high=float(high), n=len(counts))
 
 
 def mcnemar(first: list[bool], second: list[bool]) -> PairedTest:
@@ -98,16 +113,3 @@ def mcnemar(first: list[bool], second: list[bool]) -> PairedTest:
 
 def _normalised(text: str, language: str | None) -> str:
     return normalise(text) if language is None else normalise_for(text, language)
-
-
-def _bootstrap(rows: list[tuple[float, float]], seed: int) -> Score:
-    """The ratio of column sums, and its 95 % interval over resampled rows."""
-    counts = np.array(rows, dtype=np.float64).reshape(-1, 2)
-    if not len(counts) or not counts[:, 1].sum():
-        return Score(value=float("nan"), low=float("nan"), high=float("nan"), n=len(counts))
-    rng = np.random.default_rng(seed)
-    draws = counts[rng.integers(len(counts), size=(BOOTSTRAP_ROUNDS, len(counts)))].sum(1)
-    ratios = draws[:, 0] / np.maximum(draws[:, 1], 1)
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    value = counts[:, 0].sum() / counts[:, 1].sum()
-    return Score(value=float(value), low=float(low), high=float(high), n=len(counts))

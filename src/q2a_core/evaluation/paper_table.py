@@ -5,6 +5,7 @@ The last system, "Hugging Face re-run", stands in the official repository's READ
 moved when the framework was converted, so it is what today's weights compare with.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 OURS = "Qwen2-Audio"
@@ -49,6 +50,23 @@ def _row(
         corrections=corrections or {},
         note=note,
     )
+
+
+def mark_behind_average(others: Sequence[float], average: float) -> float:
+    """The mark that, beside the others, would give this average."""
+    return average * (len(others) + 1) - sum(others)
+
+
+def leaders(row: PaperRow, column: str) -> list[str]:
+    """Which systems have the best printed figure of a column; the re-run, which was not in the race, is left out."""
+    place = row.columns.index(column)
+    known = {
+        system: figures[place]
+        for system, figures in row.results.items()
+        if system != RERUN and figures[place] is not None
+    }
+    best = (min if row.metric == "WER" else max)(figure for figure in known.values() if figure)
+    return [system for system, figure in known.items() if figure == best]
 
 
 PAPER: dict[str, PaperRow] = {

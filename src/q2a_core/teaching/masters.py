@@ -20,6 +20,7 @@ import html
 from pathlib import Path
 from typing import Any, Literal
 
+from q2a_core import paths
 from q2a_core.errors import Q2AError
 from q2a_core.teaching.checks import exercise
 from q2a_core.teaching.course import (
@@ -91,7 +92,7 @@ def card(item: Exercise) -> str:
 
 
 def build_all(only: Lesson | None = None) -> list[Path]:
-    """Write the notebooks of every master that exists, or of one; returns what was written."""
+    """Write the notebooks of every master that exists, the workshop kit's too, or of one lesson; returns the files."""
     import nbformat
 
     written = []
@@ -105,7 +106,15 @@ def build_all(only: Lesson | None = None) -> list[Path]:
             target.parent.mkdir(parents=True, exist_ok=True)
             nbformat.write(build_notebook(master(item), version), target)
             written.append(target)
+    for source in [] if only else workshop_masters():
+        nbformat.write(build_notebook(source, "student"), source.with_suffix(".ipynb"))
+        written.append(source.with_suffix(".ipynb"))
     return written
+
+
+def workshop_masters() -> list[Path]:
+    """Notebooks of the workshop kit that are no lessons; each lies beside its own."""
+    return sorted((paths.notebooks() / "workshop").glob("*.py"))
 
 
 def _dots(count: int) -> str:

@@ -1,0 +1,279 @@
+"""Lesson 08: error rates, intervals, a judge that likes the first place, a misprint, the memory of the real model."""
+
+from typing import Any
+
+import numpy as np
+
+from q2a_core import presets
+from q2a_core.evaluation.external_judge import fair_marks
+from q2a_core.evaluation.paper_table import mark_behind_average
+from q2a_core.teaching.checks.error_rates import judge_edits, judge_rate
+from q2a_core.teaching.checks.intervals import judge_interval
+from q2a_core.teaching.checks.mistakes import Mistake, mistake_made, near
+from q2a_core.teaching.exercise import Exercise, Verdict, call, passed, wrong
+
+REPLY_MISTAKES: tuple[Mistake, ...] = (
+    (
+        lambda straight, swapped: (straight[1] + swapped[1]) / 2,
+        "you average the second place twice; once the answers are swapped, the reply stands in the first.",
+    ),
+    (
+        lambda straight, swapped: (straight[0] + swapped[1]) / 2,
+        "this is the reference's mark: the reply is second at first, and first once swapped.",
+    ),
+    (
+        lambda straight, swapped: (straight[0] + swapped[0]) / 2,
+        "this is the mean of whatever came first; follow the reply, it changes its place.",
+    ),
+    (
+        lambda straight, swapped: straight[1],
+        "this takes the first round alone, with its bias in it.",
+    ),
+    (
+        lambda straight, swapped: swapped[0],
+        "this takes the second round alone, with its bias in it.",
+    ),
+    (
+        lambda straight, swapped: straight[1] + swapped[0],
+        "this is the sum of two marks; take their mean, so that it stays between 0 and 10.",
+    ),
+    (
+        lambda straight, swapped: sum(straight + swapped) / 4,
+        "this is the mean of all four marks, the reference's among them; keep to the reply's two.",
+    ),
+)
+LEAD_MISTAKES: tuple[Mistake, ...] = (
+    (
+        lambda straight, swapped: -fair_marks(straight, swapped).lead_of_first,
+        "its sign is turned round: positive if the first place is liked.",
+    ),
+    (
+        lambda straight, swapped: 2 * fair_marks(straight, swapped).lead_of_first,
+        "it is not halved: two rounds were summed.",
+    ),
+    (
+        lambda straight, swapped: (
+            fair_marks(straight, swapped).reference - fair_marks(straight, swapped).reply
+        ),
+        "this is how much better the reference is than the reply; take first place minus second in each round.",
+    ),
+    (
+        lambda straight, swapped: straight[0] - straight[1],
+        "this is the first round alone, where the reference's quality and its place are mixed up.",
+    ),
+)
+
+
+def judge_fair(answer: Any) -> Verdict:
+    """Mark of the reply without the judge's liking for a place, and how large that liking is."""
+    rng = np.random.default_rng(5)
+    cases = [((8.0, 6.0), (7.0, 7.0)), ((9.0, 3.0), (4.0, 8.0))]
+    for _ in range(6):
+        marks = rng.integers(0, 21, size=4) / 2
+        cases.append(((float(marks[0]), float(marks[1])), (float(marks[2]), float(marks[3]))))
+    given = [call(answer, *case) for case in cases]
+    if any(not hasattr(pair, "__len__") or len(pair) != 2 for pair in given):
+        return wrong(
+            "return two numbers: the reply's mark, and how much the first place gains on average."
+        )
+    replies, leads = ([float(pair[place]) for pair in given] for place in (0, 1))
+    due = [fair_marks(*case) for case in cases]
+    rows = tuple(
+        (
+            f"straight {case[0]}, swapped {case[1]}",
+            f"{a:g}, {b:g}",
+            f"{d.reply:g}, {d.lead_of_first:g}",
+        )
+        for case, a, b, d in zip(cases[:3], replies, leads, due, strict=False)
+    )
+    if not all(map(near, replies, [marks.reply for marks in due])):
+        if all(map(near, leads, [marks.reply for marks in due])):
+            return wrong(
+                "the two numbers are in the other order: the reply's mark comes first.", rows=rows
+            )
+        message = mistake_made(REPLY_MISTAKES, cases, replies, near)
+        return wrong(
+            message or "the reply's mark: follow the reply through both rounds and take the mean.",
+            rows=rows,
+        )
+    if not all(map(near, leads, [marks.lead_of_first for marks in due])):
+        message = mistake_made(LEAD_MISTAKES, cases, leads, near)
+        return wrong(
+            "the mark is right. The lead of the first place: "
+            + (message or "in each round, first minus second; then the mean."),
+            rows=rows,
+        )
+    return passed("quality and place are parted, as long as the judge is asked twice.", rows=rows)
+
+
+HIDDEN_MISTAKES: tuple[Mistake, ...] = (
+    (
+        lambda a, b, c, average: 3 * average - (a + b + c),
+        "an average of four marks is their sum over four; you multiply by three.",
+    ),
+    (
+        lambda a, b, c, average: 4 * average - (a + b + c) / 3,
+        "from the sum of four you take the mean of three; take their sum.",
+    ),
+    (
+        lambda a, b, c, average: average - (a + b + c) / 3,
+        "this is how far the printed figure lies above the mean of three; it is no mark.",
+    ),
+    (
+        lambda a, b, c, average: (a + b + c + average) / 4,
+        "this averages the printed figure once more; go the other way, from an average to what is in it.",
+    ),
+    (
+        lambda a, b, c, average: (a + b + c) / 3,
+        "this is the mean of the three known marks; the printed figure says something about the fourth.",
+    ),
+    (
+        lambda a, b, c, average: (a + b + c) - 4 * average,
+        "the sign is turned round: the sum of four minus the sum of three is the fourth.",
+    ),
+)
+
+
+def judge_hidden(answer: Any) -> Verdict:
+    """The fourth mark, if what is printed is the average of four."""
+    rng = np.random.default_rng(2)
+    cases = [tuple(float(x) for x in rng.integers(0, 41, size=4) / 4) for _ in range(6)]
+    cases.append((7.0, 7.0, 7.0, 7.0))
+    found = [float(call(answer, *case)) for case in cases]
+    due = [mark_behind_average(case[:3], case[3]) for case in cases]
+    rows = tuple(
+        (f"{case[:3]}, average {case[3]}", f"{ours:g}", f"{right:g}")
+        for case, ours, right in zip(cases[:3], found, due, strict=False)
+    )
+    if all(near(a, b, relative=1e-3) for a, b in zip(found, due, strict=True)):
+        return passed("now let it loose on the printed column.", rows=rows)
+    if all(near(a, min(max(b, 0.0), 10.0)) for a, b in zip(found, due, strict=True)):
+        return wrong(
+            "you keep the mark between 0 and 10; let it out of there, for a mark that cannot be is the evidence.",
+            rows=rows,
+        )
+    message = mistake_made(HIDDEN_MISTAKES, cases, found, near)
+    return wrong(message or "four times the average is the sum of all four.", rows=rows)
+
+
+def _size(decoder) -> int:
+    return decoder.num_layers * decoder.num_kv_heads * decoder.head_dim
+
+
+MEMORY_MISTAKES: tuple[Mistake, ...] = (
+    (
+        lambda d, positions, size: _size(d) * size * positions,
+        "half of it is missing: keys and values are both kept.",
+    ),
+    (
+        lambda d, positions, size: 2 * d.num_layers * d.d_model * size * positions,
+        "you count every query head, or the whole width: only the key-value heads are kept, and in mini two query "
+        "heads share one of them.",
+    ),
+    (
+        lambda d, positions, size: 2 * d.num_kv_heads * d.head_dim * size * positions,
+        "this is one layer; every layer keeps keys and values of its own.",
+    ),
+    (
+        lambda d, positions, size: 2 * _size(d) * positions,
+        "these are numbers, not bytes: each takes `itemsize` bytes.",
+    ),
+    (
+        lambda d, positions, size: 16 * _size(d) * size * positions,
+        "these are bits; eight of them are one byte.",
+    ),
+    (
+        lambda d, positions, size: 2 * _size(d) * size * positions / 2**30,
+        "this is in GiB; return bytes.",
+    ),
+    (
+        lambda d, positions, size: 2 * _size(d) * size * positions / 1e9,
+        "this is in gigabytes; return bytes.",
+    ),
+    (
+        lambda d, positions, size: 2 * _size(d) * size * positions**2,
+        "the cache grows with the positions, not with their square: it holds vectors, no map.",
+    ),
+)
+
+
+def judge_memory(answer: Any) -> Verdict:
+    """Bytes of keys and values that a decoder keeps for so many positions."""
+    names = ("mini", "7B", "tiny", "7B")
+    decoders = [presets.mini(), presets.qwen2_audio_7b(), presets.tiny(), presets.qwen2_audio_7b()]
+    sizes = ((100, 4), (782, 2), (1, 4), (4096, 2))
+    cases = [(c.decoder, *size) for c, size in zip(decoders, sizes, strict=True)]
+    found = [float(call(answer, *case)) for case in cases]
+    due = [decoder.kv_bytes(positions, itemsize=size) for decoder, positions, size in cases]
+    rows = tuple(
+        (f"{name}, {size[0]} positions of {size[1]} bytes", f"{ours:,.0f}", f"{right:,}")
+        for name, size, ours, right in zip(names, sizes, found, due, strict=True)
+    )
+    if all(map(near, found, due)):
+        return passed("small beside the weights, and it grows with every token.", rows=rows)
+    message = mistake_made(MEMORY_MISTAKES, cases, found, near)
+    return wrong(
+        message
+        or "keys and values, in every layer, for every key-value head, each `head_dim` wide.",
+        rows=rows,
+    )
+
+
+EXERCISES = (
+    Exercise(
+        id="08.edits",
+        title="Errors between two sentences",
+        difficulty=3,
+        importance=5,
+        minutes=12,
+        hint="A table with a row for each word of the reference and a column for each of the hypothesis, both from "
+        "none on. Each field is the least of three neighbours plus what the last step costs.",
+        judge=judge_edits,
+    ),
+    Exercise(
+        id="08.rate",
+        title="The rate of a corpus",
+        difficulty=1,
+        importance=5,
+        minutes=4,
+        hint="A long clip should weigh more than a short one. What do you sum, and when do you divide?",
+        judge=judge_rate,
+    ),
+    Exercise(
+        id="08.interval",
+        title="How sure is that figure?",
+        difficulty=3,
+        importance=4,
+        minutes=10,
+        hint="Draw as many clips as there are, with replacement; take the rate of what was drawn; do that `rounds` "
+        "times; np.quantile finds where the middle 95 % lie.",
+        judge=judge_interval,
+    ),
+    Exercise(
+        id="08.fair",
+        title="A judge who likes the first place",
+        difficulty=2,
+        importance=4,
+        minutes=6,
+        hint="Straight: the reference is first. Swapped: the reply is first. Where is the reply's mark in each?",
+        judge=judge_fair,
+    ),
+    Exercise(
+        id="08.hidden",
+        title="What stands behind a printed figure?",
+        difficulty=2,
+        importance=3,
+        minutes=5,
+        hint="If four marks have this average, what do they add up to?",
+        judge=judge_hidden,
+    ),
+    Exercise(
+        id="08.memory",
+        title="The cache of the real model",
+        difficulty=2,
+        importance=3,
+        minutes=6,
+        hint="What does one layer keep of one position? Look at `num_layers`, `num_kv_heads` and `head_dim`.",
+        judge=judge_memory,
+    ),
+)
