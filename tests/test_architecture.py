@@ -46,7 +46,11 @@ CONFINED = {
         "kernels/attention_decode_triton.py",
         "kernels/attention_map_triton.py",
     ),
-    "matplotlib": ("inspection/figures.py", "inspection/figures_growth.py"),
+    "matplotlib": (
+        "inspection/figures.py",
+        "inspection/figures_attention.py",
+        "inspection/figures_growth.py",
+    ),
     "streamlit": (),
     "transformers": ("bench/", "evaluation/", "text/tokenizer.py"),
     "accelerate": ("training/",),

@@ -4,13 +4,14 @@ It lives in a shadow root, so that neither JupyterLab's style nor the player's r
 itself: 1, 2 and 3 are headings to JupyterLab. Imports anywidget, so it is imported when a player is shown.
 """
 
+from pathlib import Path
 from typing import Any
 
 import anywidget
 import numpy as np
 import traitlets
 
-from q2a_core.inspection.player import SKELETON, player_css, player_data, player_js
+from q2a_core.inspection.player import player_css, player_data, player_js
 from q2a_core.inspection.trace import ClipView
 from q2a_core.teaching.widgets.player import still_player
 from q2a_core.teaching.widgets.still import still_bundle
@@ -22,39 +23,12 @@ SHOWN_WORDS = """
   --st-background-color: var(--jp-layout-color0, #fff); }
 """
 """In a notebook the words stand beside the pictures, and the colours follow its theme."""
-MOUNT = f"""
-function render({{ model, el }}) {{
-  el.dataset.lmSuppressShortcuts = "true";
-  const host = document.createElement("div");
-  el.append(host);
-  const shadow = host.attachShadow({{ mode: "open" }});
-  shadow.innerHTML = `<style></style>{SKELETON}`;
-  shadow.querySelector("style").textContent = model.get("style_sheet");
-  const player = mountPlayer(shadow.querySelector(".q2a-player"), model.get("clip"));
-  player.onToken = (token) => {{
-    model.set("token", token);
-    model.save_changes();
-  }};
-  const follow = () => {{
-    const token = model.get("token");
-    // a click has chosen already, and choosing again would stop the sound
-    if ((player.pieces.chosen?.row === "tokens" ? player.pieces.chosen.index : null) !== token) player.chooseToken(token);
-  }};
-  model.on("change:token", follow);
-  follow();
-  return () => {{
-    model.off("change:token", follow);
-    player.dispose();
-  }};
-}}
-export default {{ render }};
-"""
 
 
 class LivePlayer(anywidget.AnyWidget):
     """The player; `token` follows the clicks, and a token that is set from Python is chosen in the player."""
 
-    _esm = player_js() + MOUNT
+    _esm = player_js() + (Path(__file__).parent / "live_player.js").read_text("utf-8")
     clip = traitlets.Dict().tag(sync=True)
     style_sheet = traitlets.Unicode(player_css() + SHOWN_WORDS).tag(sync=True)
     token = traitlets.Int(None, allow_none=True).tag(sync=True)

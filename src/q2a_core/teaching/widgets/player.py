@@ -30,7 +30,7 @@ def show_player(
     """The player of a clip, to end a cell with; its `token` is the audio token that was clicked last, or None.
 
     `clip` is whatever `load_waveform` takes (an array needs its `sample_rate`), a `Waveform`, or a `Resynthesis` of the
-    front-end lab. `token` is chosen from the start. Raises AudioError, and ValueError for a token that the clip has not.
+    front-end lab. `token` is chosen from the start. Raises AudioError, and ValueError for a token that does not exist.
     """
     whole = clip if hasattr(clip, "samples") else load_waveform(clip, sample_rate=sample_rate)
     view = whole.view if hasattr(whole, "view") else view_clip(whole)
