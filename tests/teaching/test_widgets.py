@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from q2a_core.audio import load_waveform
 from q2a_core.errors import AudioError, Q2AError
 from q2a_core.inspection.front_end import MelSettings, resynthesise
-from q2a_core.teaching.widgets import FramedPlayer, Knobs, show_player
+from q2a_core.teaching.widgets import FramedPlayer, Knobs, front_end_knobs, show_player
 from q2a_core.teaching.widgets import player as player_module
 from q2a_core.teaching.widgets.knobs import Pace
 from q2a_core.teaching.widgets.still import still_bundle
@@ -154,3 +155,14 @@ def test_a_crash_in_a_picture_does_not_stop_the_next():
         pace.ask()
     pace.ask()
     assert len(calls) == 2
+
+
+def test_the_front_end_s_knobs_begin_at_the_model_s_settings():
+    knobs = front_end_knobs(load_waveform(NOISE, sample_rate=16_000))
+    assert knobs.values == {"window": 400, "hop": 160, "mel_bands": 128}
+    assert "25 ms" in knobs.words
+    assert "125 mel frames and 31 audio tokens" in knobs.words
+    knobs.sliders["hop"].value = 640
+    assert "leaves gaps" in knobs.words
+    knobs.sliders["window"].value = 800
+    assert "32 mel frames and 8 audio tokens" in knobs.words
