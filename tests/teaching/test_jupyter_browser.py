@@ -26,7 +26,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 300_000  # ms; nothing here is a matter of speed
+PATIENCE = 120_000  # ms; nothing here is a matter of speed
 CELLS = (
     """import numpy as np
 from matplotlib.figure import Figure
@@ -59,6 +59,8 @@ def lab(tmp_path_factory):
         shutil.copy(given, folder / "lesson.ipynb")
     else:
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
+        # without it JupyterLab asks which kernel is meant
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
         nbformat.write(notebook, folder / "lesson.ipynb")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -121,6 +123,8 @@ def page(lab):
         page.on("console", lambda line: line.type == "error" and wrong.append(line.text))
         page.goto(lab)
         page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        # before the kernel is there, running a cell only asks which kernel is meant
+        page.get_by_text("| Idle").first.wait_for()
         yield page, wrong
         browser.close()
 
@@ -129,12 +133,8 @@ def run_all(page) -> None:
     """Run every cell and wait until the kernel has nothing left to do."""
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    running = "document.querySelectorAll('.jp-InputArea-prompt').length && " + (
-        "![...document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')]"
-        ".some((prompt) => prompt.textContent.includes('*'))"
-    )
-    page.wait_for_timeout(1000)
-    page.wait_for_function(running)
+    prompts = "[...document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')]"
+    page.wait_for_function(f"{prompts}.every((prompt) => /\\[\\d+\\]/.test(prompt.textContent))")
 
 
 def shoot(page, name: str) -> None:
@@ -146,6 +146,7 @@ def shoot(page, name: str) -> None:
 def test_the_player_and_the_knobs_in_jupyterlab(page):
     page, wrong = page
     run_all(page)
+    shoot(page, "ran")
     player = page.locator(".q2a-player").first
     player.scroll_into_view_if_needed()
     player.locator("canvas").wait_for()
