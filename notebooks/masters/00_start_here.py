@@ -26,23 +26,24 @@
 # %%
 # %matplotlib inline
 import torch
-from IPython.display import Audio
 
 from q2a_core import AudioChat, load_waveform, paths
 from q2a_core import lengths as rates
 from q2a_core.audio.mel import log_mel
 from q2a_core.inspection.figures import figure_clip
 from q2a_core.teaching.checks import check
+from q2a_core.teaching.widgets import show_player
 
 clip = paths.data_samples() / "clips" / "keyboard_question.wav"
 waveform = load_waveform(clip)
 f"{waveform.name}: {waveform.seconds:.2f} s, {waveform.samples.shape[0]} samples at {waveform.sample_rate} Hz"
 
 # %% [markdown]
-# Listen: somebody types, then a voice asks. No text goes with the clip; the question is *in* it.
+# Listen: somebody types, then a voice asks. No text goes with the clip; the question is *in* it. Waveform, log-mel and
+# audio tokens lie on one time axis; click one to hear what it stands for.
 
 # %%
-Audio(filename=str(clip))
+show_player(waveform)
 
 # %% [markdown]
 # **Predict before you run.** 16,000 samples a second, a mel frame every 160 samples, the encoder halves that twice.

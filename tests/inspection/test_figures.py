@@ -1,5 +1,7 @@
 """Figures as arrays: one time axis, the clip's own frames, tokens of 40 ms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,8 @@ import torch
 from q2a_core import lengths
 from q2a_core.audio import load_waveform
 from q2a_core.audio.mel import log_mel
-from q2a_core.inspection import figure_clip, figure_map
+from q2a_core.inspection import figure_clip, figure_map, view_clip
+from q2a_core.inspection.figures import figure_view
 
 pytest.importorskip("matplotlib")
 
@@ -58,3 +61,13 @@ def test_a_map_shows_its_values_on_the_clips_axis():
     assert signed.axes[0].get_images()[0].get_clim() == pytest.approx((-0.8, 0.8))
     with pytest.raises(ValueError, match="1 labels were given for 2 rows"):
         figure_map(values, labels=["a"])
+
+
+def test_the_still_player_follows_an_experiment_s_hop(parts):
+    view = replace(view_clip(parts[0]), hop_length=320, mel=np.zeros((128, 76), np.uint8))
+    wave, mel, tokens = figure_view(view, title="coarse").axes[:3]
+    assert wave.get_xlim() == mel.get_xlim() == tokens.get_xlim()
+    assert mel.images[0].get_extent()[:2] == [0, pytest.approx(76 * 0.02)]
+    assert tokens.images[0].get_extent()[:2] == [0, pytest.approx(view.audio_tokens * 0.08)]
+    assert "80 ms" in tokens.get_xlabel()
+    assert [label.get_text() for label in mel.get_yticklabels()] == ["0.5", "1", "2", "4"]

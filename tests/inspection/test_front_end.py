@@ -13,6 +13,7 @@ from q2a_core.inspection.front_end import (
     MelSettings,
     log_bands,
     resynthesise,
+    view_under,
 )
 
 RATE = lengths.SAMPLE_RATE
@@ -104,3 +105,11 @@ def test_silence_stays_silent(samples):
 def test_a_long_clip_is_cut():
     found = resynthesise(np.zeros(11 * RATE, np.float32), MelSettings(num_mels=8))
     assert found.view.seconds == 10
+
+
+def test_a_picture_alone_is_the_one_that_a_resynthesis_has():
+    clip, settings = tone(500, 1.0), MelSettings(n_fft=800, hop_length=320, num_mels=64)
+    picture, whole = view_under(clip, settings), resynthesise(clip, settings).view
+    assert (picture.mel == whole.mel).all()
+    assert (picture.mel_range, picture.audio_tokens) == (whole.mel_range, 12)
+    assert (picture.envelope != whole.envelope).any(), "of the clip, not of what was had back"

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from q2a_core.inspection.trace import ClipView
+
 COLOUR_MAP = "magma"
 """Rises in brightness from end to end, so it reads in grey and for the colour-blind."""
 SIGNED_COLOUR_MAP = "PuOr"
@@ -44,7 +46,33 @@ def figure_clip(
     return figure
 
 
-def _draw_mel(axes: "Axes", mel: np.ndarray) -> None:
+def figure_view(view: "ClipView", *, title: str | None = None) -> "Figure":
+    """The player as a still picture: what it draws of a clip, under the view's own hop."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    wave_axes, mel_axes, token_axes = figure.subplots(3, 1, sharex=True, height_ratios=[2, 4, 1.2])
+    seconds = np.linspace(0, view.seconds, view.envelope.shape[1])
+    wave_axes.fill_between(seconds, *(view.envelope / 32768), color="#0f766e", linewidth=0.3)
+    hop = view.hop_length / lengths.SAMPLE_RATE
+    low, high = view.mel_range
+    mel = low + view.mel.astype(np.float32) * ((high - low) / 255)
+    wave_axes.set(ylabel="waveform", xlim=(0, max(view.seconds, mel.shape[1] * hop)))
+    ticks = [(position, f"{kilohertz:g}") for kilohertz, position in view.mel_ticks]
+    _draw_mel(mel_axes, mel, hop=hop, ticks=ticks)
+    _draw_tokens(token_axes, view.audio_tokens, hop=hop)
+    if title:
+        wave_axes.set_title(title)
+    return figure
+
+
+def _draw_mel(
+    axes: "Axes",
+    mel: np.ndarray,
+    *,
+    hop: float = 1 / lengths.MEL_FRAME_RATE,
+    ticks: list[tuple[float, str]] | None = None,
+) -> None:
     from q2a_core.inspection.trace import TICK_HERTZ, mel_position
 
     bins, frames = mel.shape
@@ -54,18 +82,18 @@ def _draw_mel(axes: "Axes", mel: np.ndarray) -> None:
         aspect="auto",
         interpolation="nearest",
         cmap=COLOUR_MAP,
-        extent=(0, frames / lengths.MEL_FRAME_RATE, -0.5, bins - 0.5),
+        extent=(0, frames * hop, -0.5, bins - 0.5),
     )
-    axes.set_yticks(
-        [mel_position(hertz, bins) for hertz in TICK_HERTZ],
-        [f"{hertz / 1000:g}" for hertz in TICK_HERTZ],
-    )
+    marks = ticks or [(mel_position(hertz, bins), f"{hertz / 1000:g}") for hertz in TICK_HERTZ]
+    axes.set_yticks([position for position, _ in marks], [text for _, text in marks])
     axes.set_ylabel(f"log-mel, {bins} bins\n(kHz)")
     axes.figure.colorbar(image, ax=axes, pad=0.01)
 
 
-def _draw_tokens(axes: "Axes", audio_tokens: Any) -> None:
-    width = lengths.SAMPLES_PER_TOKEN / lengths.SAMPLE_RATE
+def _draw_tokens(
+    axes: "Axes", audio_tokens: Any, *, hop: float = 1 / lengths.MEL_FRAME_RATE
+) -> None:
+    width = hop * lengths.CONV_STRIDE * lengths.POOL_STRIDE
     values: np.ndarray
     if isinstance(audio_tokens, (int, np.integer)):
         values = np.arange(audio_tokens)[None, :] % 2
@@ -87,7 +115,7 @@ def _draw_tokens(axes: "Axes", audio_tokens: Any) -> None:
     )
     axes.set_yticks([])
     axes.set_ylabel(f"{count} audio\ntokens", rotation=0, ha="right", va="center")
-    axes.set_xlabel("seconds (one audio token is 40 ms)")
+    axes.set_xlabel(f"seconds (one audio token is {1000 * width:g} ms)")
 
 
 def _numbers(values: Any) -> np.ndarray:

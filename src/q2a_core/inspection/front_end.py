@@ -86,24 +86,35 @@ def resynthesise(samples: np.ndarray, settings: MelSettings, *, seed: int = 0) -
         random_state=seed,
     )[: len(samples)].astype(np.float32)
     sound /= max(1.0, float(np.abs(sound).max()))
-    own = lengths.mel_frames(len(samples), settings.hop_length)
-    picture, mel_range = spread((log_power[:, :own] + 4.0) / 4.0)
     frames = lengths.mel_frames(len(samples))
     heard = [log_mel(values)[:, :frames].numpy() for values in (samples, sound)]
     return Resynthesis(
         settings=settings,
-        view=ClipView(
-            samples=len(samples),
-            envelope=envelope(sound),
-            mel=picture,
-            mel_range=mel_range,
-            mel_ticks=mel_ticks(settings.num_mels),
-            hop_length=settings.hop_length,
-            n_fft=settings.n_fft,
-        ),
+        view=_view(sound, log_power, settings),
         samples=sound,
         silent_bands=int((filters.sum(axis=0) == 0).sum()),
         distance=float(40.0 * np.abs(heard[0] - heard[1]).mean()),
+    )
+
+
+def view_under(samples: np.ndarray, settings: MelSettings) -> ClipView:
+    """A 16 kHz clip (S,) with its log-mel under `settings`, without a resynthesis; at most `MAX_SECONDS` of it."""
+    samples = np.asarray(samples[: round(MAX_SECONDS * lengths.SAMPLE_RATE)], dtype=np.float32)
+    padded = np.pad(samples, (0, max(0, settings.n_fft - len(samples))))
+    return _view(samples, log_bands(padded, settings), settings)
+
+
+def _view(samples: np.ndarray, log_power: np.ndarray, settings: MelSettings) -> ClipView:
+    frames = lengths.mel_frames(len(samples), settings.hop_length)
+    mel, mel_range = spread((log_power[:, :frames] + 4.0) / 4.0)
+    return ClipView(
+        samples=len(samples),
+        envelope=envelope(samples),
+        mel=mel,
+        mel_range=mel_range,
+        mel_ticks=mel_ticks(settings.num_mels),
+        hop_length=settings.hop_length,
+        n_fft=settings.n_fft,
     )
 
 

@@ -30,7 +30,7 @@ PACKAGES: tuple[tuple[str, dict[str, str]], ...] = (
     ("librosa", {"librosa": "0.11"}),
     ("matplotlib", {"matplotlib": "3.9"}),
     ("streamlit", {"streamlit": "1.66"}),
-    ("notebooks", {"jupyterlab": "4.4", "ipywidgets": "8.1"}),
+    ("notebooks", {"jupyterlab": "4.4", "ipywidgets": "8.1", "anywidget": "0.11"}),
     ("command line", {"typer": "0.16", "tqdm": "4.66"}),
     ("folders", {"platformdirs": "4", "filelock": "3.13"}),
     ("templates, scores", {"jinja2": "3.1", "jiwer": "4", "sacrebleu": "2.5"}),

@@ -1,0 +1,50 @@
+"""Knobs on the front end: window, hop and bands of a clip's log-mel, and what they do to the token count."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from q2a_core import lengths
+from q2a_core.inspection.front_end import (
+    HOP_CHOICES,
+    N_FFT_CHOICES,
+    NUM_MELS_CHOICES,
+    MelSettings,
+    view_under,
+)
+from q2a_core.teaching.widgets.knobs import Knobs
+
+if TYPE_CHECKING:
+    from q2a_core.audio import Waveform
+
+
+def front_end_knobs(clip: "Waveform") -> Knobs:
+    """Sliders for window, hop and mel bands of a clip; they begin at the model's own settings."""
+    own = MelSettings()
+
+    def draw(*, window: int, hop: int, mel_bands: int) -> tuple[Any, str]:
+        settings = MelSettings(n_fft=window, hop_length=hop, num_mels=mel_bands)
+        return draw_front_end(clip.samples, settings, name=clip.name)
+
+    return Knobs(
+        draw,
+        window=(N_FFT_CHOICES, own.n_fft),
+        hop=(HOP_CHOICES, own.hop_length),
+        mel_bands=(NUM_MELS_CHOICES, own.num_mels),
+    )
+
+
+def draw_front_end(
+    samples: np.ndarray, settings: MelSettings, *, name: str = "the clip"
+) -> tuple[Any, str]:
+    """The picture of a 16 kHz clip (S,) under `settings`, and a sentence about it."""
+    from q2a_core.inspection.figures import figure_view
+
+    view = view_under(samples, settings)
+    rate = lengths.SAMPLE_RATE
+    words = (
+        f"a window of {1000 * settings.n_fft / rate:g} ms tells tones apart that are "
+        f"{rate / settings.n_fft:g} Hz from each other or more; a hop of {1000 * settings.hop_length / rate:g} ms "
+        f"gives {view.mel.shape[1]} mel frames and {view.audio_tokens} audio tokens for {view.seconds:.2f} s"
+    )
+    return figure_view(view, title=name), words
