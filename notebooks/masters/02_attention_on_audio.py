@@ -18,7 +18,7 @@
 # **You will** write attention and compare it with the reference kernel on a real clip's queries and keys; hide the
 # padding of a batch; compute how far a token reaches by itself, and measure how far it reaches through attention.
 #
-# **You need** what lesson 00 needed; lesson 01 helps. **Time** about 25 minutes with the exercises; the cells run in
+# **You need** what lesson 00 needed; lesson 01 helps. **Time** about 20 minutes with the exercises; the cells run in
 # well under a minute. The last exercise can wait for home.
 
 # %%
