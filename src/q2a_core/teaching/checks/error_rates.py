@@ -89,9 +89,8 @@ def judge_edits(answer: Any) -> Verdict:
     rng = np.random.default_rng(8)
     pairs = list(SENTENCES)
     for _ in range(30):
-        pairs.append(
-            tuple(" ".join(rng.choice(list("abcd"), size=n)) for n in rng.integers(0, 7, 2))
-        )  # type: ignore[arg-type]
+        first, second = (" ".join(rng.choice(list("abcd"), size=n)) for n in rng.integers(0, 7, 2))
+        pairs.append((first, second))
     cases = [(reference.split(), hypothesis.split()) for reference, hypothesis in pairs]
     found = [call(answer, list(reference), list(hypothesis)) for reference, hypothesis in cases]
     due = [word_errors(*pair)[0] for pair in pairs]

@@ -25,8 +25,8 @@ def _tensors(seed: int, places: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _reference(q: Tensor, k: Tensor, v: Tensor, length: int) -> Tensor:
-    one = (x[None, None] for x in (q, k, v))
-    return attention(*one, lengths=torch.tensor([length]), backend="reference")[0, 0]
+    one, keys, values = (x[None, None] for x in (q, k, v))
+    return attention(one, keys, values, lengths=torch.tensor([length]), backend="reference")[0, 0]
 
 
 def _all_keys(q: Tensor, k: Tensor, v: Tensor, length: int, tile: int) -> Tensor:

@@ -7,7 +7,7 @@ import numpy as np
 from q2a_core.evaluation.metrics import bootstrap
 from q2a_core.teaching.exercise import Verdict, call, passed, wrong
 
-ROUNDS, ORACLE_ROUNDS, MISTAKE_ROUNDS = 6000, 20_000, 2000
+ROUNDS, ORACLE_ROUNDS = 6000, 20_000
 ROOM = 0.05
 """Of the interval's width: what two draws of so many rounds may differ by; chance alone reaches a fifth of it."""
 
@@ -108,10 +108,7 @@ def _reason(found: list[tuple], due: list[tuple], corpora: list[np.ndarray]) -> 
         )
     distances = []
     for how, _ in WAYS:
-        given = [
-            interval_of(counts, np.random.default_rng(7), MISTAKE_ROUNDS, **how)
-            for counts in corpora
-        ]
+        given = [interval_of(counts, np.random.default_rng(7), ROUNDS, **how) for counts in corpora]
         distances.append(_distance(found, given))
     nearest = int(np.argmin(distances))
     if distances[nearest] <= 2 * ROOM:
