@@ -47,7 +47,7 @@ class ShippedRun:
 
 def shipped_run(stage: str) -> ShippedRun | None:
     """The run of this stage whose log ships; None if none does."""
-    for name, directory in paths.shipped_checkpoints().items():
+    for directory in paths.shipped_checkpoints().values():
         about = read_note(directory / "about.json") or {}
         log = directory / "training" / "log.jsonl"
         if about.get("stage") != stage or not log.is_file():
@@ -57,7 +57,7 @@ def shipped_run(stage: str) -> ShippedRun | None:
         settings = next((r["stage"] for r in reader.records if r.get("kind") == "run"), {})
         start = about.get("start") or {}
         return ShippedRun(
-            checkpoint=name,
+            checkpoint=directory.name,
             stage=settings,
             start_hash=start.get("hash"),
             records=reader.records,
