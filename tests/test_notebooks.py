@@ -78,6 +78,8 @@ def test_a_lesson_keeps_to_its_form(item):
         assert exercise or not re.search(r"^(def|class) ", student, re.MULTILINE)
 
 
+@pytest.mark.notebooks
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("item", BUILT, ids=lambda item: item.stem)
 def test_solutions_run_offline_and_pass(item, home, tmp_path, monkeypatch):
     monkeypatch.setenv("Q2A_HOME", str(home))
@@ -87,6 +89,8 @@ def test_solutions_run_offline_and_pass(item, home, tmp_path, monkeypatch):
     assert result.passed == [exercise.id for exercise in exercises_of(item.number)]
 
 
+@pytest.mark.notebooks
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("item", BUILT, ids=lambda item: item.stem)
 def test_empty_stubs_run_to_the_end_and_none_passes(item, home, tmp_path, monkeypatch):
     monkeypatch.setenv("Q2A_HOME", str(home))
