@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 import state
+from attention_state import hold
 from frame import Lesson
 from panels import plain, player_data
 from q2a_core.inspection.attention_widget import (
@@ -67,7 +68,7 @@ def question(session: Session, clip: Clip | None) -> str | None:
         placeholder="no question: the clip alone, as in voice chat",
         label_visibility="collapsed",
     )
-    known[key] = text
+    hold(known, key, text)
     return text.strip() or None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 import curves
+import stand
 import state
 from panels import plain
 from q2a_core import paths
@@ -21,7 +22,7 @@ from q2a_core.inspection.weight_change import (
     weight_changes,
 )
 from q2a_core.training.lesson import how_to_make, own_checkpoints, stage_of
-from remembered import remembered
+from settings import kept
 
 if TYPE_CHECKING:
     from q2a_core.inference import AudioChat, Reply
@@ -43,12 +44,6 @@ VERDICTS = {
 class StagesSettings:
     """What the page Stages keeps."""
 
-    chosen: list[str] = field(default_factory=list)
-    is_open: bool = False
-    """Whether the choice was made once; only then an empty one is meant."""
-    group: str = "Layers"
-    before: str = ""
-    after: str = ""
     outcomes: dict[tuple[str, ...], "Outcome"] = field(default_factory=dict)
 
 
@@ -64,7 +59,8 @@ class Outcome:
 
 def known_checkpoints() -> dict[str, Path]:
     """Shipped checkpoints and those of the user's runs, by the name that is shown."""
-    own = {f"run {name}": path for name, path in own_checkpoints().items()}
+    runs = {} if stand.is_public() else own_checkpoints()
+    own = {f"run {name}": path for name, path in runs.items()}
     return {**paths.shipped_checkpoints(), **own}
 
 
@@ -74,19 +70,19 @@ def _defaults(known: dict[str, Path]) -> list[str]:
     return [by_stage[stage] for stage in SHOWN if stage in by_stage] or list(known)[:2]
 
 
-def checkpoint_columns(settings: StagesSettings) -> dict[str, Path]:
+def checkpoint_columns() -> dict[str, Path]:
     """The checkpoints to stand side by side."""
     known = known_checkpoints()
-    if not settings.is_open:
-        settings.chosen, settings.is_open = _defaults(known), True
-    settings.chosen = [name for name in settings.chosen if name in known]
-    st.session_state.setdefault("stages_chosen", settings.chosen)
-    st.session_state["stages_chosen"] = [n for n in st.session_state["stages_chosen"] if n in known]
-    settings.chosen = st.multiselect(
-        "Checkpoints side by side", list(known), key="stages_chosen", max_selections=AT_MOST
+    chosen = kept(
+        st.multiselect,
+        "Checkpoints side by side",
+        list(known),
+        key="stages_chosen",
+        default=_defaults(known),
+        max_selections=AT_MOST,
     )
     _say_what_is_missing(known)
-    return {name: known[name] for name in settings.chosen}
+    return {name: known[name] for name in chosen}
 
 
 def _say_what_is_missing(known: dict[str, Path]) -> None:
@@ -205,23 +201,21 @@ def draw_outcome(outcome: Outcome | None) -> None:
         st.caption(f":material/info: {plain(notice)}")
 
 
-def weights(settings: StagesSettings, columns: dict[str, Path], *, ready: bool) -> None:
+def weights(columns: dict[str, Path], *, ready: bool) -> None:
     """How far each part, or layer, of one checkpoint lies from another."""
     if len(columns) < 2:
         st.caption("Choose two checkpoints above to see which weights moved between them.")
         return
     names = list(columns)
-    if settings.before not in names or settings.after not in names:
-        settings.before, settings.after = names[0], names[1]
     with st.container(horizontal=True, key="weights_choice"):
-        before = remembered(st.selectbox, "From", settings, "before", options=names)
-        after = remembered(st.selectbox, "To", settings, "after", options=names)
-        group = remembered(
+        before = kept(st.selectbox, "From", names, key="stages_before", default=names[0])
+        after = kept(st.selectbox, "To", names, key="stages_after", default=names[1])
+        group = kept(
             st.segmented_control,
             "Grouped by",
-            settings,
-            "group",
-            options=list(GROUPS),
+            list(GROUPS),
+            key="stages_group",
+            default="Layers",
             required=True,
         )
     if not ready:

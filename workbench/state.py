@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import streamlit as st
 
+import stand
 from attention_state import AttentionState
 from kernel_state import BugHunt
 from q2a_core import paths
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from modes_state import ModesSettings
     from q2a_core.inference import AudioChat, Reply
 
-MAX_CLIP_SECONDS = 120.0
-"""Longest clip the workbench takes: four windows of the model."""
 WINDOW_SECONDS = 30.0
 """What the model hears at once; longer clips are cut on request."""
 LOW_CONFIDENCE = 0.6
@@ -279,7 +278,7 @@ def uploaded_clip(file: BytesIO, *, name: str | None = None) -> Clip:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _waveform(key: str, name: str, _source: Any) -> Waveform:
-    return load_waveform(_source, max_seconds=MAX_CLIP_SECONDS)
+    return load_waveform(_source, max_seconds=stand.clip_seconds())
 
 
 def clip_view(clip: Clip) -> ClipView:
