@@ -75,7 +75,8 @@ def question(session: Session, clip: Clip | None) -> str | None:
 @st.fragment
 def look(session: Session, clip: Clip, asked: str | None) -> None:
     """The clip with its maps, and beside them what an edit does; without a model the clip alone."""
-    columns = st.columns([3, 2], gap="large")
+    left, right = st.columns([3, 2], gap="large")
+    columns = left.container(key="attention_pictures"), right.container(key="attention_edit")
     load = session.load()
     if load is None or not load.future.done() or load.future.exception():
         with columns[0]:

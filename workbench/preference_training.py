@@ -8,6 +8,7 @@ import curves
 import run_panel
 import stage_panel
 import state
+from attention_state import hold
 from panels import plain
 from preference_panel import PreferenceSettings
 from q2a_core import paths
@@ -186,7 +187,7 @@ def _both_replies(
             stage_panel.draw_outcome(settings.outcomes.get(keys[name]))
     if asked:
         for name, outcome in stage_panel.ask_together(columns, slots, clip, question).items():
-            settings.outcomes[keys[name]] = outcome
+            hold(settings.outcomes, keys[name], outcome)
 
 
 @st.cache_data(max_entries=8, show_spinner="Judging your pairs with both checkpoints…")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from q2a_core import paths
 from q2a_core.checkpoint import save_checkpoint
 from q2a_core.inference import AudioChat
 from q2a_core.training import background, lesson
+from q2a_core.world.prompts import in_tags
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
 TRAINER = Path(__file__).with_name("fake_trainer.py")
@@ -225,7 +227,6 @@ def test_stages_answer_side_by_side_as_each_would_alone(known, home):
     page.multiselect(key="stages_chosen").set_value(["mini", "twin"]).run()
     text = shown(page)
     assert "No dpo checkpoint ships here. Make one with `q2a train dpo" in text
-    assert "mini has no results beside it" in text
     assert "Not at all: audio encoder, projector, decoder" in text
     press(page, "ask_all")
     text = " ".join(shown(page).split())
@@ -236,8 +237,42 @@ def test_stages_answer_side_by_side_as_each_would_alone(known, home):
         )
         assert " ".join(reply.text.split()) in text
         assert f"{name} {chat.checkpoint.hash} · greedy" in text
+    page.segmented_control(key="stages_part").set_value("Over the whole test set").run()
+    assert "mini has no results beside it" in shown(page)
+    page.segmented_control(key="stages_part").set_value("Which weights moved").run()
     page.multiselect(key="stages_chosen").set_value([]).run()
     assert "Choose two checkpoints above" in shown(page)
+
+
+def test_a_twin_on_tags_is_asked_in_tags(known, home, tmp_path, monkeypatch):
+    import stage_panel
+
+    tags = shutil.copytree(known["twin"], tmp_path / "tags")
+    about = {"stage": "sft", "config": {"prompts": "tags"}}
+    (tags / "about.json").write_text(json.dumps(about), "utf-8")
+    monkeypatch.setitem(known, "tags", tags)
+    page = loaded(opened("stages"), "mini", "twin", "tags")
+    assert page.multiselect(key="stages_chosen").value == ["twin"], "its stage has a checkpoint"
+    press(page, "stages_tags")
+    assert page.multiselect(key="stages_chosen").value == ["twin", "tags"]
+    [question] = [box for box in page.text_input if box.label == "Question"]
+    question.set_value("What is this sound?").run()
+    asked = in_tags("What is this sound?")
+    assert asked
+    assert f"asked in tags: {asked}" in shown(page)
+    given = {}
+    stream = AudioChat.stream
+
+    def listen(chat, audio, text, **options):
+        given[chat.checkpoint.directory.name] = text
+        return stream(chat, audio, text, **options)
+
+    monkeypatch.setattr(AudioChat, "stream", listen)
+    press(page, "ask_all")
+    assert given == {"twin": "What is this sound?", "tags": asked}
+    assert stage_panel.put_to("tags", tags, "Is it raining?") == "Is it raining?"
+    press(page, "stages_stages")
+    assert page.multiselect(key="stages_chosen").value == ["twin"]
 
 
 @pytest.mark.parametrize("name", ["train", "stages", "preferences"])

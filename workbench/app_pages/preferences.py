@@ -35,7 +35,7 @@ load = session.load()  # asked before anything is drawn: the first picture waits
 clip = frame.top("Preferences", "Your own choices, and what DPO makes of them in a minute.", LESSON)
 
 left, right = st.columns(2, gap="large")
-with left:
+with left, st.container(key="preferences_choose"):
     st.subheader("1 · Choose", anchor=False)
     question = preference_panel.question_for(clip)
     part(preference_panel.choose, load, session.source, settings, clip, question)

@@ -37,7 +37,7 @@ lead = "A stage in a minute or two, by the same code as `q2a train`, in its own 
 frame.top("Train", lead, LESSON, player=False)
 
 left, right = st.columns([2, 3], gap="large")
-with left:
+with left, st.container(key="train_knobs"):
     st.fragment(part)(recorded_panel.no_training if stand.is_public() else lesson_panel.begin)
 with right:
     name = None if stand.is_public() else part(lesson_panel.run_choice)
