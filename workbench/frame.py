@@ -46,6 +46,7 @@ def top(
     """
     stand.enter()
     session = state.session()
+    session.is_resent, session.is_running = session.is_running, True
     visit = address.read(session)
     tour.follow(session, title)
     with st.sidebar:

@@ -24,7 +24,8 @@ def kept(
     """Draw `widget(label, *args, key=key, **options)` with the value it had; `args` begins with the options, if any.
 
     What is no longer among the options gives way to `default`, or to the first of them. The value is set only where
-    the widget is new: set on every run, it would undo what was clicked meanwhile.
+    the widget is new, or where the run that set it was cut short and the browser may not have got it: set on every
+    run, it would undo what was clicked meanwhile.
     """
     settings = state.session().settings
     setting = settings.setdefault(key, Setting(default))
@@ -34,8 +35,17 @@ def kept(
     page = context.page_script_hash if context else None
     if setting.page != page or key not in st.session_state:
         st.session_state[key] = setting.value
+    elif state.session().is_resent and not (context and context.fragment_ids_this_run):
+        now = st.session_state[key]
+        st.session_state[key] = setting.value if now is None else now
     setting.page = page
-    setting.value = widget(label, *args, key=key, **options)
+    value = widget(label, *args, key=key, **options)
+    if value is None and options.get(
+        "required"
+    ):  # the browser never got the value; the next run sends it again
+        setting.page = None
+    else:
+        setting.value = value
     return setting.value
 
 

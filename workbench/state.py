@@ -133,6 +133,10 @@ class Session:
     source: str = ""
     has_painted: bool = False
     """Whether the browser has the first page; only then torch is imported, so that no picture waits for it."""
+    is_running: bool = False
+    """Whether a run of a page has begun and not come to its end."""
+    is_resent: bool = False
+    """Whether the run before this one was cut short, so that what it drew may be lost."""
     dialogues: dict[tuple[str, str, str], Dialogue] = field(default_factory=dict)
     files: dict[str, BytesIO | None] = field(default_factory=dict)
     """The upload and the recording; their widgets forget them when another page is opened."""

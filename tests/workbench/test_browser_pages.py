@@ -33,7 +33,8 @@ def house(workbench, tiny_model, chat_format, tmp_path_factory):
     save_checkpoint(tiny_model, start, chat_format=chat_format, about=about)
     patch = PATCH.format(gallery=str(workbench), trainer=str(TRAINER))
     log, home = folder / "log.txt", folder / "home"
-    with real_browser.serving(log, patch=patch, environment={"Q2A_HOME": str(home)}) as address:
+    settings = {"Q2A_HOME": str(home), "FAKE_STEP_SECONDS": "0.2"}
+    with real_browser.serving(log, patch=patch, environment=settings) as address:
         yield address, home
     for path in start.glob("*"):
         path.unlink()
@@ -49,7 +50,7 @@ def test_a_run_is_started_stopped_resumed_and_found_again(visit, house):
     visit.keyboard.press("End")
     visit.get_by_role("button", name="Start", exact=True).click()
     visit.get_by_text(re.compile(r"loss after step \d+ of 600")).wait_for()
-    visit.locator(".st-key-curve_alone canvas, .st-key-curve_alone svg").first.wait_for()
+    visit.locator("[data-testid=stVegaLiteChart] canvas").first.wait_for()
     visit.get_by_role("button", name="Stop", exact=True).click()
     visit.get_by_text("stopped; Resume goes on where it stood").wait_for()
     [run] = (home / "runs").iterdir()

@@ -81,6 +81,24 @@ def test_settings_outlive_a_change_of_page(app, tiny_checkpoint):
         assert page.session_state["session"].source == str(tiny_checkpoint)
 
 
+def test_a_run_that_was_cut_short_is_drawn_again(app):
+    page = opened(app)
+    source = page.segmented_control(key="clip_source")
+    assert source.proto.set_value
+    page.session_state["session"].is_running = False  # as app.py notes at a run's end
+    page.run()
+    assert not page.segmented_control(key="clip_source").proto.set_value
+    page.session_state["session"].is_running = True
+    page.run()
+    assert page.segmented_control(key="clip_source").proto.set_value
+    source = page.segmented_control(key="clip_source")
+    assert source.value == "Samples"
+    source.set_value(None).run()  # what a browser sends that never got the value
+    assert "noise.wav" in says(page)
+    page.run()
+    assert page.segmented_control(key="clip_source").value == "Samples"
+
+
 def test_an_upload_outlives_a_change_of_page_and_can_be_taken_away(app):
     page = opened(app)
     page.segmented_control(key="clip_source").set_value("Upload").run()
