@@ -71,7 +71,11 @@ def serving(
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
-            server.wait()
+            try:
+                server.wait(timeout=20)
+            except subprocess.TimeoutExpired:  # a browser that was not closed holds a connection
+                server.kill()
+                server.wait()
 
 
 def _wait_for(url: str, server: subprocess.Popen) -> None:

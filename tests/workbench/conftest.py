@@ -102,8 +102,8 @@ def visit(browser):
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     yield page
-    assert wrong == []
     context.close()
+    assert wrong == []
 
 
 @pytest.fixture(scope="module")
