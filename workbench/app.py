@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+import state
+
 st.set_page_config(page_title="q2a workbench", page_icon="👂", layout="wide")
 st.navigation(
     [
@@ -15,3 +17,4 @@ st.navigation(
         st.Page("app_pages/kernel.py", title="Kernel"),
     ]
 ).run()
+state.session().is_running = False

@@ -8,7 +8,7 @@ import streamlit as st
 
 import attention_cases as cases
 import state
-from attention_state import AttentionState, Span
+from attention_state import AttentionState, Span, hold
 from panels import plain
 from q2a_core import lengths
 from q2a_core.inspection import read_gallery
@@ -16,6 +16,7 @@ from q2a_core.inspection.attention_views import busiest_range
 from q2a_core.inspection.case import Case
 from q2a_core.inspection.causes import CausalMap, Effect, causal_rows, collect_rows, window_width
 from q2a_core.inspection.edits import AUDIO_TOKENS, Site, sites, windows
+from settings import change, kept
 from state import ModelLoad
 
 FILLS = {"mean": "the clip's mean", "zero": "zeros", "noise": "noise", "other": "another clip"}
@@ -49,29 +50,34 @@ def controls(
 ) -> Edit:
     """The knobs; `weights` (A,) is the row that is looked at, for the range it reads most. Raises Q2AError."""
     st.markdown(f"**Reply:** {plain(case.reply.text) or '(an empty reply)'}")
-    st.session_state.setdefault("attention_keep", look.keep)
-    look.keep = bool(
-        st.segmented_control(
-            "The check",
-            list(QUESTIONS),
-            required=True,
-            key="attention_keep",
-            format_func=QUESTIONS.__getitem__,
-            label_visibility="collapsed",
-            help="Needed: the range is overwritten. Enough: everything else is overwritten, the range alone is left.",
-        )
+    look.keep = kept(
+        st.segmented_control,
+        "The check",
+        list(QUESTIONS),
+        key="attention_keep",
+        default=look.keep,
+        required=True,
+        format_func=QUESTIONS.__getitem__,
+        label_visibility="collapsed",
+        help="Needed: the range is overwritten. Enough: everything else is overwritten, the range alone is left.",
     )
     span = _span(look, case, key, weights)
     with st.container(horizontal=True):
-        st.session_state.setdefault("attention_fill", look.fill)
-        look.fill = st.selectbox(
-            "Overwrite with", list(FILLS), key="attention_fill", format_func=FILLS.__getitem__
+        look.fill = kept(
+            st.selectbox,
+            "Overwrite with",
+            list(FILLS),
+            key="attention_fill",
+            default=look.fill,
+            format_func=FILLS.__getitem__,
         )
-        places = sites(case.model.config)
-        if st.session_state.get("attention_site") not in places:
-            st.session_state["attention_site"] = look.site if look.site in places else AUDIO_TOKENS
-        look.site = st.selectbox(
-            "in what enters", places, key="attention_site", format_func=lambda site: site.label
+        look.site = kept(
+            st.selectbox,
+            "in what enters",
+            sites(case.model.config),
+            key="attention_site",
+            default=AUDIO_TOKENS,
+            format_func=lambda site: site.label,
         )
     other, other_key = _donor(look, load) if look.fill == "other" else (None, "")
     edit = Edit(
@@ -114,12 +120,14 @@ def outcome(case: Case, key: str, edit: Edit) -> None:
 
 def set_span(look: AttentionState, key: str, span: Span) -> None:
     """Move the range, and its slider with it."""
-    look.spans[key] = st.session_state[_span_key(key)] = span
+    hold(look.spans, key, span)
+    st.session_state[_span_key(key)] = span
 
 
 def set_site(look: AttentionState, site: Site) -> None:
     """Choose where in the model's depth is overwritten."""
-    look.site = st.session_state["attention_site"] = site
+    look.site = site
+    change("attention_site", site)
 
 
 def _span_key(key: str) -> str:
@@ -128,7 +136,7 @@ def _span_key(key: str) -> str:
 
 def _span(look: AttentionState, case: Case, key: str, weights: np.ndarray) -> Span:
     """The range of the slider, at first what is read most; it holds one token at least."""
-    span = look.spans.setdefault(key, busiest_range(weights, FIRST_WIDTH))
+    span = look.spans.get(key) or busiest_range(weights, FIRST_WIDTH)
     st.session_state.setdefault(_span_key(key), span)
     chosen: Any = st.slider(
         "Range of audio tokens (or drag in the picture)", 0, case.num_tokens, key=_span_key(key)
@@ -137,20 +145,19 @@ def _span(look: AttentionState, case: Case, key: str, weights: np.ndarray) -> Sp
     if first == stop:
         first = min(first, case.num_tokens - 1)
         stop = first + 1
-    look.spans[key] = first, stop
+    hold(look.spans, key, (first, stop))
     return first, stop
 
 
 def _donor(look: AttentionState, load: ModelLoad) -> tuple[Case, str]:
     """Another sample, asked its own question. Raises Q2AError."""
     samples = {sample.name: sample for sample in read_gallery()}
-    if look.donor not in samples:
-        look.donor = next(iter(samples))
-    st.session_state.setdefault("attention_donor", look.donor)
-    look.donor = st.selectbox(
+    look.donor = kept(
+        st.selectbox,
         "The other clip",
         list(samples),
         key="attention_donor",
+        default=look.donor,
         format_func=lambda name: f"{samples[name].label} · {samples[name].seconds:.1f} s",
     )
     clip = state.sample_clip(samples[look.donor])

@@ -11,11 +11,12 @@ import attention_cases as cases
 import attention_check as check
 import state
 from attention_panel import show
-from attention_state import AttentionState
+from attention_state import AttentionState, hold
 from panels import plain
 from q2a_core.inspection import attention_views as views
 from q2a_core.inspection.attention_widget import cause_data, map_data
 from q2a_core.inspection.case import Case
+from settings import kept
 from state import Clip, ModelLoad, Session
 
 PARTS = {"decoder": "What the reply reads", "encoder": "What the encoder reads"}
@@ -28,16 +29,15 @@ def maps(
     look = session.attention
     left, right = columns
     with left:
-        st.session_state.setdefault("attention_part", look.part)
-        look.part = str(
-            st.segmented_control(
-                "Maps",
-                list(PARTS),
-                required=True,
-                key="attention_part",
-                format_func=PARTS.__getitem__,
-                label_visibility="collapsed",
-            )
+        look.part = kept(
+            st.segmented_control,
+            "Maps",
+            list(PARTS),
+            key="attention_part",
+            default=look.part,
+            required=True,
+            format_func=PARTS.__getitem__,
+            label_visibility="collapsed",
         )
         pictures = st.container()  # first on the page, drawn once the knobs to the right are known
     edit = None
@@ -140,7 +140,7 @@ def _clicks(look: AttentionState, case: Case, key: str) -> dict[str, Any]:
         rows = len(case.words) if look.part == "decoder" else case.num_tokens
         look.rows.pop((key, look.part), None)
         if 0 <= row < rows:
-            look.rows[key, look.part] = row
+            hold(look.rows, (key, look.part), row)
 
     def mark() -> None:
         first, stop = clicked("range")

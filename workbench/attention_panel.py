@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 import state
+from attention_state import hold
 from frame import Lesson
 from panels import plain, player_data
 from q2a_core.inspection.attention_widget import (
@@ -67,14 +68,15 @@ def question(session: Session, clip: Clip | None) -> str | None:
         placeholder="no question: the clip alone, as in voice chat",
         label_visibility="collapsed",
     )
-    known[key] = text
+    hold(known, key, text)
     return text.strip() or None
 
 
 @st.fragment
 def look(session: Session, clip: Clip, asked: str | None) -> None:
     """The clip with its maps, and beside them what an edit does; without a model the clip alone."""
-    columns = st.columns([3, 2], gap="large")
+    left, right = st.columns([3, 2], gap="large")
+    columns = left.container(key="attention_pictures"), right.container(key="attention_edit")
     load = session.load()
     if load is None or not load.future.done() or load.future.exception():
         with columns[0]:

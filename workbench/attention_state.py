@@ -1,9 +1,12 @@
 """What the page Attention holds for one browser tab: settings that survive a change of page, of clip and of model."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 Span = tuple[int, int]
+Key, Value = TypeVar("Key"), TypeVar("Value")
+KEPT = 64
+"""Clips, questions and models that a tab remembers its choices for."""
 
 
 @dataclass
@@ -28,3 +31,11 @@ class AttentionState:
     """Sample whose states are put in, where the fill is another clip."""
     cause: tuple[str, str, Any] | None = None
     """The last layer-by-time map: its case, how it was made, and the `causes.CausalMap`."""
+
+
+def hold(kept: dict[Key, Value], key: Key, value: Value) -> None:
+    """Put a value at the young end of `kept`; beyond KEPT the oldest go."""
+    kept.pop(key, None)
+    kept[key] = value
+    while len(kept) > KEPT:
+        kept.pop(next(iter(kept)))

@@ -66,15 +66,22 @@ def _pattern(
 
 def _errors(pattern: ErrorPattern) -> None:
     """Errors by tile and by row as pictures."""
-    tiles, rows, sums = st.columns([4, 1, 1])
-    tiles.image(
-        error_picture(pattern.by_tile, size=pattern.size),
-        caption="By tile: how wrong the answer is if it stopped after these keys (across), for these queries (down). "
-        "Dark is right, grey skipped.",
-    )
-    rows.image(error_picture(pattern.by_row[:, None], size=pattern.size), caption="by row")
     away = np.abs(pattern.weight_sums - 1)[:, None]
-    sums.image(error_picture(away, size=1.0), caption="weights' sum, from 1")
+    pictures = (
+        error_picture(pattern.by_tile, size=pattern.size),
+        error_picture(pattern.by_row[:, None], size=pattern.size),
+        error_picture(away, size=1.0),
+    )
+    captions = (
+        "By tile: how wrong the answer is if it stopped after these keys (across), for these queries (down). Dark is "
+        "right, grey skipped.",
+        "by row",
+        "weights' sum, from 1",
+    )
+    # columns by the pictures' shapes: all are drawn equally high, so that a query stands at one height
+    columns = st.columns([each.shape[1] / each.shape[0] for each in pictures], gap="small")
+    for column, picture, caption in zip(columns, pictures, captions, strict=True):
+        column.image(picture, caption=caption, width="stretch")
 
 
 def pattern_words(pattern: ErrorPattern) -> str:

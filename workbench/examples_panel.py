@@ -213,7 +213,9 @@ def _live(session: Session, asked: Question, item: Item | None) -> list[Said]:
         return []
     chat = load.future.result()
     said = [_said(asked.suite, asked.number, chat.checkpoint.hash, asked, item, chat)]
-    others = [name for name in paths.shipped_checkpoints() if name != session.source]
+    shipped = paths.shipped_checkpoints()
+    mine = shipped.get(session.source)
+    others = [name for name, place in shipped.items() if name != "mini" and place != mine]
     if others and kept(
         st.toggle, "Ask the other shipped checkpoints too", key="ask_others", default=False
     ):

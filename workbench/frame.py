@@ -11,6 +11,7 @@ import streamlit as st
 import address
 import chat_panel
 import panels
+import stand
 import state
 import tour
 from state import Clip, Session
@@ -43,13 +44,16 @@ def top(
     a token runs the page again; `Session.spot.token` is the token then. A page that draws the clip itself wants no
     `player`.
     """
+    stand.enter()
     session = state.session()
+    session.is_resent, session.is_running = session.is_running, True
     visit = address.read(session)
     tour.follow(session, title)
     with st.sidebar:
         tour.draw(session)
         panels.checkpoint_choice(session)
         panels.what_can_i_say(session)
+        stand.draw()
     with st.container(horizontal=True, vertical_alignment="bottom", key="heading"):
         st.title(title, anchor=False, width="content")
         st.caption(lead, width="stretch")

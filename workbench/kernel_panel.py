@@ -77,10 +77,11 @@ def _draw(session: Session, clip: Clip, load: ModelLoad) -> None:
             )
     if clip.waveform.seconds > config.max_seconds:
         st.caption(f"The encoder hears {config.max_seconds:g} s at once: these are the first.")
-    if choice == STEPS:
-        kernel_steps.steps(case, tile)
-    else:
-        bug_panel.hunt(session, case, tile)
+    with st.container(key="kernel_panel"):
+        if choice == STEPS:
+            kernel_steps.steps(case, tile)
+        else:
+            bug_panel.hunt(session, case, tile)
     checkpoint = load.future.result().checkpoint
     st.caption(f"Weights of {panels.plain(checkpoint.name)} {checkpoint.hash}, fp32.")
 

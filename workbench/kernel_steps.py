@@ -157,7 +157,8 @@ def _held(view: StepView) -> None:
     if view.skipped and not view.valid_rows:
         return
     pictures = held_pictures(view)
-    columns = st.columns([1, 1, 3])
+    # columns as wide as the pictures, so that a row stands at one height in all three
+    columns = st.columns([picture.shape[1] for picture in pictures.values()], gap="small")
     known = view.valid_rows
     ranges = {
         "maximum": (view.new_max[:known].min(), view.new_max[:known].max()),
@@ -166,7 +167,7 @@ def _held(view: StepView) -> None:
     }
     for column, (name, picture) in zip(columns, pictures.items(), strict=True):
         low, high = ranges[name]
-        column.image(picture, caption=f"{name}: {low:.3g} to {high:.3g}")
+        column.image(picture, caption=f"{name}: {low:.3g} to {high:.3g}", width="stretch")
     rows = tuple(range(known))
     row = 0
     if known > 1:

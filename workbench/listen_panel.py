@@ -5,6 +5,7 @@ import json
 import streamlit as st
 
 import panels
+import stand
 import state
 from q2a_core import lengths
 from q2a_core.inspection.budget import Dimensions, token_budget
@@ -60,7 +61,7 @@ def budget(session: Session, clip: Clip | None) -> None:
         key="budget_seconds",
         default=30.0,
         min_value=0.05,
-        max_value=state.MAX_CLIP_SECONDS,
+        max_value=stand.CLIP_SECONDS[False],
         step=0.01,
     )
     asked = {"this clip": len(clip.waveform.samples)} if clip else {}

@@ -44,23 +44,13 @@ the clip mattered, not that the reply is right.
 def settings_row(settings: ModesSettings) -> tuple[Waveform | None, str | None]:
     """The knobs of the four modes; the question to be heard, or why there is none."""
     left, middle, right = st.columns(3)
-    settings.text = (
-        left.text_input("Written question", key=settings.widget("text"), max_chars=200)
-        or "What is this sound?"
-    )
-    settings.mixed = (
-        right.text_input(
-            "Written beside the spoken question", key=settings.widget("mixed"), max_chars=200
-        )
-        or modes_state.MIXED_TEXT
-    )
-    settings.words = middle.text_input(
-        "Spoken question", key=settings.widget("words"), max_chars=120
-    )
+    widget = settings.widget
+    widget(left.text_input, "Written question", "text", max_chars=200)
+    widget(right.text_input, "Written beside the spoken question", "mixed", max_chars=200)
+    widget(middle.text_input, "Spoken question", "words", max_chars=120)
     with middle.container(horizontal=True):
-        voices = [*QUESTION_VOICES, RECORD]
-        settings.voice = st.selectbox("Voice", voices, key=settings.widget("voice", voices))
-        settings.order = st.selectbox("Where", ORDERS, key=settings.widget("order", ORDERS))
+        widget(st.selectbox, "Voice", "voice", [*QUESTION_VOICES, RECORD])
+        widget(st.selectbox, "Where", "order", ORDERS)
     try:
         if settings.voice == RECORD:
             file = right.audio_input("Ask it yourself", key="modes_recording")
@@ -77,9 +67,9 @@ def replies(
     question, missing = settings_row(settings)
     turns = mode_turns(
         clip.waveform,
-        text=settings.text,
+        text=settings.text or "What is this sound?",
         question=question,
-        mixed_text=settings.mixed,
+        mixed_text=settings.mixed or modes_state.MIXED_TEXT,
         question_first=settings.order == ORDERS[1],
     )
     answered = {}
@@ -138,25 +128,18 @@ def meter(
         return
     left, right = st.columns(2)
     modes = list(answered)
-    settings.scored = (
-        left.segmented_control(
-            "Which reply", modes, key=settings.widget("scored", modes), required=True
-        )
-        or modes[0]
-    )
+    settings.widget(left.segmented_control, "Which reply", "scored", modes, required=True)
     others = {s.name: s for s in read_gallery() if s.path.name != clip.waveform.name}
-    settings.other = (
-        right.selectbox(
+    if others:
+        settings.widget(
+            right.selectbox,
             "Another clip",
+            "other",
             list(others),
-            key=settings.widget("other", others),
             format_func=lambda name: others[name].label,
         )
-        if others
-        else None
-    )
     done = answered[settings.scored]
-    other = state.sample_clip(others[settings.other]) if settings.other else None
+    other = state.sample_clip(others[settings.other]) if others and settings.other else None
     key = ("meter", turn_key(clip, load, done.turn), other.key if other else None, split)
     listening = settings.once(
         key, lambda: _score(load, done, other.waveform if other else None, split=split)

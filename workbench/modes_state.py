@@ -19,6 +19,7 @@ import state
 from q2a_core.audio import Waveform
 from q2a_core.errors import SpeechError
 from q2a_core.inspection.modes import MIXED_TEXT, SPOKEN_QUESTION, speak_question
+from settings import kept
 
 if TYPE_CHECKING:
     from q2a_core.inspection.mode_probe import ModeProbe
@@ -52,15 +53,15 @@ class ModesSettings:
     direction: str = "means"
     kept: dict[Any, Any] = field(default_factory=dict)
 
-    def widget(self, name: str, options: Any = None) -> str:
-        """The key of the widget for a setting, filled in when the page comes back; for values not in `options` the
-        first."""
-        key = f"modes_{name}"
-        value = st.session_state.get(key, getattr(self, name))
-        if options is not None and value not in options:
-            value = next(iter(options))
-        st.session_state[key] = value
-        return key
+    def widget(
+        self, draw: Callable[..., Any], label: str, name: str, *args: Any, **options: Any
+    ) -> Any:
+        """Draw the widget of a setting, keep what it says in the field `name`, and return it."""
+        value = kept(
+            draw, label, *args, key=f"modes_{name}", default=getattr(self, name), **options
+        )
+        setattr(self, name, value)
+        return value
 
     def once(self, key: Any, compute: Callable[[], Any]) -> Any:
         """What `compute` gave for this key; the last KEPT results are held."""

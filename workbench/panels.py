@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 import address
+import stand
 import state
 from q2a_core import paths
 from q2a_core.inspection import read_gallery
@@ -56,11 +57,13 @@ def clip_choice() -> Clip | None:
         label_visibility="collapsed",
     )
     hidden: Any = {"label_visibility": "collapsed"}
+    if source == "Record":
+        stand.microphone()
     with st.container(height=68, border=False, key="clip_choice"):
         if source == "Upload":
             # no list of types: it would refuse by a name's ending, the loader looks inside
             keep: Any = {"key": "upload", "on_change": _keep_file, "args": ("upload",)}
-            st.file_uploader("A clip", max_upload_size=25, **keep, **hidden)
+            st.file_uploader("A clip", max_upload_size=stand.upload_mb(), **keep, **hidden)
             return _kept_clip("upload")
         if source == "Record":
             keep = {"key": "recording", "on_change": _keep_file, "args": ("recording",)}
@@ -152,7 +155,7 @@ def split_choice(clip: Clip) -> bool:
 def checkpoint_choice(session: Session) -> None:
     """Any shipped checkpoint, a directory, or a hub id."""
     shipped = list(paths.shipped_checkpoints())
-    options = [*shipped, OTHER]
+    options = shipped if stand.is_public() and shipped else [*shipped, OTHER]
     first = session.source if session.source in options else options[0]
     choice = kept(st.selectbox, "Checkpoint", options, key="checkpoint", default=first)
     if choice != OTHER:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 import stage_panel
+import stand
 import state
 from panels import plain
 from q2a_core.inspection import read_gallery
@@ -18,7 +19,7 @@ from q2a_core.training.own_pairs import (
     two_replies,
     zip_pairs,
 )
-from remembered import remembered
+from settings import kept
 
 if TYPE_CHECKING:
     from q2a_core.inference import Reply
@@ -30,16 +31,10 @@ SHOWN_PAIRS = 6
 class PreferenceSettings:
     """What the page Preferences keeps."""
 
-    temperature: float = 1.0
-    beta: float = 0.1
-    steps: int = 40
-    learning_rate: float = 5e-5
-    sampled: int = 0
     seed: int = 0
     drawn: "tuple[tuple[str, ...], tuple[Reply, Reply] | None] | None" = None
     """What was asked, and the two replies that came; None in their place if all were the same."""
     pairs: list[OwnPair] = field(default_factory=list)
-    run: str = ""
     outcomes: dict[tuple[str, ...], stage_panel.Outcome] = field(default_factory=dict)
 
 
@@ -62,11 +57,11 @@ def choose(
     question: str,
 ) -> None:
     """Draw two replies of the loaded checkpoint `source` and take the better one."""
-    remembered(
+    temperature = kept(
         st.slider,
         "Temperature",
-        settings,
-        "temperature",
+        key="preferences_temperature",
+        default=1.0,
         min_value=0.2,
         max_value=2.0,
         step=0.1,
@@ -85,9 +80,7 @@ def choose(
         chat, waveform = load.future.result(), clip.waveform if clip else None
         text = question or None
         with st.spinner("Drawing replies until two differ…"):
-            drawn = two_replies(
-                chat, waveform, text, temperature=settings.temperature, seed=settings.seed
-            )
+            drawn = two_replies(chat, waveform, text, temperature=temperature, seed=settings.seed)
         settings.drawn, settings.seed = (what, drawn), settings.seed + TRIES
     if not is_ready:
         st.caption(":material/hourglass_top: the two replies wait for the model")
@@ -130,6 +123,7 @@ def _two(
                 on_click=take,
                 args=(number,),
                 width="stretch",
+                disabled=stand.is_public() and len(settings.pairs) >= stand.MOST_PAIRS,
             )
     st.button("Neither", key="neither", type="tertiary", on_click=_drop, args=(settings,))
 
@@ -143,15 +137,9 @@ def collection(settings: PreferenceSettings) -> None:
     pairs = settings.pairs
     st.markdown(f"**Your pairs: {len(pairs)}**")
     for pair in reversed(pairs[-SHOWN_PAIRS:]):
-        asked = (
-            pair.prompt
-            if isinstance(pair.prompt, str)
-            else "the clip alone"
-            if pair.prompt is None
-            else "a dialogue"
-        )
         st.caption(
-            f"{plain(asked)}: :material/thumb_up: “{plain(pair.chosen)}” :material/thumb_down: “{plain(pair.rejected)}”"
+            f"{plain(_asked(pair))}: :material/thumb_up: “{plain(pair.chosen)}” "
+            f":material/thumb_down: “{plain(pair.rejected)}”"
         )
     with st.container(horizontal=True, key="pair_buttons"):
         none = not pairs
@@ -190,10 +178,12 @@ def collection(settings: PreferenceSettings) -> None:
             "A .jsonl, and its clips if they are not samples",
             accept_multiple_files=True,
             key="pairs_upload",
-            max_upload_size=25,
+            max_upload_size=stand.upload_mb(),
         )
         if files and st.button("Add them", key="add_pairs"):
             settings.pairs += receive_pairs({f.name: f.getvalue() for f in files}, _sample_clips())
+            if stand.is_public():
+                del settings.pairs[stand.MOST_PAIRS :]
             st.rerun()
 
 

@@ -8,49 +8,59 @@ import curves
 import run_panel
 import stage_panel
 import state
+from attention_state import hold
 from panels import plain
 from preference_panel import PreferenceSettings
 from q2a_core import paths
 from q2a_core.training import background
 from q2a_core.training.follow import Follower, series
-from q2a_core.training.lesson import Lesson, is_trainable
+from q2a_core.training.lesson import Lesson, is_trainable, stage_of
 from q2a_core.training.own_pairs import PAIRS_FILE, write_pairs
 from q2a_core.training.pair_report import PairReport, report_pairs
-from remembered import remembered
+from settings import change, kept
 
 FAR = 10.0
 """Nats per reply at which the gauge is full."""
+RUN = "preferences_run"
+"""Setting that names the run which is watched."""
 RATES = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4]
 
 
 def begin(source: str, settings: PreferenceSettings) -> None:
     """The knobs, and the button that starts DPO on the pairs from the checkpoint `source`."""
     directory = paths.shipped_checkpoints().get(source) or Path(source).expanduser()
-    remembered(
+    beta = kept(
         st.slider,
         "Beta",
-        settings,
-        "beta",
+        key="preferences_beta",
+        default=0.1,
         min_value=0.02,
         max_value=1.0,
         step=0.02,
         help="How strongly the reference holds the model: the price of every nat of departure.",
     )
     with st.container(horizontal=True, key="dpo_knobs"):
-        remembered(st.slider, "Steps", settings, "steps", min_value=10, max_value=200, step=10)
-        rates = {"options": RATES, "format_func": "{:g}".format}
-        remembered(st.select_slider, "Peak learning rate", settings, "learning_rate", **rates)
-        remembered(
+        size = {"min_value": 10, "max_value": 200, "step": 10}
+        steps = kept(st.slider, "Steps", key="preferences_steps", default=40, **size)
+        rate = kept(
+            st.select_slider,
+            "Peak learning rate",
+            RATES,
+            key="preferences_rate",
+            default=5e-5,
+            format_func="{:g}".format,
+        )
+        sampled = kept(
             st.number_input,
             "Pairs from the judge",
-            settings,
-            "sampled",
+            key="preferences_sampled",
+            default=0,
             min_value=0,
             max_value=200,
             step=20,
             help="Sampled from the checkpoint's own replies on training clips and added to yours; takes its time.",
         )
-    count = len(settings.pairs) + int(settings.sampled)
+    count = len(settings.pairs) + int(sampled)
     if not source or not is_trainable(directory):
         st.info("Only checkpoints of the mini world can be trained here; choose one on the left.")
     elif st.button(
@@ -66,25 +76,26 @@ def begin(source: str, settings: PreferenceSettings) -> None:
         lesson = Lesson(
             stage="dpo",
             start=source if source in paths.shipped_checkpoints() else str(directory),
-            steps=settings.steps,
-            learning_rate=settings.learning_rate,
+            steps=steps,
+            learning_rate=rate,
             dialogues=8,
-            beta=settings.beta,
+            beta=beta,
             pairs=own,
-            sampled=int(settings.sampled),
+            sampled=int(sampled),
         )
         background.launch(run, lesson.options())
-        settings.run = name
-        st.session_state.pop("PreferenceSettings.run", None)
+        change(RUN, name)
         st.rerun()
 
 
-def follow(session: state.Session, settings: PreferenceSettings) -> None:
-    """The run that was started last, or any other on preferences."""
+def follow(session: state.Session) -> str:
+    """The run that was started last, or any other on preferences; "" if there is none."""
     runs = [name for name in background.known_runs() if _is_preference_run(name)]
-    if runs:
-        name = remembered(st.selectbox, "Run", settings, "run", options=runs)
-        run_panel.watch(session, name, beside=_draw_drift)
+    if not runs:
+        return ""
+    name = kept(st.selectbox, "Run", runs, key=RUN, default=runs[0])
+    run_panel.watch(session, name, beside=_draw_drift)
+    return name
 
 
 def _is_preference_run(name: str) -> bool:
@@ -102,13 +113,14 @@ def _draw_drift(follower: Follower) -> None:
 def compare(
     session: state.Session,
     settings: PreferenceSettings,
+    name: str,
     clip: state.Clip | None,
     question: str,
     *,
     ready: bool,
 ) -> None:
-    """Before and after: margins of the pairs, and the replies to the clip above; needs torch to be `ready`."""
-    run = background.run_folder(settings.run)
+    """Before and after run `name`: margins of its pairs, replies to the clip above; needs torch to be `ready`."""
+    run = background.run_folder(name)
     follower = session.of(run_panel.WatchSettings).follower(run)
     after = run / background.CHECKPOINT
     start = follower.stage.get("start")
@@ -122,9 +134,21 @@ def compare(
     if (run / "pairs").is_dir():
         stamps = state.stamp(start, Path(start)), state.stamp("", after)
         report = _report(start, str(after), str(run / "pairs"), stamps)
-        _draw_margins(report, float(follower.stage.get("beta", 0.1)), settings.run)
-    columns = {start: known.get(start, Path(start)), f"run {settings.run}": after}
+        _draw_margins(report, float(follower.stage.get("beta", 0.1)), name)
+    columns = {start: known.get(start, Path(start)), f"run {name}": after}
     _both_replies(settings, columns, clip, question)
+
+
+def compare_shipped(settings: PreferenceSettings, clip: state.Clip | None, question: str) -> None:
+    """The replies before and after the shipped run on preferences, if it ships."""
+    known = paths.shipped_checkpoints()
+    for after, directory in known.items():
+        before = (state.about(after).get("start") or {}).get("name")
+        if stage_of(directory) == "dpo" and before in known:
+            st.subheader("3 · Compare", anchor=False)
+            columns = {before: known[before], after: directory}
+            _both_replies(settings, columns, clip, question)
+            return
 
 
 @st.fragment
@@ -163,7 +187,7 @@ def _both_replies(
             stage_panel.draw_outcome(settings.outcomes.get(keys[name]))
     if asked:
         for name, outcome in stage_panel.ask_together(columns, slots, clip, question).items():
-            settings.outcomes[keys[name]] = outcome
+            hold(settings.outcomes, keys[name], outcome)
 
 
 @st.cache_data(max_entries=8, show_spinner="Judging your pairs with both checkpoints…")

@@ -48,15 +48,13 @@ def probe(
     settings: ModesSettings, clip: Clip, load: ModelLoad, answered: dict[str, ModeReply]
 ) -> ModeProbe | None:
     """The probe of the chosen task, or the button that starts it."""
-    settings.task = (
-        st.segmented_control(
-            "Tell apart",
-            list(MODE_TASKS),
-            key=settings.widget("task", MODE_TASKS),
-            format_func=lambda name: MODE_TASKS[name].title,
-            required=True,
-        )
-        or settings.task
+    settings.widget(
+        st.segmented_control,
+        "Tell apart",
+        "task",
+        list(MODE_TASKS),
+        format_func=lambda name: MODE_TASKS[name].title,
+        required=True,
     )
     task = MODE_TASKS[settings.task]
     key = ("probe", load.source, load.stamp, task.name)
@@ -140,21 +138,20 @@ def push(
         return
     layers, modes = list(range(1, len(found.layers))), list(answered)
     knobs = st.columns(4)
-    settings.pushed = knobs[0].selectbox("Reply", modes, key=settings.widget("pushed", modes))
-    settings.layer = (
-        knobs[1].select_slider("After block", layers, key=settings.widget("layer", layers))
-        if len(layers) > 1
-        else 1
-    )
-    settings.direction = knobs[2].selectbox(
+    settings.widget(knobs[0].selectbox, "Reply", "pushed", modes)
+    if len(layers) > 1:
+        settings.widget(knobs[1].select_slider, "After block", "layer", layers)
+    else:
+        settings.layer = 1
+    settings.widget(
+        knobs[2].selectbox,
         "Direction",
+        "direction",
         list(KINDS),
-        key=settings.widget("direction", KINDS),
         format_func=lambda kind: KINDS[kind],
     )
-    settings.strength = knobs[3].slider(
-        "Strength", -3.0, 3.0, step=0.25, key=settings.widget("strength")
-    )
+    strengths = {"min_value": -3.0, "max_value": 3.0, "step": 0.25}
+    settings.widget(knobs[3].slider, "Strength", "strength", **strengths)
     st.caption(
         f"Positive pushes towards *{found.task.classes[1]}*, negative towards *{found.task.classes[0]}*."
     )

@@ -11,8 +11,8 @@ import state
 from panels import plain
 from q2a_core.training import background
 from q2a_core.training.expected import Band, ShippedRun, band, differences, shipped_run
-from q2a_core.training.follow import Follower, RunStatus, names_in, samples_in, series
-from remembered import remembered
+from q2a_core.training.follow import Follower, RunStatus, Samples, names_in, samples_in, series
+from settings import kept
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at a run that is going on."""
@@ -41,7 +41,6 @@ MEANINGS = {
 class WatchSettings:
     """What a tab keeps of the runs that it watches."""
 
-    curve: str = "loss"
     followers: dict[str, Follower] = field(default_factory=dict)
 
     def follower(self, run: Path) -> Follower:
@@ -75,7 +74,7 @@ def _watch(
         beside(follower)
     shipped = shipped_run(follower.stage.get("name", "")) if follower.stage else None
     if follower.stage:
-        _draw_curve(settings, follower, status, shipped)
+        _draw_curve(follower, status, shipped)
         _draw_samples(follower)
 
 
@@ -134,11 +133,9 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _draw_curve(
-    settings: WatchSettings, follower: Follower, status: RunStatus, shipped: ShippedRun | None
-) -> None:
+def _draw_curve(follower: Follower, status: RunStatus, shipped: ShippedRun | None) -> None:
     names = names_in(follower.records) or ["loss"]
-    name = remembered(st.selectbox, "Curve", settings, "curve", options=names)
+    name = kept(st.selectbox, "Curve", names, key="watched_curve", default="loss")
     steps, values = series(follower.records, name)
     expected = band(shipped.records, name) if shipped else None
     last = max(status.steps, 1)
@@ -188,15 +185,20 @@ def _draw_samples(follower: Follower) -> None:
     if st.toggle("Hear the held-out clips", key="hear_held_out"):
         sounds = held_out_sounds(follower.stage)
     for sample in heard:
-        with st.container(border=True, key=f"sample_{sample.clip}_{sample.task}"):
-            mark = ":material/check:" if sample.is_right else ":material/close:"
-            st.markdown(
-                f"{mark} clip {sample.clip}, {plain(sample.task)}: true is “{plain(sample.true)}”"
-            )
-            for step, said in sample.said[-3:]:
-                st.caption(f"step {step}: “{plain(said)}”")
-            if sounds and sample.clip in sounds:
-                st.audio(sounds[sample.clip], sample_rate=16_000)
+        draw_sample(sample, sounds[sample.clip] if sounds and sample.clip in sounds else None)
+
+
+def draw_sample(sample: Samples, sound: bytes | None = None) -> None:
+    """What was said to one held-out clip, the last three times."""
+    with st.container(border=True, key=f"sample_{sample.clip}_{sample.task}"):
+        mark = ":material/check:" if sample.is_right else ":material/close:"
+        st.markdown(
+            f"{mark} clip {sample.clip}, {plain(sample.task)}: true is “{plain(sample.true)}”"
+        )
+        for step, said in sample.said[-3:]:
+            st.caption(f"step {step}: “{plain(said)}”")
+        if sound:
+            st.audio(sound, sample_rate=16_000)
 
 
 @st.cache_data(max_entries=4, show_spinner="Rendering the clips…")

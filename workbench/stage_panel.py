@@ -7,49 +7,35 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-import curves
+import stand
 import state
+from attention_state import hold
 from panels import plain
 from q2a_core import paths
-from q2a_core.evaluation.stage_results import SuiteRow, read_results, side_by_side
-from q2a_core.inspection.weight_change import (
-    Change,
-    TensorChange,
-    by_kind,
-    by_layer,
-    by_part,
-    weight_changes,
-)
 from q2a_core.training.lesson import how_to_make, own_checkpoints, stage_of
-from remembered import remembered
+from q2a_core.world.prompts import in_tags
+from settings import change, kept
 
 if TYPE_CHECKING:
     from q2a_core.inference import AudioChat, Reply
 
 SHOWN = ("pretrain", "sft", "dpo")
 """The paper's stages, in their order."""
+CHOSEN = "stages_chosen"
+"""Setting that holds the names of the checkpoints side by side."""
 AT_MOST = 4
 """Checkpoints side by side."""
-GROUPS = {"Parts": by_part, "Layers": by_layer, "Layers and kinds": by_kind}
-VERDICTS = {
-    "better": " :material/trending_up: better",
-    "worse": " :material/trending_down: worse",
-    "within the intervals": "",
-    "": "",
-}
 
 
 @dataclass
 class StagesSettings:
     """What the page Stages keeps."""
 
-    chosen: list[str] = field(default_factory=list)
-    is_open: bool = False
-    """Whether the choice was made once; only then an empty one is meant."""
-    group: str = "Layers"
-    before: str = ""
-    after: str = ""
     outcomes: dict[tuple[str, ...], "Outcome"] = field(default_factory=dict)
+
+    def keep(self, key: tuple[str, ...], outcome: "Outcome") -> None:
+        """Hold what was said; the oldest go."""
+        hold(self.outcomes, key, outcome)
 
 
 @dataclass
@@ -64,29 +50,34 @@ class Outcome:
 
 def known_checkpoints() -> dict[str, Path]:
     """Shipped checkpoints and those of the user's runs, by the name that is shown."""
-    own = {f"run {name}": path for name, path in own_checkpoints().items()}
+    runs = {} if stand.is_public() else own_checkpoints()
+    own = {f"run {name}": path for name, path in runs.items()}
     return {**paths.shipped_checkpoints(), **own}
 
 
 def _defaults(known: dict[str, Path]) -> list[str]:
     """One checkpoint for each stage that ships, in the order of the stages."""
-    by_stage = {stage_of(path): name for name, path in known.items() if not name.startswith("run ")}
+    by_stage = {
+        stage_of(path): name
+        for name, path in known.items()
+        if not name.startswith("run ") and _prompts(name, path) != "tags"
+    }
     return [by_stage[stage] for stage in SHOWN if stage in by_stage] or list(known)[:2]
 
 
-def checkpoint_columns(settings: StagesSettings) -> dict[str, Path]:
+def checkpoint_columns() -> dict[str, Path]:
     """The checkpoints to stand side by side."""
     known = known_checkpoints()
-    if not settings.is_open:
-        settings.chosen, settings.is_open = _defaults(known), True
-    settings.chosen = [name for name in settings.chosen if name in known]
-    st.session_state.setdefault("stages_chosen", settings.chosen)
-    st.session_state["stages_chosen"] = [n for n in st.session_state["stages_chosen"] if n in known]
-    settings.chosen = st.multiselect(
-        "Checkpoints side by side", list(known), key="stages_chosen", max_selections=AT_MOST
+    chosen = kept(
+        st.multiselect,
+        "Checkpoints side by side",
+        list(known),
+        key=CHOSEN,
+        default=_defaults(known),
+        max_selections=AT_MOST,
     )
     _say_what_is_missing(known)
-    return {name: known[name] for name in settings.chosen}
+    return {name: known[name] for name in chosen}
 
 
 def _say_what_is_missing(known: dict[str, Path]) -> None:
@@ -97,17 +88,44 @@ def _say_what_is_missing(known: dict[str, Path]) -> None:
                 f":material/inventory_2: No {stage} checkpoint ships here. Make one with `{how_to_make(stage)}`, or a "
                 "small one in a minute on the page Train; it then stands in this list."
             )
-    tags = [name for name, path in known.items() if _prompts(name, path) == "tags"]
-    if tags:
-        st.caption(
-            f":material/sell: {plain(', '.join(tags))} learned with the hierarchical tags of Qwen-Audio and knows no "
-            "sentences; type tags as they stand in its data card."
-        )
-    else:
+    pair = tags_pair(known)
+    if not pair:
         st.caption(
             ":material/sell: Tags against prompts: no checkpoint trained with tags ships. "
             "`q2a train pretrain --prompts tags --run my_tags` makes its twin."
         )
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="stages_pairs"):
+        st.button(
+            "Prompts against tags",
+            icon=":material/sell:",
+            key="stages_tags",
+            on_click=change,
+            args=(CHOSEN, pair),
+        )
+        st.button(
+            "The stages",
+            icon=":material/stairs:",
+            key="stages_stages",
+            on_click=change,
+            args=(CHOSEN, _defaults(known)),
+        )
+        st.caption(
+            f"{plain(pair[1])} learned with the hierarchical tags of Qwen-Audio instead of sentences; a question that "
+            "its world knows is put to it in tags.",
+            width="stretch",
+        )
+
+
+def tags_pair(known: dict[str, Path]) -> list[str]:
+    """The checkpoint trained on sentences and its twin trained on tags, by name; [] if there is no twin."""
+    for name, path in known.items():
+        if _prompts(name, path) != "tags":
+            continue
+        for other, place in known.items():
+            if stage_of(place) == stage_of(path) and _prompts(other, place) != "tags":
+                return [other, name]
+    return []
 
 
 def _prompts(name: str, path: Path) -> str | None:
@@ -137,6 +155,8 @@ def replies(settings: StagesSettings, columns: dict[str, Path], clip: state.Clip
         with column.container(border=True):
             stage = stage_of(columns[name])
             st.markdown(f"**{plain(name)}**" + (f" · {plain(stage)}" if stage else ""))
+            if (text := put_to(name, columns[name], question)) != question:
+                st.caption(f":material/sell: asked in tags: {plain(text)}")
             slots[name] = st.empty()
     keys = {n: (clip.key if clip else "", question, n, state.stamp(n, columns[n])) for n in columns}
     for name in columns:
@@ -144,7 +164,12 @@ def replies(settings: StagesSettings, columns: dict[str, Path], clip: state.Clip
             draw_outcome(settings.outcomes.get(keys[name]))
     if asked:
         for name, outcome in ask_together(columns, slots, clip, question).items():
-            settings.outcomes[keys[name]] = outcome
+            settings.keep(keys[name], outcome)
+
+
+def put_to(name: str, path: Path, question: str) -> str:
+    """The question as a checkpoint was trained to be asked: in tags, if it knows nothing else and the tags exist."""
+    return (in_tags(question) or question) if _prompts(name, path) == "tags" else question
 
 
 def ask_together(
@@ -158,7 +183,8 @@ def ask_together(
         try:
             chat = _chat(name, columns[name])
             waveform = clip.waveform if clip else None
-            streams[name] = chat, chat.stream(waveform, question or None, split="window")
+            text = put_to(name, columns[name], question)
+            streams[name] = chat, chat.stream(waveform, text or None, split="window")
         except Exception as error:
             outcomes[name].error = state.explain(error)
     while streams:
@@ -203,112 +229,3 @@ def draw_outcome(outcome: Outcome | None) -> None:
     st.caption(plain(f"{outcome.made_by} · {decoding} · confidence {reply.confidence:.0%}"))
     for notice in reply.notices:
         st.caption(f":material/info: {plain(notice)}")
-
-
-def weights(settings: StagesSettings, columns: dict[str, Path], *, ready: bool) -> None:
-    """How far each part, or layer, of one checkpoint lies from another."""
-    if len(columns) < 2:
-        st.caption("Choose two checkpoints above to see which weights moved between them.")
-        return
-    names = list(columns)
-    if settings.before not in names or settings.after not in names:
-        settings.before, settings.after = names[0], names[1]
-    with st.container(horizontal=True, key="weights_choice"):
-        before = remembered(st.selectbox, "From", settings, "before", options=names)
-        after = remembered(st.selectbox, "To", settings, "after", options=names)
-        group = remembered(
-            st.segmented_control,
-            "Grouped by",
-            settings,
-            "group",
-            options=list(GROUPS),
-            required=True,
-        )
-    if not ready:
-        st.caption(":material/hourglass_top: waits for the model to be loaded")
-        return
-    first, second = (str(columns[name]) for name in (before, after))
-    stamps = tuple(state.stamp(name, columns[name]) for name in (before, after))
-    changes = _changes(first, second, stamps)
-    rows = GROUPS[group](changes)
-    st.markdown(in_words(by_part(changes), by_layer(changes)))
-    with st.container(height=min(90 + 24 * len(rows), 560), border=False, key="weights_bars"):
-        curves.bars(
-            [label(row) for row in rows],
-            [min(row.relative, 10.0) for row in rows],
-            title=f"change from {before} to {after}, relative to the norm before",
-            key=f"weights_{group}",
-            alt="; ".join(f"{label(row)} {row.relative:.2%}" for row in rows[:40]),
-        )
-
-
-@st.cache_data(max_entries=16, show_spinner="Comparing the weights…")
-def _changes(before: str, after: str, stamps: tuple[str, ...]) -> list[TensorChange]:
-    return weight_changes(before, after)
-
-
-def label(row: Change) -> str:
-    """A row as the page writes it."""
-    words = [row.part.replace("_", " ")]
-    if row.layer is not None:
-        words.append(f"block {row.layer}")
-    return ", ".join([*words, row.kind] if row.kind else words)
-
-
-def in_words(parts: list[Change], layers: list[Change]) -> str:
-    """What the bars say, for those who do not see them."""
-    still = [row.part.replace("_", " ") for row in parts if row.relative == 0]
-    moved = sorted(layers, key=lambda row: row.relative, reverse=True)
-    sentences = [
-        ", ".join(f"{row.part.replace('_', ' ')} **{row.relative:.2%}**" for row in parts) + "."
-    ]
-    if moved and moved[0].relative > 0:
-        sentences.append(f"Most of all: {label(moved[0])} ({moved[0].relative:.2%}).")
-    if still:
-        sentences.append(f"Not at all: {', '.join(still)}; that stage kept them frozen.")
-    return " ".join(sentences)
-
-
-def table(columns: dict[str, Path]) -> None:
-    """The mini Table 2 of every checkpoint that has one."""
-    reports = {name: read_results(path) for name, path in columns.items()}
-    for name, report in reports.items():
-        if report is None:
-            st.caption(
-                f":material/inventory_2: {plain(name)} has no results beside it; "
-                f"`q2a eval --model {plain(name.removeprefix('run '))}` measures it."
-            )
-    known = {name: report for name, report in reports.items() if report}
-    if not known:
-        return
-    rows = side_by_side(list(known.values()))
-    st.markdown(markdown_table(list(known), rows))
-    lines = [f"{name}: {report['checkpoint'].get('hash')}" for name, report in known.items()]
-    conditions = next(iter(known.values())).get("conditions", {})
-    said = "; ".join(
-        f"{key} {conditions[key]}"
-        for key in ("decoding", "normaliser", "intervals")
-        if key in conditions
-    )
-    st.caption(
-        plain(
-            f"{', '.join(lines)}; {said}. Better and worse are said only where the intervals do not touch."
-        )
-    )
-
-
-def markdown_table(names: list[str], rows: list[SuiteRow]) -> str:
-    """Suites down, checkpoints across, each figure with its interval and how it stands to the one before."""
-    lines = [
-        "| suite | metric | " + " | ".join(plain(name) for name in names) + " |",
-        "| --- | --- |" + " --- |" * len(names),
-    ]
-    for row in rows:
-        cells = []
-        for figure in row.figures:
-            if figure is None:
-                cells.append("not asked")
-                continue
-            cells.append(plain(f"{figure.text} ({figure.interval})") + VERDICTS[figure.verdict])
-        lines.append(f"| {plain(row.suite)} | {plain(row.metric)} | {' | '.join(cells)} |")
-    return "\n".join(lines)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import streamlit as st
 
+import stand
 from attention_state import AttentionState
 from kernel_state import BugHunt
 from q2a_core import paths
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from modes_state import ModesSettings
     from q2a_core.inference import AudioChat, Reply
 
-MAX_CLIP_SECONDS = 120.0
-"""Longest clip the workbench takes: four windows of the model."""
 WINDOW_SECONDS = 30.0
 """What the model hears at once; longer clips are cut on request."""
 LOW_CONFIDENCE = 0.6
@@ -134,6 +133,10 @@ class Session:
     source: str = ""
     has_painted: bool = False
     """Whether the browser has the first page; only then torch is imported, so that no picture waits for it."""
+    is_running: bool = False
+    """Whether a run of a page has begun and not come to its end."""
+    is_resent: bool = False
+    """Whether the run before this one was cut short, so that what it drew may be lost."""
     dialogues: dict[tuple[str, str, str], Dialogue] = field(default_factory=dict)
     files: dict[str, BytesIO | None] = field(default_factory=dict)
     """The upload and the recording; their widgets forget them when another page is opened."""
@@ -279,7 +282,7 @@ def uploaded_clip(file: BytesIO, *, name: str | None = None) -> Clip:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _waveform(key: str, name: str, _source: Any) -> Waveform:
-    return load_waveform(_source, max_seconds=MAX_CLIP_SECONDS)
+    return load_waveform(_source, max_seconds=stand.clip_seconds())
 
 
 def clip_view(clip: Clip) -> ClipView:

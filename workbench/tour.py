@@ -1,11 +1,9 @@
-"""The guided tour: stops that open the very panel they explain, outline it, and say what to try there.
+"""The guided tour: it walks from stop to stop, opens the panel that a stop explains, and outlines it.
 
-A stop names a page, the key of what it outlines, and settings that it changes on arrival. Stops of pages that are not
-there are left out, so that every page can bring its own.
+Stops of pages that are not there are left out.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,73 +12,9 @@ from streamlit.errors import StreamlitAPIException
 
 from settings import change
 from state import Session
+from tour_stops import STOPS, Stop
 
 PAGES = Path(__file__).parent / "app_pages"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stop:
-    """One panel and what there is to learn from it."""
-
-    page: str
-    """Title of the page; its file in `app_pages` has the same name in small letters."""
-    key: str
-    """Key of the container or widget that is outlined."""
-    title: str
-    text: str
-    settings: dict[str, Any] = field(default_factory=dict)
-    """Keys of `settings.kept` and the values that open the panel."""
-    token: int | None = None
-    """Audio token that is chosen in the player."""
-
-
-STOPS = (
-    Stop(
-        page="Listen",
-        key="clip_choice",
-        title="A clip",
-        text="Everything begins with a sound: one that ships, one of yours, or what the microphone hears. Press "
-        "**Play** and follow the playhead.",
-        settings={"clip_source": "Samples"},
-    ),
-    Stop(
-        page="Listen",
-        key="player",
-        title="One audio token",
-        text="Token 12 is chosen. Press the three brackets under it: its stride is too short to know anything by, what "
-        "it reads is little more, and through attention it knows the whole clip.",
-        token=12,
-    ),
-    Stop(
-        page="Listen",
-        key="questions",
-        title="Ask about it",
-        text="Send the clip alone and it is *voice chat*: the model answers what was said. Add a question and it is "
-        "*analysis*. Nothing else switches the mode.",
-    ),
-    Stop(
-        page="Listen",
-        key="closer_panel",
-        title="What a second costs",
-        text="Move the slider: 25 tokens for each second, each with a key and a value in every layer. At 30 s the "
-        "encoder's window is full.",
-        settings={"closer": "Token budget"},
-    ),
-    Stop(
-        page="Listen",
-        key="closer_panel",
-        title="What the model does not hear",
-        text="Here are 16 mel bands instead of 128, and the sound that can be made of them. Is the word still there? "
-        "Is the voice? Take the bands up again until both are.",
-        settings={"closer": "Front-end lab", "lab_mels": 16, "lab_n_fft": 400, "lab_hop": 160},
-    ),
-    Stop(
-        page="Listen",
-        key="checkpoint",
-        title="Another model",
-        text="The same clip and the same question, with an earlier checkpoint: what did training add?",
-    ),
-)
 
 
 def stops() -> list[Stop]:

@@ -76,6 +76,74 @@ def test_a_missing_workbench_is_one_sentence(monkeypatch, tmp_path):
         launch.launch_workbench()
 
 
+def flags_of(**options) -> dict[str, str]:
+    command = launch.workbench_command(port=8123, browser=False, **options)
+    return dict(zip(command[5::2], command[6::2], strict=True))
+
+
+def test_a_stand_takes_small_uploads_only():
+    assert flags_of(host="127.0.0.1", demo=True)["--server.maxUploadSize"] == "5"
+    assert flags_of(host="127.0.0.1")["--server.maxUploadSize"] == "25"
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "name"),
+    [
+        ("192.168.1.20", None, "192.168.1.20"),
+        ("127.0.0.1", "https://q2a.example:8443/x", "q2a.example"),
+        ("0.0.0.0", None, None),
+    ],
+)
+def test_the_name_that_browsers_come_to_is_told_to_streamlit(host, origin, name):
+    assert flags_of(host=host, origin=origin).get("--browser.serverAddress") == name
+
+
+@pytest.mark.parametrize("origin", ["q2a.example", "ftp://q2a.example", "https://"])
+def test_an_origin_that_is_no_web_address_is_refused(origin):
+    with pytest.raises(Q2AError, match="is no web address"):
+        flags_of(host="127.0.0.1", origin=origin)
+
+
+def test_a_named_origin_is_accepted_without_asking_another_host(monkeypatch):
+    config = pytest.importorskip("streamlit.config")
+    from streamlit import net_util
+    from streamlit.web.server.server_util import is_url_from_allowed_origins
+
+    def never():
+        raise AssertionError("another host was asked")
+
+    monkeypatch.setattr(net_util, "get_external_ip", never)
+    name = launch.public_name("127.0.0.1", "https://q2a.example")
+    before = config.get_option("browser.serverAddress")
+    config._set_option("browser.serverAddress", name, "a flag")
+    try:
+        assert is_url_from_allowed_origins("https://q2a.example")
+    finally:
+        config._set_option("browser.serverAddress", before, config.ConfigOption.DEFAULT_DEFINITION)
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("box", False)],
+)
+def test_loopback_is_told_from_the_network(host, local):
+    assert launch.is_local(host) is local
+
+
+@pytest.mark.parametrize(("demo", "value"), [(False, "0"), (True, "1")])
+def test_the_server_is_told_whether_it_is_a_stand(monkeypatch, demo, value):
+    started = []
+
+    def server(command, env):
+        started.append(env[launch.DEMO])
+        return Server([0])
+
+    monkeypatch.setattr(subprocess, "Popen", server)
+    monkeypatch.setattr(launch, "check_address", lambda host, port: None)
+    launch.launch_workbench(demo=demo)
+    assert started == [value]
+
+
 class Server:
     """Stands in for the process: waits once, and is then interrupted or gone."""
 
@@ -98,7 +166,7 @@ class Server:
 )
 def test_exit_code_is_the_servers_and_ctrl_c_is_no_failure(monkeypatch, outcomes, code, terminated):
     server = Server(outcomes)
-    monkeypatch.setattr(subprocess, "Popen", lambda command: server)
+    monkeypatch.setattr(subprocess, "Popen", lambda command, env: server)
     monkeypatch.setattr(launch, "check_address", lambda host, port: None)
     assert launch.launch_workbench() == code
     assert server.terminated is terminated

@@ -9,12 +9,19 @@ import pytest
 import streamlit as st
 from streamlit import config
 
+import real_browser
 from q2a_core import paths
 from q2a_core.audio import write_wav
 from q2a_core.checkpoint import save_checkpoint
 from q2a_core.inspection import record_gallery
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
+GALLERY = (
+    "from pathlib import Path; from q2a_core import paths; paths.data_samples = lambda: Path({!r})"
+)
+PATIENCE = 60_000  # ms; nothing in the browser tests is a matter of speed
+BY_STREAMLIT = ("_stcore/health", "_stcore/host-config")
+"""A link to a page makes Streamlit's front end look for a server below that page, where there is none."""
 ABOUT = {
     "words": ["yes", "no", "left"],
     "sounds": ["dog", "bell"],
@@ -75,3 +82,34 @@ def workbench(gallery):
     for name in set(sys.modules) - before:
         if str(WORKBENCH) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Debian's chromium with a fake microphone; skipped where there is none."""
+    pytest.importorskip("playwright.sync_api")
+    if not Path(real_browser.CHROMIUM).is_file():
+        pytest.skip("chromium is not installed")
+    with real_browser.launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(browser):
+    """A page that must neither speak to other hosts nor complain in the console."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    wrong = real_browser.watch(context, allowed=BY_STREAMLIT)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    yield page
+    context.close()
+    assert wrong == []
+
+
+@pytest.fixture(scope="module")
+def address(gallery, tmp_path_factory):
+    """Where a workbench of its own process listens; its log must stay clean."""
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    with real_browser.serving(log, patch=GALLERY.format(str(gallery))) as address:
+        yield address
+    assert real_browser.complaints(log) == []

@@ -6,6 +6,7 @@ It holds the folder, writes settings, log and checkpoint where the real one does
 
 import itertools
 import json
+import os
 import shutil
 import signal
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 from q2a_core.training.background import present
 from q2a_core.training.runlog import RunLog, read_log
 
-STEP_SECONDS = 0.02
+STEP_SECONDS = float(os.environ.get("FAKE_STEP_SECONDS", "0.02"))
 
 
 def main(options: list[str]) -> None:

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
-from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from q2a_core import paths
@@ -24,24 +22,6 @@ from q2a_core.inspection.edits import AUDIO_TOKENS, Site
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
 PAGE = WORKBENCH / "app_pages" / "attention.py"
 QUESTION = "What is this *sound*?"
-
-
-@pytest.fixture(scope="module")
-def workbench(gallery):
-    """The app's folder on the module path, and its data replaced; models and pictures stay cached between tests."""
-    collects = config.get_option("runner.postScriptGC")
-    config.set_option("runner.postScriptGC", False)  # as in the workbench's own settings
-    before = set(sys.modules)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paths, "data_samples", lambda: gallery)
-        patch.syspath_prepend(str(WORKBENCH))
-        yield gallery
-    config.set_option("runner.postScriptGC", collects)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    for name in set(sys.modules) - before:
-        if str(WORKBENCH) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
 
 
 @pytest.fixture
@@ -202,14 +182,22 @@ def test_the_encoder_and_one_head(page, case):
     assert f"{overview(case, 'encoder').entropy[0, 3]:.1f} of at most" in shown(page)
 
 
+class Held(dict):
+    """As Streamlit's session state: by key and by attribute."""
+
+    __getattr__ = dict.__getitem__
+
+
 def test_clicks(page, monkeypatch):
     """The browser's messages, as Streamlit hands them to the callbacks."""
     import attention_maps
 
-    sent = {}
-    monkeypatch.setattr(attention_maps.st, "session_state", {"attention_view": sent})
+    sent, session = {}, page.session_state["session"]
+    monkeypatch.setattr(
+        attention_maps.st, "session_state", Held(attention_view=sent, session=session)
+    )
     state, key = look(page), next(iter(look(page).spans))
-    case = open_case(page.session_state["session"].load().future.result(), *clip_of(page))
+    case = open_case(session.load().future.result(), *clip_of(page))
     on = attention_maps._clicks(state, case, key)
 
     def click(name, value):
@@ -230,7 +218,7 @@ def test_clicks(page, monkeypatch):
     assert state.spans[key] == (1, 4)
     state.cause = (key, "", causal_map(case, fill="zero", rng=np.random.default_rng(0)))
     click("cell", [0, 2])
-    assert state.site == Site(part="encoder", layer=0)
+    assert state.site == session.settings["attention_site"].value == Site(part="encoder", layer=0)
     assert state.spans[key] == (6, 9)
 
 

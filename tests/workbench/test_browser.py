@@ -1,13 +1,6 @@
 """The workbench in a real browser without a network: the player, the dialogue, and what a visitor never sees."""
 
 import math
-import os
-import shutil
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,102 +8,13 @@ import pytest
 from q2a_core import lengths
 from q2a_core.audio import load_waveform
 from q2a_core.inspection import player_html, view_clip
-from q2a_core.teaching.launch import workbench_command
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-]
 PATIENCE = 60_000  # ms; nothing here is a matter of speed
 LISTEN = """root => {
   root.seen = [];
   root.addEventListener("q2a-time", (event) => root.seen.push([event.detail.seconds, event.detail.token]));
 }"""
-# runs Streamlit as `python -m streamlit` does, with the gallery of the tests
-SERVER = """
-import runpy, sys
-from pathlib import Path
-from q2a_core import paths
-gallery = Path(sys.argv[1])
-paths.data_samples = lambda: gallery
-sys.argv = sys.argv[2:]
-runpy.run_module("streamlit", run_name="__main__")
-"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api")
-    if not Path(CHROMIUM).is_file():
-        pytest.skip("chromium is not installed")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser):
-    """A page that records what it should not do: speak to other hosts, complain in the console."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    wrong: list[str] = []
-
-    def local_only(route):
-        url = route.request.url
-        if url.startswith(("http://127.0.0.1", "data:", "blob:")):
-            route.continue_()
-        else:
-            wrong.append(f"request to {url}")
-            route.abort()
-
-    context.route("**/*", local_only)
-    page.on("pageerror", lambda error: wrong.append(f"page error {error}"))
-    page.on("console", lambda line: line.type in ("error", "warning") and wrong.append(line.text))
-    yield page
-    assert wrong == []
-    context.close()
-
-
-@pytest.fixture(scope="module")
-def address(gallery, tmp_path_factory):
-    """Where a workbench of its own process listens."""
-    port = 8700 + os.getpid() % 200
-    streamlit = workbench_command(host="127.0.0.1", port=port, browser=False)[3:]
-    command = [sys.executable, "-c", SERVER, str(gallery), "streamlit", *streamlit]
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    with log.open("wb") as output:
-        server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            wait_for(f"http://127.0.0.1:{port}/_stcore/health", server)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait()
-    text = log.read_text("utf-8", errors="replace")
-    for word in ("Warning", "ScriptRunContext", "q2a_core", "app_pages"):  # a traceback of ours
-        assert word not in text, text
-
-
-def wait_for(url: str, server: subprocess.Popen) -> None:
-    for _ in range(1200):
-        assert server.poll() is None, "the server ended"
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"{url} does not answer")
 
 
 def position(page) -> tuple[float, int]:

@@ -6,15 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
-from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from q2a_core import paths
 from q2a_core.audio import wav_bytes
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
-PARTS = ("state", "panels", "chat_panel", "settings", "address", "tour", "frame", "listen_panel")
 PATIENCE = 240
 PAGE = """
 import streamlit as st
@@ -31,27 +27,17 @@ st.navigation([st.Page("one.py", title="One", default=True), st.Page("two.py", t
 
 
 @pytest.fixture(scope="module")
-def workbench(gallery, tmp_path_factory):
+def app(workbench, tmp_path_factory) -> Path:
     """An app of two pages that have nothing but the frame."""
-    collects = config.get_option("runner.postScriptGC")
-    config.set_option("runner.postScriptGC", False)
-    app = tmp_path_factory.mktemp("app")
+    folder = tmp_path_factory.mktemp("app")
     for name in ("One", "Two"):
-        (app / f"{name.lower()}.py").write_text(PAGE.format(name=name), "utf-8")
-    (app / "app.py").write_text(APP, "utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paths, "data_samples", lambda: gallery)
-        patch.syspath_prepend(str(WORKBENCH))
-        yield app
-    config.set_option("runner.postScriptGC", collects)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    for name in PARTS:
-        sys.modules.pop(name, None)
+        (folder / f"{name.lower()}.py").write_text(PAGE.format(name=name), "utf-8")
+    (folder / "app.py").write_text(APP, "utf-8")
+    return folder
 
 
-def opened(workbench, **parameters) -> AppTest:
-    page = AppTest.from_file(str(workbench / "app.py"), default_timeout=PATIENCE)
+def opened(app, **parameters) -> AppTest:
+    page = AppTest.from_file(str(app / "app.py"), default_timeout=PATIENCE)
     for name, value in parameters.items():
         page.query_params[name] = value
     return page.run()
@@ -81,8 +67,8 @@ def noise() -> tuple[str, bytes, str]:
     return "mine.wav", wav_bytes(samples), "audio/wav"
 
 
-def test_settings_outlive_a_change_of_page(workbench, tiny_checkpoint):
-    page = opened(workbench)
+def test_settings_outlive_a_change_of_page(app, tiny_checkpoint):
+    page = opened(app)
     page.selectbox(key="sample").set_value("tone").run()
     other = page.selectbox(key="checkpoint").options[-1]
     page.selectbox(key="checkpoint").set_value(other).run()
@@ -95,8 +81,26 @@ def test_settings_outlive_a_change_of_page(workbench, tiny_checkpoint):
         assert page.session_state["session"].source == str(tiny_checkpoint)
 
 
-def test_an_upload_outlives_a_change_of_page_and_can_be_taken_away(workbench):
-    page = opened(workbench)
+def test_a_run_that_was_cut_short_is_drawn_again(app):
+    page = opened(app)
+    source = page.segmented_control(key="clip_source")
+    assert source.proto.set_value
+    page.session_state["session"].is_running = False  # as app.py notes at a run's end
+    page.run()
+    assert not page.segmented_control(key="clip_source").proto.set_value
+    page.session_state["session"].is_running = True
+    page.run()
+    assert page.segmented_control(key="clip_source").proto.set_value
+    source = page.segmented_control(key="clip_source")
+    assert source.value == "Samples"
+    source.set_value(None).run()  # what a browser sends that never got the value
+    assert "noise.wav" in says(page)
+    page.run()
+    assert page.segmented_control(key="clip_source").value == "Samples"
+
+
+def test_an_upload_outlives_a_change_of_page_and_can_be_taken_away(app):
+    page = opened(app)
     page.segmented_control(key="clip_source").set_value("Upload").run()
     page.file_uploader(key="upload").set_value(noise()).run()
     assert "One has mine.wav" in says(page)
@@ -111,14 +115,14 @@ def test_an_upload_outlives_a_change_of_page_and_can_be_taken_away(workbench):
     assert "Two has None" in says(page)
 
 
-def test_no_model_is_loaded_before_the_first_page_is_there(workbench):
-    page = opened(workbench)
+def test_no_model_is_loaded_before_the_first_page_is_there(app):
+    page = opened(app)
     assert page.text[1].value == "load False"
     assert page.run().text[1].value == "load True"
 
 
-def test_the_chat_is_on_every_page_and_goes_on(workbench):
-    page = opened(workbench)
+def test_the_chat_is_on_every_page_and_goes_on(app):
+    page = opened(app)
     page.chat_input(key="question").set_value("What is this?").run()
     other_page(page, "two")
     assert [line.value for line in page.markdown].count("What is this\\?") == 1
@@ -128,14 +132,14 @@ def test_the_chat_is_on_every_page_and_goes_on(workbench):
     assert [turn.text for turn in dialogue.turns] == ["What is this?", "And now?"]
 
 
-def test_every_page_teaches(workbench):
-    texts = [line.value for line in opened(workbench).markdown]
+def test_every_page_teaches(app):
+    texts = [line.value for line in opened(app).markdown]
     for part in ("**What you see**", "**Try this**", "**Why it is so**", "**Its limits**"):
         assert any(text.startswith(part) for text in texts)
 
 
-def test_a_link_shows_the_view_again(workbench):
-    page = opened(workbench, clip="tone", layer="1", head="2", token="7", embedded="yes")
+def test_a_link_shows_the_view_again(app):
+    page = opened(app, clip="tone", layer="1", head="2", token="7", embedded="yes")
     assert says(page) == "One has tone.wav Spot(layer=1, head=2, token=7)"
     assert not notes(page)
     expected = {"clip": "tone", "checkpoint": "mini", "layer": "1", "head": "2", "token": "7"}
@@ -145,8 +149,8 @@ def test_a_link_shows_the_view_again(workbench):
     assert expected.items() <= address(page).items()
 
 
-def test_the_address_follows_what_is_chosen(workbench):
-    page = opened(workbench)
+def test_the_address_follows_what_is_chosen(app):
+    page = opened(app)
     assert address(page) == {"clip": "noise", "checkpoint": "mini"}
     page.session_state["session"].spot.token = 3
     page.run()
@@ -168,8 +172,8 @@ def test_the_address_follows_what_is_chosen(workbench):
         ({"layer": "٣"}, ["layer “٣”"]),
     ],
 )
-def test_what_a_link_names_and_is_not_here_is_said_once(workbench, parameters, named):
-    page = opened(workbench, **parameters)
+def test_what_a_link_names_and_is_not_here_is_said_once(app, parameters, named):
+    page = opened(app, **parameters)
     assert says(page) == "One has noise.wav Spot(layer=None, head=None, token=None)"
     [note] = notes(page)
     assert note.startswith("This link asks for ")
@@ -198,8 +202,8 @@ class Arriving(Future):
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3])
-def test_a_question_is_kept_when_the_model_arrives_while_it_is_asked(workbench, missing):
-    page = opened(workbench)
+def test_a_question_is_kept_when_the_model_arrives_while_it_is_asked(app, missing):
+    page = opened(app)
     page.chat_input(key="question").set_value("Warm up?").run()
     state = sys.modules["state"]
     load = state.load_model("mini")

@@ -7,11 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
-from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from q2a_core import paths
 from q2a_core.audio import load_waveform, wav_bytes
 from q2a_core.errors import SpeechError
 from q2a_core.inference import AudioChat
@@ -21,18 +18,13 @@ from q2a_core.inspection.mode_probe import mode_probe
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
 PAGE = WORKBENCH / "app_pages" / "modes.py"
-PARTS = ("state", "panels", "chat_panel", "modes_state", "modes_panel", "probe_panel", "modes_html")
 EXAMPLES = 20
 
 
-@pytest.fixture(scope="module")
-def workbench(gallery):
-    """The app's folder on the module path, its data replaced, a voice without an engine, and a probe of few clips."""
-    collects = config.get_option("runner.postScriptGC")
-    config.set_option("runner.postScriptGC", False)
+@pytest.fixture(scope="module", autouse=True)
+def _small(workbench):
+    """A voice without an engine, and a probe of few clips."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paths, "data_samples", lambda: gallery)
-        patch.syspath_prepend(str(WORKBENCH))
         patch.setattr(mode_scenes, "probe_book", no_engine)
         patch.setattr(modes, "speak_question", spoken)
         import modes_state
@@ -40,12 +32,7 @@ def workbench(gallery):
         patch.setattr(modes_state, "EXAMPLES", EXAMPLES)
         patch.setattr(modes_state, "HELD_OUT", 8)
         patch.setattr(modes_state, "STRENGTHS", (0.0, 1.0))
-        yield gallery
-    config.set_option("runner.postScriptGC", collects)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    for name in PARTS:
-        sys.modules.pop(name, None)
+        yield
 
 
 def no_engine(progress=None):

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import streamlit as st
-from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from q2a_core import paths
@@ -18,8 +17,6 @@ from q2a_core.evaluation import browse
 from q2a_core.world.judge import judge
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
-PARTS = ("state", "panels", "chat_panel", "settings", "address", "tour", "frame", "kernel_state")
-PARTS += ("scoreboard_panel", "examples_panel", "spoken_book", "bars")
 PATIENCE = 240  # seconds; nothing here is a matter of speed
 SUITE = "everyday sound"
 
@@ -66,22 +63,12 @@ def report(name: str) -> dict:
     }
 
 
-@pytest.fixture(scope="module")
-def workbench(gallery):
-    collects = config.get_option("runner.postScriptGC")
-    config.set_option("runner.postScriptGC", False)
-    path = gallery / "checkpoints" / "mini" / "results.json"
+@pytest.fixture(scope="module", autouse=True)
+def _report(workbench):
+    path = workbench / "checkpoints" / "mini" / "results.json"
     path.write_text(json.dumps(report("mini")), "utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paths, "data_samples", lambda: gallery)
-        patch.syspath_prepend(str(WORKBENCH))
-        yield gallery
+    yield
     path.unlink()
-    config.set_option("runner.postScriptGC", collects)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    for name in PARTS:
-        sys.modules.pop(name, None)
 
 
 @pytest.fixture

@@ -2,20 +2,21 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import streamlit as st
-from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from q2a_core import paths
 from q2a_core.checkpoint import save_checkpoint
 from q2a_core.inference import AudioChat
 from q2a_core.training import background, lesson
+from q2a_core.world.prompts import in_tags
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
 TRAINER = Path(__file__).with_name("fake_trainer.py")
@@ -23,32 +24,20 @@ PATIENCE = 60
 
 
 @pytest.fixture(scope="module")
-def workbench(gallery, tiny_model, chat_format, tmp_path_factory):
-    """The app's folder on the module path; the gallery's checkpoint, and another that preferences could begin from."""
-    collects = config.get_option("runner.postScriptGC")
-    config.set_option("runner.postScriptGC", False)
+def known(workbench, tiny_model, chat_format, tmp_path_factory) -> Iterator[dict[str, Path]]:
+    """The gallery's checkpoint, and another that preferences could begin from."""
     twin = tmp_path_factory.mktemp("twin") / "twin"
     about = {"stage": "sft", "words": ["yes"]}
+    settings = {"max_new_tokens": 8}
     save_checkpoint(
-        tiny_model,
-        twin,
-        chat_format=chat_format,
-        about=about,
-        generation_config={"max_new_tokens": 8},
+        tiny_model, twin, chat_format=chat_format, about=about, generation_config=settings
     )
-    known = {"mini": gallery / "checkpoints" / "mini", "twin": twin}
+    known = {"mini": workbench / "checkpoints" / "mini", "twin": twin}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paths, "data_samples", lambda: gallery)
         patch.setattr(paths, "shipped_checkpoints", lambda: known)
         patch.setattr(paths, "shipped_checkpoint", lambda name: known[name])
         patch.setattr(lesson, "is_trainable", lambda directory: True)
-        patch.syspath_prepend(str(WORKBENCH))
         yield known
-    config.set_option("runner.postScriptGC", collects)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    for path in WORKBENCH.glob("*.py"):
-        sys.modules.pop(path.stem, None)
 
 
 @pytest.fixture
@@ -108,13 +97,13 @@ def loaded(page: AppTest, *sources: str) -> AppTest:
     return page.run()
 
 
-def test_a_run_is_started_stopped_and_resumed(workbench, home):
+def test_a_run_is_started_stopped_and_resumed(known, home):
     page = opened("train")
     assert "Once a run is going you see its loss here" in shown(page)
-    page.segmented_control(key="TrainSettings.stage").set_value("dpo").run()
-    page.slider(key="dpo.steps").set_value(600).run()
+    page.segmented_control(key="train_stage").set_value("dpo").run()
+    page.slider(key="train_dpo_steps").set_value(600).run()
     press(page, "start")
-    assert page.session_state["session"].of(type_named(page, "TrainSettings")).watching == "dpo-1"
+    assert page.session_state["session"].settings["train_run"].value == "dpo-1"
     text = wait_for(page, "running")
     assert "stop" in keys(page)
     assert "resume" not in keys(page)
@@ -140,41 +129,41 @@ def type_named(page: AppTest, name: str) -> type:
     return next(kind for kind in page.session_state["session"].pages if kind.__name__ == name)
 
 
-def test_a_finished_run_and_one_that_died_are_told_apart(workbench, home):
+def test_a_finished_run_and_one_that_died_are_told_apart(known, home):
     page = opened("train")
-    page.segmented_control(key="TrainSettings.stage").set_value("dpo").run()
-    page.slider(key="dpo.steps").set_value(20).run()
+    page.segmented_control(key="train_stage").set_value("dpo").run()
+    page.slider(key="train_dpo_steps").set_value(20).run()
     press(page, "start")
     text = wait_for(page, "finished")
     assert "step 20 of 20" in text
     assert not keys(page) & {"stop", "resume"}
-    page.number_input(key="dpo.seed").set_value(13).run()
+    page.number_input(key="train_dpo_seed").set_value(13).run()
     press(page, "start")
     text = wait_for(page, "died")
     assert "the loss became nan at step 1; lower the learning rate and resume" in text
     assert "resume" in keys(page)
-    page.selectbox(key="TrainSettings.watching").set_value("dpo-1").run()
+    page.selectbox(key="train_run").set_value("dpo-1").run()
     assert "finished" in shown(page)
 
 
-def test_a_bad_name_is_one_sentence_and_knobs_are_kept(workbench, home):
+def test_a_bad_name_is_one_sentence_and_knobs_are_kept(known, home):
     page = opened("train")
-    page.segmented_control(key="TrainSettings.stage").set_value("dpo").run()
-    page.slider(key="dpo.steps").set_value(70).run()
+    page.segmented_control(key="train_stage").set_value("dpo").run()
+    page.slider(key="train_dpo_steps").set_value(70).run()
     [box] = [box for box in page.text_input if box.label == "Name of the run"]
     box.set_value("../../etc").run()
     press(page, "start")
     assert "is no name for a run" in shown(page)
     assert not (home / "runs").exists()
-    page.segmented_control(key="TrainSettings.stage").set_value("start").run()
-    page.segmented_control(key="TrainSettings.stage").set_value("dpo").run()
-    assert page.slider(key="dpo.steps").value == 70
-    page.segmented_control(key="TrainSettings.stage").set_value("pretrain").run()
+    page.segmented_control(key="train_stage").set_value("start").run()
+    page.segmented_control(key="train_stage").set_value("dpo").run()
+    assert page.slider(key="train_dpo_steps").value == 70
+    page.segmented_control(key="train_stage").set_value("pretrain").run()
     assert "No start checkpoint ships" in shown(page)
     assert "start" not in keys(page)
 
 
-def test_choices_become_pairs_and_a_run(workbench, home):
+def test_choices_become_pairs_and_a_run(known, home):
     page = loaded(opened("preferences"), "mini")
     assert "Your pairs: 0" in shown(page)
     assert page.button(key="train_dpo").disabled
@@ -192,7 +181,7 @@ def test_choices_become_pairs_and_a_run(workbench, home):
     assert "Your pairs: 1" in shown(page)
     other = page.selectbox(key="checkpoint").options[-1]
     page.selectbox(key="checkpoint").set_value(other).run()
-    page.text_input(key="checkpoint_path").set_value(str(workbench["twin"])).run()
+    page.text_input(key="checkpoint_path").set_value(str(known["twin"])).run()
     press(page, "train_dpo")
     text = wait_for(page, "finished")
     assert "gained on the rejected one in **0 of 1** of your pairs" in text, (
@@ -213,7 +202,7 @@ def test_choices_become_pairs_and_a_run(workbench, home):
     assert (home / "runs" / "dpo-1" / "pairs" / line["clip"]).is_file()
 
 
-def test_an_upload_of_pairs_is_added_or_refused_in_one_sentence(workbench, home):
+def test_an_upload_of_pairs_is_added_or_refused_in_one_sentence(known, home):
     page = opened("preferences")
     pair = {"clip": "noise.wav", "prompt": "What?", "chosen": "a", "rejected": "b"}
 
@@ -230,14 +219,14 @@ def test_an_upload_of_pairs_is_added_or_refused_in_one_sentence(workbench, home)
     assert "Your pairs: 1" in text
 
 
-def test_stages_answer_side_by_side_as_each_would_alone(workbench, home):
+def test_stages_answer_side_by_side_as_each_would_alone(known, home):
     page = loaded(opened("stages"), "mini", "twin")
-    settings = page.session_state["session"].of(type_named(page, "StagesSettings"))
-    assert settings.chosen == ["twin"], "the one that says of which stage it is"
+    assert page.multiselect(key="stages_chosen").value == ["twin"], (
+        "the one that says of which stage it is"
+    )
     page.multiselect(key="stages_chosen").set_value(["mini", "twin"]).run()
     text = shown(page)
     assert "No dpo checkpoint ships here. Make one with `q2a train dpo" in text
-    assert "mini has no results beside it" in text
     assert "Not at all: audio encoder, projector, decoder" in text
     press(page, "ask_all")
     text = " ".join(shown(page).split())
@@ -248,12 +237,46 @@ def test_stages_answer_side_by_side_as_each_would_alone(workbench, home):
         )
         assert " ".join(reply.text.split()) in text
         assert f"{name} {chat.checkpoint.hash} · greedy" in text
+    page.segmented_control(key="stages_part").set_value("Over the whole test set").run()
+    assert "mini has no results beside it" in shown(page)
+    page.segmented_control(key="stages_part").set_value("Which weights moved").run()
     page.multiselect(key="stages_chosen").set_value([]).run()
     assert "Choose two checkpoints above" in shown(page)
 
 
+def test_a_twin_on_tags_is_asked_in_tags(known, home, tmp_path, monkeypatch):
+    import stage_panel
+
+    tags = shutil.copytree(known["twin"], tmp_path / "tags")
+    about = {"stage": "sft", "config": {"prompts": "tags"}}
+    (tags / "about.json").write_text(json.dumps(about), "utf-8")
+    monkeypatch.setitem(known, "tags", tags)
+    page = loaded(opened("stages"), "mini", "twin", "tags")
+    assert page.multiselect(key="stages_chosen").value == ["twin"], "its stage has a checkpoint"
+    press(page, "stages_tags")
+    assert page.multiselect(key="stages_chosen").value == ["twin", "tags"]
+    [question] = [box for box in page.text_input if box.label == "Question"]
+    question.set_value("What is this sound?").run()
+    asked = in_tags("What is this sound?")
+    assert asked
+    assert f"asked in tags: {asked}" in shown(page)
+    given = {}
+    stream = AudioChat.stream
+
+    def listen(chat, audio, text, **options):
+        given[chat.checkpoint.directory.name] = text
+        return stream(chat, audio, text, **options)
+
+    monkeypatch.setattr(AudioChat, "stream", listen)
+    press(page, "ask_all")
+    assert given == {"twin": "What is this sound?", "tags": asked}
+    assert stage_panel.put_to("tags", tags, "Is it raining?") == "Is it raining?"
+    press(page, "stages_stages")
+    assert page.multiselect(key="stages_chosen").value == ["twin"]
+
+
 @pytest.mark.parametrize("name", ["train", "stages", "preferences"])
-def test_the_page_opens_without_torch_and_pandas(workbench, home, name):
+def test_the_page_opens_without_torch_and_pandas(known, home, name):
     program = f"""
 import sys
 from pathlib import Path

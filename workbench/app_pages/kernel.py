@@ -33,4 +33,5 @@ is_painted = session.has_painted  # before the frame's status line says so: torc
 clip = frame.top(
     "Kernel", "Flash attention step by step on this clip's encoder, and a bug to find.", LESSON
 )
-st.fragment(kernel_panel.kernel)(session, clip, may_load=is_painted)
+with st.container(key="kernel_view"):
+    st.fragment(kernel_panel.kernel)(session, clip, may_load=is_painted)

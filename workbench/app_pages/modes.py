@@ -33,20 +33,24 @@ if load and (not load.future.done() or load.future.exception()):
 
 heading("Four ways to ask")
 answered = {}
-if clip and load:
-    answered = modes_panel.replies(settings, clip, load, split=split)
-else:
-    missing = "a clip" if not clip else "the model"
-    st.caption(
-        f"Waiting for {missing}. Then the clip goes in four times: alone, with a written question, with a spoken one, "
-        "with both; and the four replies stand here side by side."
-    )
+with st.container(key="modes_replies"):
+    if clip and load:
+        answered = modes_panel.replies(settings, clip, load, split=split)
+    else:
+        missing = "a clip" if not clip else "the model"
+        st.caption(
+            f"Waiting for {missing}. Then the clip goes in four times: alone, with a written question, with a spoken "
+            "one, with both; and the four replies stand here side by side."
+        )
 
 heading("Is it listening?", modes_panel.TEACH_METER)
-if clip and load:
-    st.fragment(modes_panel.meter)(settings, clip, load, answered, split=split)
-else:
-    st.caption("A reply is scored again with silence, noise and another clip in the clip's place.")
+with st.container(key="modes_meter"):
+    if clip and load:
+        st.fragment(modes_panel.meter)(settings, clip, load, answered, split=split)
+    else:
+        st.caption(
+            "A reply is scored again with silence, noise and another clip in the clip's place."
+        )
 
 heading("Where does it notice?", probe_panel.TEACH_PROBE)
 if clip and load:

@@ -5,6 +5,8 @@ import streamlit as st
 import frame
 import preference_panel
 import preference_training
+import recorded_panel
+import stand
 import state
 from guarded import part
 
@@ -33,16 +35,23 @@ load = session.load()  # asked before anything is drawn: the first picture waits
 clip = frame.top("Preferences", "Your own choices, and what DPO makes of them in a minute.", LESSON)
 
 left, right = st.columns(2, gap="large")
-with left:
+with left, st.container(key="preferences_choose"):
     st.subheader("1 · Choose", anchor=False)
     question = preference_panel.question_for(clip)
     part(preference_panel.choose, load, session.source, settings, clip, question)
     part(preference_panel.collection, settings)
 with right:
     st.subheader("2 · Train", anchor=False)
-    st.fragment(part)(preference_training.begin, session.source, settings)
-    part(preference_training.follow, session, settings)
-if settings.run:
+    if stand.is_public():
+        recorded_panel.no_training()
+        st.fragment(part)(recorded_panel.recorded_run, "dpo")
+        run = None
+    else:
+        st.fragment(part)(preference_training.begin, session.source, settings)
+        run = part(preference_training.follow, session)
+if run:
     st.subheader("3 · Compare", anchor=False)
     is_ready = bool(load and load.future.done())
-    part(preference_training.compare, session, settings, clip, question, ready=is_ready)
+    part(preference_training.compare, session, settings, run, clip, question, ready=is_ready)
+elif stand.is_public():
+    part(preference_training.compare_shipped, settings, clip, question)

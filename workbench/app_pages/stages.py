@@ -4,6 +4,7 @@ import streamlit as st
 
 import frame
 import stage_panel
+import stage_tables
 import state
 from guarded import part
 
@@ -31,11 +32,11 @@ settings = session.of(stage_panel.StagesSettings)
 load = session.load()  # asked before anything is drawn: the first picture waits for no model
 clip = frame.top("Stages", "What each stage of training changes, on one clip.", LESSON)
 
-columns = stage_panel.checkpoint_columns(settings)
+columns = stage_panel.checkpoint_columns()
 part(stage_panel.replies, settings, columns, clip)
-moved, scores = st.tabs(["Which weights moved", "Over the whole test set"])
-with moved:
-    is_ready = bool(load and load.future.done())
-    st.fragment(part)(stage_panel.weights, settings, columns, ready=is_ready)
-with scores:
-    part(stage_panel.table, columns)
+with st.container(key="stages_below"):
+    if stage_tables.part_choice() == stage_tables.WEIGHTS:
+        is_ready = bool(load and load.future.done())
+        st.fragment(part)(stage_tables.weights, columns, ready=is_ready)
+    else:
+        part(stage_tables.table, columns)

@@ -4,7 +4,9 @@ import streamlit as st
 
 import frame
 import lesson_panel
+import recorded_panel
 import run_panel
+import stand
 import state
 from guarded import part
 
@@ -31,16 +33,17 @@ LESSON = frame.Lesson(
 )
 
 session = state.session()
-settings = session.of(lesson_panel.TrainSettings)
 lead = "A stage in a minute or two, by the same code as `q2a train`, in its own process."
 frame.top("Train", lead, LESSON, player=False)
 
 left, right = st.columns([2, 3], gap="large")
-with left:
-    st.fragment(part)(lesson_panel.begin, settings)
+with left, st.container(key="train_knobs"):
+    st.fragment(part)(recorded_panel.no_training if stand.is_public() else lesson_panel.begin)
 with right:
-    name = part(lesson_panel.run_choice, settings)
-    if name:
+    name = None if stand.is_public() else part(lesson_panel.run_choice)
+    if stand.is_public():
+        st.fragment(part)(recorded_panel.recorded_run)
+    elif name:
         part(run_panel.watch, session, name)
     else:
         lesson_panel.no_run()

@@ -202,7 +202,7 @@ def _bars(sides: Any, unit: str) -> tuple[Bar, ...]:
 
 def _figure(value: float, unit: str) -> str:
     if unit != "s":
-        return f"{value:.3g} {unit}"
+        return f"{value:,.0f} {unit}" if value >= 1000 else f"{value:.3g} {unit}"
     return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
 
 

@@ -8,6 +8,15 @@ import typer
 
 from q2a_core.errors import ChatError
 
+NOT_LOCAL = (
+    "note: browsers give the microphone only to pages that come over https or from their own machine; visitors of a "
+    "plain http address can upload but not record"
+)
+NOT_BOUNDED = (
+    "note: everybody who reaches this address can train and open checkpoints here; "
+    "--demo bounds what strangers can do"
+)
+
 
 def ask(
     clip: Annotated[
@@ -81,11 +90,28 @@ def workbench(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo",
+            help="A public stand: no training, shipped checkpoints only, visitors and uploads bounded.",
+        ),
+    ] = False,
+    origin: Annotated[
+        str | None,
+        typer.Option(help="Address that visitors type, where it is another: https://q2a.example"),
+    ] = None,
 ) -> None:
     """Open the workbench: pick, upload or record a clip, see it, ask about it.
 
-    Example: q2a workbench --port 8600 --no-browser
+    Example: q2a workbench --demo --host 192.168.1.20 --no-browser
     """
-    from q2a_core.teaching.launch import launch_workbench
+    from q2a_core.teaching.launch import is_local, launch_workbench
 
-    raise typer.Exit(launch_workbench(host=host, port=port, browser=browser))
+    is_secure = bool(origin and origin.startswith("https:"))
+    if not is_local(host) and not is_secure:
+        typer.echo(NOT_LOCAL, err=True)
+    if not demo and (origin or not is_local(host)):
+        typer.echo(NOT_BOUNDED, err=True)
+    code = launch_workbench(host=host, port=port, browser=browser, demo=demo, origin=origin)
+    raise typer.Exit(code)

@@ -94,7 +94,12 @@ def shipped_reports(other: str | Path | None = None) -> tuple[list[Report], list
     A report lies beside its checkpoint; one in `data_samples` itself counts for the checkpoint that it names.
     """
     shipped = paths.shipped_checkpoints()
-    places = {name: directory / FILE for name, directory in shipped.items()}
+    directories = list(shipped.values())
+    places = {
+        name: directory / FILE
+        for name, directory in shipped.items()
+        if name != "mini" or directories.count(directory) == 1  # else it is another's second name
+    }
     if other is not None and str(other) not in shipped:
         with suppress(RuntimeError):  # the home directory of nobody
             directory = Path(other).expanduser()
@@ -105,7 +110,7 @@ def shipped_reports(other: str | Path | None = None) -> tuple[list[Report], list
         reports += [found] if found else []
     have = {report.name for report in reports}
     loose = _read(paths.data_samples() / FILE, None, problems)
-    if loose and loose.name in shipped and loose.name not in have:
+    if loose and loose.name in places and loose.name not in have:
         reports.append(loose)
     return reports, problems
 

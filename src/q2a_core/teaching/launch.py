@@ -1,24 +1,44 @@
 """Starting the workbench: the one place that knows how Streamlit is run."""
 
+import ipaddress
+import os
 import socket
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 from q2a_core import paths
 from q2a_core.errors import Q2AError
 
+ANYWHERE = ("0.0.0.0", "::", "")
+"""Addresses that stand for all of a machine's own."""
+DEMO = "Q2A_DEMO"
+"""Environment variable that makes the workbench a public stand: `workbench/stand.py`."""
+UPLOAD_MB = {False: 25, True: 5}
+"""Largest request that the server takes, on a public stand and elsewhere."""
 
-def launch_workbench(*, host: str = "127.0.0.1", port: int = 8501, browser: bool = True) -> int:
+
+def launch_workbench(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8501,
+    browser: bool = True,
+    demo: bool = False,
+    origin: str | None = None,
+) -> int:
     """Run the workbench until it is stopped; returns the server's exit code, 0 after Ctrl-C.
 
-    Streamlit reads the app's own `.streamlit/config.toml`; what must hold whatever a user has configured is passed on.
-    Raises Q2AError if the app is missing or the address cannot be used.
+    `demo` makes it a public stand. `origin` is the address that visitors type where it is not `host`: behind a proxy
+    that speaks https. Streamlit reads the app's own `.streamlit/config.toml`; what must hold whatever a user has
+    configured is passed on. Raises Q2AError if the app is missing or an address cannot be used.
     """
     app = paths.workbench() / "app.py"
     if not app.is_file():
         raise Q2AError(f"the workbench is not at {app}; reinstall q2a")
     check_address(host, port)
-    server = subprocess.Popen(workbench_command(host=host, port=port, browser=browser))
+    command = workbench_command(host=host, port=port, browser=browser, demo=demo, origin=origin)
+    environment = {**os.environ, DEMO: "1" if demo else "0"}
+    server = subprocess.Popen(command, env=environment)
     try:
         return server.wait()
     except KeyboardInterrupt:
@@ -27,7 +47,9 @@ def launch_workbench(*, host: str = "127.0.0.1", port: int = 8501, browser: bool
         return 0
 
 
-def workbench_command(*, host: str, port: int, browser: bool) -> list[str]:
+def workbench_command(
+    *, host: str, port: int, browser: bool, demo: bool = False, origin: str | None = None
+) -> list[str]:
     """The command line that serves the workbench."""
     options = {
         "server.address": host,
@@ -37,11 +59,36 @@ def workbench_command(*, host: str, port: int, browser: bool) -> list[str]:
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": False,
         "client.showErrorDetails": "none",
+        "server.maxUploadSize": UPLOAD_MB[demo],
     }
+    if name := public_name(host, origin):
+        options["browser.serverAddress"] = name
     command = [sys.executable, "-m", "streamlit", "run", str(paths.workbench() / "app.py")]
     for name, value in options.items():
         command += [f"--{name}", str(value).lower() if isinstance(value, bool) else str(value)]
     return command
+
+
+def public_name(host: str, origin: str | None) -> str | None:
+    """The host name that browsers come to, which Streamlit must know to accept them; None if it will find out.
+
+    Without it Streamlit compares an unknown name with this machine's address as another server on the internet sees it,
+    and asks that server. Raises Q2AError for an origin that is no web address.
+    """
+    if origin is None:
+        return host if host not in ANYWHERE else None
+    parts = urlsplit(origin)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Q2AError(f"{origin!r} is no web address; expected something like https://q2a.example")
+    return parts.hostname
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def check_address(host: str, port: int) -> None:

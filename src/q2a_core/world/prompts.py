@@ -4,6 +4,8 @@ Held-out paraphrases never occur in training; asking with them tells understandi
 hierarchical ones of Qwen-Audio, the predecessor whose way of asking the paper left behind.
 """
 
+import re
+
 import numpy as np
 
 from q2a_core.world.speech.voices import Split
@@ -30,3 +32,27 @@ def prompt_for(
     first = 0.25 if split == "train" else 0.5
     place = 0 if rng.random() < first else int(rng.integers(1, len(wordings)))
     return wordings[place].replace("{}", what)
+
+
+def in_tags(question: str, *, language: str = "en") -> str | None:
+    """The tags that ask what a sentence asks, held-out wordings included; None if it is no wording of a task.
+
+    `language` is that of the speech, which tags name where sentences need not.
+    """
+    names = {name.casefold(): name for name in LANGUAGE_NAMES.values()}
+    known = {"translate": "|".join(names), "transcribe": "|".join(LANGUAGE_NAMES)}
+    wordings = [
+        (wording, known.get(task, ".+"), prompts.tags)
+        for task, prompts in PROMPTS.items()
+        for wording in (prompts.official, *prompts.train, *prompts.held_out)
+    ]
+    for wording, what, tags in sorted(wordings, key=lambda each: ("{}" in each[0], -len(each[0]))):
+        pattern = re.escape(_bare(wording)).replace(r"\{\}", f"({what})")
+        if found := re.fullmatch(pattern, _bare(question), re.IGNORECASE):
+            filling = found[1] if found.groups() else language
+            return tags.replace("{}", names.get(filling.casefold(), filling))
+    return None
+
+
+def _bare(sentence: str) -> str:
+    return sentence.strip().rstrip("?.! ")
