@@ -19,8 +19,8 @@
 #
 # After this lesson you can overwrite, patch and probe, and you know the control that each of them needs.
 #
-# **You need** the idea of attention (lesson 02) and of log-probabilities (lesson 00). **Time** 15 minutes in class; the cells
-# themselves run in under two minutes.
+# **You need** the idea of attention (lesson 02) and of log-probabilities (lesson 00). **Time** 15 minutes in class;
+# the cells themselves run in under two minutes.
 #
 # Try other clips: change the two names and the word. Changes are in nats: -0.7 halves a probability, -7 makes it a
 # thousand times smaller.
