@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 Span = tuple[int, int]
-Key, Value = TypeVar("Key"), TypeVar("Value")
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 KEPT = 64
 """Clips, questions and models that a tab remembers its choices for."""
 

@@ -35,7 +35,8 @@ def recorded_run(stage: str | None = None) -> None:
             default=names[-1],
             required=True,
         )
-    _draw(runs[stage])
+    if stage is not None:
+        _draw(runs[stage])
 
 
 def _draw(run: ShippedRun) -> None:

@@ -112,6 +112,7 @@ class Ledger:
 
 def _read(path: Path) -> dict[str, Any]:
     """A ledger that can be trusted with this folder. Raises Q2AError."""
+    values: dict[str, Any] = {}
     try:
         values = json.loads(path.read_text("utf-8"))
         trusted = values["made_by"] == MADE_BY and all(map(is_inside, values["files"].keys()))

@@ -99,10 +99,11 @@ def build_all(only: Lesson | None = None) -> list[Path]:
     for item in [only] if only else LESSONS:
         if not master(item).is_file():
             continue
-        for version, target in (
-            ("student", student_notebook(item)),
-            ("solution", solution_notebook(item)),
-        ):
+        targets: dict[Version, Path] = {
+            "student": student_notebook(item),
+            "solution": solution_notebook(item),
+        }
+        for version, target in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             nbformat.write(build_notebook(master(item), version), target)
             written.append(target)

@@ -69,6 +69,7 @@ def run_notebook(
     """
     import nbclient
     import nbformat
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     path = Path(path)
     try:
@@ -93,7 +94,7 @@ def run_notebook(
     try:
         # what a cell writes comes as output; the kernel's own words about its transport help nobody
         client.execute(env=environment, stderr=subprocess.DEVNULL)
-    except (nbclient.exceptions.DeadKernelError, nbclient.exceptions.CellTimeoutError) as error:
+    except (DeadKernelError, CellTimeoutError) as error:
         raise Q2AError(f"{path.name} did not finish: {str(error).splitlines()[0]}") from error
     seconds = time.perf_counter() - start
     if offline:

@@ -44,6 +44,7 @@ def power_of(samples: np.ndarray, frames: int) -> np.ndarray:
 
 def judge_power(answer: Any) -> Verdict:
     """Windows, Hann, spectrum, squared."""
+    found = due = np.zeros(0)
     for samples in clips():
         frames = lengths.mel_frames(len(samples))
         due = power_of(samples, frames)
@@ -117,6 +118,7 @@ def judge_filters(answer: Any) -> Verdict:
 
     from q2a_core.audio.mel import mel_filters
 
+    found = due = np.zeros(0)
     for num_mels, n_fft in ((128, 400), (8, 400), (40, 800)):
         edges = librosa.mel_frequencies(num_mels + 2, fmin=0.0, fmax=RATE / 2)
         bins = np.linspace(0, RATE / 2, n_fft // 2 + 1)
@@ -182,6 +184,7 @@ def judge_log(answer: Any) -> Verdict:
     filters = mel_filters().numpy()
     quiet = np.zeros(2000, np.float32)
     quiet[:300] = 1e-3 * clips()[0][:300]
+    found = due = np.zeros(0)
     for samples in (*clips(), quiet, np.zeros(1000, np.float32)):
         frames = lengths.mel_frames(len(samples))
         bands = filters.T @ power_of(samples, frames + 2)

@@ -90,7 +90,7 @@ def _field_mistake(pairs: list[tuple[Any, tuple[float, ...], tuple[int, int]]]) 
             step *= stride
         return size, step
 
-    mistakes: dict[str, Callable[[Any], tuple[int, int]]] = {
+    mistakes: dict[str, Callable[[Any], tuple[int, ...]]] = {
         "(size, step) have changed places.": lambda layers: field(layers)[::-1],
         "a layer's own stride is counted for its own kernel: a kernel's places are as far apart as the layers "
         "before it have made them.": lambda layers: walk(layers, own=True),

@@ -98,7 +98,7 @@ def pick_start(stage: str) -> tuple[str, str]:
     Where that one does not ship, pre-training begins with fresh weights and other stages with the next best shipped
     checkpoint. Raises RunError if nothing fits.
     """
-    wanted = BEFORE.get(stage, ())
+    wanted = tuple(BEFORE.get(stage, ()))
     shipped = paths.shipped_checkpoints()
     for place, before in enumerate(wanted):
         if stage == "pretrain" and place > 0:

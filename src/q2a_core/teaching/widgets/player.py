@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from q2a_core.audio import load_waveform
+from q2a_core.audio import Waveform, load_waveform
 from q2a_core.inspection.player import NotebookPlayer, describe_view
 from q2a_core.inspection.trace import ClipView, view_clip
 from q2a_core.teaching.widgets.still import png, still_bundle, still_html
@@ -33,8 +33,8 @@ def show_player(
     front-end lab. `token` is chosen from the start. Raises AudioError, and ValueError for a token that does not exist.
     """
     whole = clip if hasattr(clip, "samples") else load_waveform(clip, sample_rate=sample_rate)
-    view = whole.view if hasattr(whole, "view") else view_clip(whole)
-    name = name or getattr(whole, "name", "the clip")
+    view = view_clip(whole) if isinstance(whole, Waveform) else whole.view
+    name = name or str(getattr(whole, "name", "the clip"))
     if token is not None and not 0 <= token < view.audio_tokens:
         raise ValueError(
             f"token {token} was asked for; expected 0 to {view.audio_tokens - 1}, the clip's audio tokens"
