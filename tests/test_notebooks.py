@@ -78,7 +78,7 @@ def test_a_lesson_keeps_to_its_form(item):
         assert exercise or not re.search(r"^(def|class) ", student, re.MULTILINE)
 
 
-@pytest.mark.notebooks
+@pytest.mark.course
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("item", BUILT, ids=lambda item: item.stem)
 def test_solutions_run_offline_and_pass(item, home, tmp_path, monkeypatch):
@@ -89,7 +89,7 @@ def test_solutions_run_offline_and_pass(item, home, tmp_path, monkeypatch):
     assert result.passed == [exercise.id for exercise in exercises_of(item.number)]
 
 
-@pytest.mark.notebooks
+@pytest.mark.course
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("item", BUILT, ids=lambda item: item.stem)
 def test_empty_stubs_run_to_the_end_and_none_passes(item, home, tmp_path, monkeypatch):

@@ -347,6 +347,8 @@ def test_without_git_and_without_a_checkout_the_same_folders_go_in(tmp_path, mon
     assert set(project_files()) == {"src/q2a_core/__init__.py", "data_samples/manifest.jsonl"}
 
 
+@pytest.mark.course
+@pytest.mark.timeout(1500)
 @pytest.mark.skipif(sys.platform == "win32", reason="install.sh is for Linux and macOS")
 def test_a_reduced_bundle_installs_into_an_empty_environment_offline(tmp_path):
     """The real project, without its packages: those of this environment are lent to the new one."""

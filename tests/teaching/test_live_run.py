@@ -29,6 +29,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.course
 @pytest.mark.timeout(1200)
 def test_a_run_is_drawn_interrupted_and_resumed(home):
     pytest.importorskip("espeakng_loader")
@@ -66,6 +67,7 @@ def test_a_run_is_drawn_interrupted_and_resumed(home):
         background.launch(finished.folder, lesson.options())
 
 
+@pytest.mark.course
 @pytest.mark.timeout(600)
 def test_a_run_that_dies_says_why_and_leaves_something_to_go_on_with(home):
     lesson = Lesson(stage="dpo", start="no-such-thing", steps=2, pairs=home / "pairs.jsonl")

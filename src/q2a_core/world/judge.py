@@ -168,6 +168,10 @@ def _music_facts(scene: Scene) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
+QUOTING = frozenset("said says say saying heard word is means sagst sagt heißt 说 是".split())
+"""After these a reply quotes: "cannot help with that" does not say that the word was "with"."""
+
+
 def _weigh(fact: Fact, said: str) -> tuple[float, str]:
     """Share of the fact's points that a reply earns, and why."""
     if fact.kind == "sound":
@@ -191,8 +195,14 @@ def _weigh(fact: Fact, said: str) -> tuple[float, str]:
 
 
 def _weigh_words(truth: str, said: str) -> tuple[float, str]:
-    """All words in order earn everything, half of them nothing."""
+    """All words in order earn everything, half of them nothing; a single word must be quoted, not just occur."""
     wanted, heard = _units(plain(truth)), _units(said)
+    if len(wanted) == 1:
+        heard = [
+            word
+            for place, word in enumerate(heard)
+            if place == 0 or heard[place - 1] in QUOTING or heard[place - 1] == word
+        ]
     missing = len(wanted) - _longest_common(wanted, heard)
     share = max(0.0, 1.0 - 2.0 * missing / max(len(wanted), 1))
     return share, "all words" if not missing else f"{missing} of {len(wanted)} words missing"
