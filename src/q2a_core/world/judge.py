@@ -168,10 +168,8 @@ def _music_facts(scene: Scene) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-QUOTING = frozenset(
-    ("said", "says", "say", "saying", "heard", "word", "is", "means", "sagst", "sagt", "heißt")
-    + ("说", "是")
-)
+QUOTED_AFTER = "said says say saying heard word is means sagst sagt heißt 说 是"
+QUOTING = frozenset(QUOTED_AFTER.split())
 """After these a reply quotes: "cannot help with that" does not say that the word was "with"."""
 
 
