@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from q2a_core.evaluation.metrics import word_error_rate, word_errors
-from q2a_core.teaching.checks.mistakes import Mistake, mistake_made, near
+from q2a_core.teaching.checks.mistakes import Mistake, mistake_made
+from q2a_core.teaching.checks.numbers import same_number
 from q2a_core.teaching.exercise import Verdict, call, passed, wrong
 
 SENTENCES = (
@@ -99,9 +100,9 @@ def judge_edits(answer: Any) -> Verdict:
         for (r, h), ours, right in zip(pairs, found, due, strict=True)
         if ours != right or (r, h) in SENTENCES[:4]
     )[:6]
-    if all(map(near, found, due)):
+    if all(map(same_number, found, due)):
         return passed("the same count as jiwer on every pair, the empty ones included.", rows=rows)
-    message = mistake_made(EDIT_MISTAKES, cases, found, near)
+    message = mistake_made(EDIT_MISTAKES, cases, found, same_number)
     if message is None and found[:-30] == due[:-30]:
         message = "the plain cases are right, and some with repeated words are not: take the minimum of all three ways."
     if message is None and any(float(a) < b for a, b in zip(found, due, strict=True)):
@@ -170,13 +171,13 @@ def judge_rate(answer: Any) -> Verdict:
         (f"corpus {number}", f"{ours:.4f}", f"{right:.4f}")
         for number, (ours, right) in enumerate(zip(found, due, strict=True), start=1)
     )
-    if not all(map(near, found, due)):
-        message = mistake_made(RATE_MISTAKES, cases, found, near)
+    if not all(map(same_number, found, due)):
+        message = mistake_made(RATE_MISTAKES, cases, found, same_number)
         return wrong(message or "sum all errors, sum all words, divide once.", rows=rows)
     silent = [("red dog", "red dog"), ("", "hm hm")]
     due_silent = word_error_rate(silent).value
     found_silent = float(call(answer, [word_errors(*pair) for pair in silent]))
-    if not near(found_silent, due_silent):
+    if not same_number(found_silent, due_silent):
         row = ("one clip without words", f"{found_silent:.4f}", f"{due_silent:.4f}")
         return wrong(
             "right, but for a clip in which nothing is said: its invented words are errors of the corpus as well.",

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from q2a_core import lengths
-from q2a_core.teaching.checks.usual_mistakes import array_of, first_that_fits, near, wrong_shape
+from q2a_core.teaching.checks.mistakes import first_that_fits
+from q2a_core.teaching.checks.numbers import array_of, near, wrong_shape
 from q2a_core.teaching.exercise import Exercise, Verdict, call, passed, wrong
 
 N_FFT, HOP, RATE = lengths.N_FFT, lengths.HOP_LENGTH, lengths.SAMPLE_RATE

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from q2a_core.kernels.attention_reference import attention_reference
-from q2a_core.teaching.checks.usual_mistakes import array_of, first_that_fits, near, wrong_shape
+from q2a_core.teaching.checks.mistakes import first_that_fits
+from q2a_core.teaching.checks.numbers import array_of, near, wrong_shape
 from q2a_core.teaching.exercise import Verdict, call, passed, wrong
 
 TOLERANCE = 1e-4

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from q2a_core.teaching.checks.candidates import agree, named, not_one_number, number
+from q2a_core.teaching.checks.mistakes import named
+from q2a_core.teaching.checks.numbers import agree, not_one_number, number
 from q2a_core.teaching.exercise import Broke, Exercise, Verdict, call, passed, wrong
 
 TAG_CASES = (

@@ -9,7 +9,8 @@ from q2a_core.evaluation.external_judge import fair_marks
 from q2a_core.evaluation.paper_table import mark_behind_average
 from q2a_core.teaching.checks.error_rates import judge_edits, judge_rate
 from q2a_core.teaching.checks.intervals import judge_interval
-from q2a_core.teaching.checks.mistakes import Mistake, mistake_made, near
+from q2a_core.teaching.checks.mistakes import Mistake, mistake_made
+from q2a_core.teaching.checks.numbers import same_number
 from q2a_core.teaching.exercise import Exercise, Verdict, call, passed, wrong
 
 REPLY_MISTAKES: tuple[Mistake, ...] = (
@@ -86,18 +87,18 @@ def judge_fair(answer: Any) -> Verdict:
         )
         for case, a, b, d in zip(cases[:3], replies, leads, due, strict=False)
     )
-    if not all(map(near, replies, [marks.reply for marks in due])):
-        if all(map(near, leads, [marks.reply for marks in due])):
+    if not all(map(same_number, replies, [marks.reply for marks in due])):
+        if all(map(same_number, leads, [marks.reply for marks in due])):
             return wrong(
                 "the two numbers are in the other order: the reply's mark comes first.", rows=rows
             )
-        message = mistake_made(REPLY_MISTAKES, cases, replies, near)
+        message = mistake_made(REPLY_MISTAKES, cases, replies, same_number)
         return wrong(
             message or "the reply's mark: follow the reply through both rounds and take the mean.",
             rows=rows,
         )
-    if not all(map(near, leads, [marks.lead_of_first for marks in due])):
-        message = mistake_made(LEAD_MISTAKES, cases, leads, near)
+    if not all(map(same_number, leads, [marks.lead_of_first for marks in due])):
+        message = mistake_made(LEAD_MISTAKES, cases, leads, same_number)
         return wrong(
             "the mark is right. The lead of the first place: "
             + (message or "in each round, first minus second; then the mean."),
@@ -145,14 +146,14 @@ def judge_hidden(answer: Any) -> Verdict:
         (f"{case[:3]}, average {case[3]}", f"{ours:g}", f"{right:g}")
         for case, ours, right in zip(cases[:3], found, due, strict=False)
     )
-    if all(near(a, b, relative=1e-3) for a, b in zip(found, due, strict=True)):
+    if all(same_number(a, b, relative=1e-3) for a, b in zip(found, due, strict=True)):
         return passed("now let it loose on the printed column.", rows=rows)
-    if all(near(a, min(max(b, 0.0), 10.0)) for a, b in zip(found, due, strict=True)):
+    if all(same_number(a, min(max(b, 0.0), 10.0)) for a, b in zip(found, due, strict=True)):
         return wrong(
             "you keep the mark between 0 and 10; let it out of there, for a mark that cannot be is the evidence.",
             rows=rows,
         )
-    message = mistake_made(HIDDEN_MISTAKES, cases, found, near)
+    message = mistake_made(HIDDEN_MISTAKES, cases, found, same_number)
     return wrong(message or "four times the average is the sum of all four.", rows=rows)
 
 
@@ -209,9 +210,9 @@ def judge_memory(answer: Any) -> Verdict:
         (f"{name}, {size[0]} positions of {size[1]} bytes", f"{ours:,.0f}", f"{right:,}")
         for name, size, ours, right in zip(names, sizes, found, due, strict=True)
     )
-    if all(map(near, found, due)):
+    if all(map(same_number, found, due)):
         return passed("small beside the weights, and it grows with every token.", rows=rows)
-    message = mistake_made(MEMORY_MISTAKES, cases, found, near)
+    message = mistake_made(MEMORY_MISTAKES, cases, found, same_number)
     return wrong(
         message
         or "keys and values, in every layer, for every key-value head, each `head_dim` wide.",
