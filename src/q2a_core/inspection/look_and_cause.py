@@ -32,13 +32,9 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
 
     NaN where one of them never changes: then there is no order to compare.
     """
-    ranks_a, ranks_b = _ranks(np.asarray(a)), _ranks(np.asarray(b))
+    from scipy.stats import rankdata
+
+    ranks_a, ranks_b = rankdata(a), rankdata(b)
     a0, b0 = ranks_a - ranks_a.mean(), ranks_b - ranks_b.mean()
     size = float(np.sqrt((a0**2).sum() * (b0**2).sum()))
     return float((a0 * b0).sum()) / size if size > 0 else float("nan")
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return (ends - (counts - 1) / 2)[place]

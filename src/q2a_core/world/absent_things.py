@@ -59,7 +59,7 @@ def _endless(split: Split, seed: int) -> Iterator[ThingAsked]:
         absent = others[int(rng.integers(len(others)))]
         present = heard[int(rng.integers(len(heard)))]
         for noun, is_there in ((absent, False), (present, True)):
-            yes, no = f"Yes, there is {noun}.", f"No, there is no {answers.bare(noun)}."
+            yes, no = answers.yes_there_is(noun), answers.no_there_is_not(noun)
             yield ThingAsked(
                 samples=samples,
                 question=prompt_for("is_there", rng, split=split, what=noun),

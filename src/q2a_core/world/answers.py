@@ -112,8 +112,16 @@ def first_answer(event: Event) -> str:
 def is_there_answer(scene: Scene, noun: str) -> str:
     """Yes or no, and what there is instead."""
     heard = [noun_of(event) for event in scene.events]
-    if noun in heard:
-        return f"Yes, there is {noun}."
+    return yes_there_is(noun) if noun in heard else no_there_is_not(noun)
+
+
+def yes_there_is(noun: str) -> str:
+    """The answer to a question for a thing that is there."""
+    return f"Yes, there is {noun}."
+
+
+def no_there_is_not(noun: str) -> str:
+    """The answer to a question for a thing that is not there."""
     return f"No, there is no {bare(noun)}."
 
 
