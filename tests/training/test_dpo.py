@@ -95,7 +95,7 @@ def test_micro_batches_of_pairs_are_one_batch(pairs, chat_format):
     marks = [(-20.0, -21.0)] * len(pairs)
     found = []
     for batch_size, accumulate in ((6, 1), (2, 3)):
-        objective = Preference(_model(), beta=0.1)
+        objective = Preference(_model(), beta=0.1, nll_weight=0.5)
         freeze(objective.model, STAGE)
         blocks = PairBlocks(
             pairs, marks, chat_format, batch_size=batch_size, accumulate=accumulate, seed=0
@@ -106,6 +106,23 @@ def test_micro_batches_of_pairs_are_one_batch(pairs, chat_format):
     (means, gradient), (cut_means, cut_gradient) = found
     assert cut_means == pytest.approx(means, rel=1e-5)
     assert (gradient - cut_gradient).norm() / gradient.norm() < 5e-6
+
+
+def test_the_chosen_replies_own_loss_is_a_mean_over_their_tokens(pairs, chat_format):
+    """Equal to PyTorch's cross-entropy over the labelled tokens; without a weight it is only logged."""
+    batch = collate_pairs([encode_pair(pair, chat_format) for pair in pairs[:3]], pad_id=0)
+    model, inner = _model().eval(), batch.batch
+    objective = Preference(model, beta=0.1, nll_weight=0.5)
+    with torch.no_grad():
+        sums, counts = objective(batch), objective.counts(batch)
+        embeds = model.encode_audio(inner.mel, inner.mel_lengths)
+        logits = model(inner.input_ids, audio_embeds=torch.cat([embeds, embeds])).logits
+    expected = torch.nn.functional.cross_entropy(
+        logits[:3, :-1].flatten(0, 1), inner.labels[:3, 1:].flatten()
+    )
+    assert float(sums["nll"] / counts["nll"]) == pytest.approx(float(expected), rel=1e-5)
+    assert objective.weights == {"loss": 1.0, "nll": 0.5}
+    assert Preference(model, beta=0.1).weights == {"loss": 1.0}
 
 
 def test_the_reference_is_computed_once_for_each_pair_and_model(

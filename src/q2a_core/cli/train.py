@@ -199,6 +199,10 @@ def dpo(
     beta: Annotated[
         float | None, typer.Option(min=0.0, help="How strongly the reference holds.")
     ] = None,
+    nll_weight: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Weight of the chosen replies' own loss, which keeps them likely."),
+    ] = None,
     seed: Seed = 0,
     start: Start = None,
     resume: Resume = False,
@@ -224,6 +228,7 @@ def dpo(
         batch_size=batch_size,
         accumulate=accumulate,
         beta=beta,
+        nll_weight=nll_weight,
         seed=seed,
     )
     with bar("sampling", "pairs") as on_pairs:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from q2a_core.errors import RunError
-from q2a_core.model import Qwen2Audio
+from q2a_core.model import IGNORE_INDEX, Qwen2Audio
 from q2a_core.text import ChatFormat
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.objective import Objective
@@ -34,27 +34,31 @@ METRICS = ("loss", "accuracy", "margin", "chosen", "rejected", "kl")
 class Preference(Objective):
     """The sigmoid loss over pairs, and beside it what tells whether it does what it should."""
 
-    def __init__(self, model: Qwen2Audio, *, beta: float):
+    def __init__(self, model: Qwen2Audio, *, beta: float, nll_weight: float = 0.0):
         super().__init__(model)
         self.beta = beta
-        self.weights = {"loss": 1.0}
+        self.weights = {"loss": 1.0} | ({"nll": nll_weight} if nll_weight else {})
 
     def counts(self, batch: PairBatch) -> dict[str, int]:
-        """Pairs, for every sum."""
-        return dict.fromkeys(METRICS, len(batch.reference) // 2)
+        """Tokens of the chosen replies for `nll`, pairs for every other sum."""
+        pairs = len(batch.reference) // 2
+        tokens = int((batch.batch.labels[:pairs, 1:] != IGNORE_INDEX).sum())
+        return dict.fromkeys(METRICS, pairs) | {"nll": tokens}
 
     def tokens(self, batch: PairBatch) -> int:
         """Those of chosen and rejected replies, each with its prompt."""
         return batch.batch.input_ids.numel()
 
     def forward(self, batch: PairBatch) -> dict[str, Tensor]:
-        """Sums over the pairs of loss, reward accuracy, margin, log-probabilities and KL."""
+        """Sums over the pairs of loss, reward accuracy, margin, log-probabilities and KL, and the chosen tokens' loss."""
         policy_chosen, policy_rejected = pair_logps(self.model, batch).chunk(2)
         reference_chosen, reference_rejected = batch.reference.chunk(2)
         found = dpo_loss(
             policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta=self.beta
         )
-        return {name: getattr(found, name).sum() for name in METRICS}
+        return {name: getattr(found, name).sum() for name in METRICS} | {
+            "nll": -policy_chosen.sum()
+        }
 
 
 def pair_logps(model: Qwen2Audio, pairs: PairBatch) -> Tensor:
@@ -156,7 +160,7 @@ def train_dpo(
     return train(
         stage,
         run,
-        objective=Preference(model, beta=stage.beta),
+        objective=Preference(model, beta=stage.beta, nll_weight=stage.nll_weight),
         blocks=blocks,
         facts={"pairs": len(pairs), "reference": weights_hash(model)},
         resume=resume,

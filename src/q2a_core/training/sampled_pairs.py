@@ -1,7 +1,9 @@
 """Preference pairs from the model itself: it answers the same question several times, the judge picks best and worst.
 
-The paper's pairs were made by human annotators; the judge, who knows the scene, stands in for them. Questions for
-things that are not there come often, because saying yes to them is the habit that this stage is to break.
+The paper's pairs were made by human annotators; the judge, who knows the scene, stands in for them, and writes the true
+answer itself where none of the replies is good. Most pairs correct what the model would say by itself (the greedy
+reply); of the others, whose greedy reply is right already, there is little to learn. Questions for things that are not
+there come often, because saying yes to them is the habit that this stage is to break.
 """
 
 from collections.abc import Callable
@@ -22,7 +24,13 @@ ABSENT_SHARE = 0.35
 """Questions for something that is or is not there."""
 LEAST_GAP = 2.0
 """Points between the two replies of a pair."""
+GOOD = 9.0
+"""Points below which the best reply gives way to the true answer."""
+CORRECTIONS = 0.75
+"""Share of the pairs, at least, in which the rejected reply is the greedy one."""
 MAX_NEW_TOKENS = 40
+PATIENCE = 15
+"""Questions for each pair that is asked for, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,16 +54,16 @@ def sample_pairs(
     sampling: Sampling | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[PreferencePair]:
-    """`count` pairs of the model's own replies whose points differ enough; easy questions give none.
+    """`count` pairs about the model's own replies whose points differ enough; easy questions give none.
 
-    Gives up after ten questions for each pair that was asked for, and returns what there is then.
+    Gives up after fifteen questions for each pair that was asked for, and returns what there is then.
     """
     sampling = sampling or Sampling()
     generator = torch.Generator().manual_seed(sampling.seed)
     rng = np.random.default_rng([sampling.seed, 17])
     pairs: list[PreferencePair] = []
-    index, seen = 0, 0
-    while len(pairs) < count and seen < 10 * count:
+    index, seen, others = 0, 0, 0
+    while len(pairs) < count and seen < PATIENCE * count:
         examples = []
         while len(examples) < sampling.batch_size:
             example = corpus.example(index)
@@ -67,21 +75,32 @@ def sample_pairs(
         replies = sample_replies(model, chat_format, examples, sampling, generator)
         for example, drawn in zip(examples, replies, strict=True):
             pair = best_and_worst(example, drawn)
-            if pair is not None and len(pairs) < count:
-                pairs.append(pair)
+            if pair is None or len(pairs) == count:
+                continue
+            other = pair.rejected != drawn[0]
+            if other and others >= (1 - CORRECTIONS) * count:
+                continue
+            others += other
+            pairs.append(pair)
         on_progress(len(pairs), count)
     return pairs
 
 
 def best_and_worst(example: Example, replies: list[str]) -> PreferencePair | None:
-    """The pair of the judge's favourite and the reply that it likes least; None if they are too close."""
+    """The best answer that there is against the greedy reply, or where that is good against the worst; None if too close.
+
+    `replies` are the model's, the greedy one first.
+    """
     points = [judge(example.scene, example.task, reply).score for reply in replies]
-    best, worst = int(np.argmax(points)), int(np.argmin(points))
-    if points[best] - points[worst] < LEAST_GAP or not replies[worst].strip():
+    best = int(np.argmax(points))
+    good = points[best] >= GOOD
+    worst = 0 if points[0] < GOOD else int(np.argmin(points))
+    chosen, most = (replies[best], points[best]) if good else (example.task.answer, 10.0)
+    if most - points[worst] < LEAST_GAP or not replies[worst].strip():
         return None
     return PreferencePair(
         prompt=tuple(example.task.prompt),
-        chosen=replies[best],
+        chosen=chosen,
         rejected=replies[worst],
         samples=example.samples,
     )

@@ -51,6 +51,8 @@ class StageConfig:
     """Whether the decoder hears the clip; without it, ear and tongue learn side by side."""
     beta: float = 0.1
     """How strongly DPO holds the model to its reference; other stages don't look at it."""
+    nll_weight: float = 0.0
+    """Weight in DPO of the chosen replies' own cross-entropy, per token: it keeps them likely (arXiv 2404.19733)."""
     trains: tuple[Part, ...] = PARTS
     """Parts whose weights move."""
     rates: dict[Part, float] = field(default_factory=dict)

@@ -55,6 +55,13 @@ NOISY_SHARE = 0.5
 BEST_SNR_DB = 45.0
 CLEANEST_FLOOR_DB = 20.0
 """Worst signal-to-noise ratio of the easiest scenes; it falls with hardness."""
+NOISE_LEAN = 1.7
+"""Exponent above 1 that leans training towards the worse half of the signal-to-noise ratios."""
+BACKGROUND_SHARES: dict[Split, tuple[float, ...]] = {
+    "train": (0.15, 0.15, 0.15, 0.15, 0.4),
+    "test": (0.2,) * len(BACKGROUNDS),
+}
+"""How often each of BACKGROUNDS is drawn; voices behind a voice are the hardest."""
 OVERLAP_SHARE = 0.5
 """Mixtures whose second event starts while the first goes on."""
 SOUND_SECONDS = (0.8, 2.4)
@@ -111,10 +118,19 @@ class GrownSampler:
             index=index,
             events=tuple(events),
             overlap=overlap,
-            background=str(rng.choice(BACKGROUNDS)) if noisy else None,
-            snr_db=float(rng.uniform(self._floor_db(hardness), BEST_SNR_DB)),
+            background=self._background(rng) if noisy else None,
+            snr_db=self._snr_db(rng, hardness),
             strength=strength,
         )
+
+    def _background(self, rng: np.random.Generator) -> str:
+        return str(rng.choice(BACKGROUNDS, p=BACKGROUND_SHARES[self.split]))
+
+    def _snr_db(self, rng: np.random.Generator, hardness: float) -> float:
+        floor, share = self._floor_db(hardness), rng.random()
+        if self.split == "train":
+            share **= NOISE_LEAN
+        return float(floor + (BEST_SNR_DB - floor) * share)
 
     def _floor_db(self, hardness: float) -> float:
         """The worst signal-to-noise ratio; while training, noise comes before rooms and microphones do."""

@@ -23,8 +23,8 @@ Wording = Callable[[str, str], str]
 
 PRETRAIN_SHARES: dict[str, dict[str, float]] = {
     "speech": {
-        "transcribe": 0.38,
-        "translate": 0.28,
+        "transcribe": 0.46,
+        "translate": 0.26,
         "emotion": 0.2,
         "speaker": 0.05,
         "caption": 0.03,

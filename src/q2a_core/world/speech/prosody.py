@@ -14,7 +14,7 @@ from q2a_core.world.speech.utterances import Emotion
 
 EMOTIONS: tuple[Emotion, ...] = ("neutral", "anger", "joy", "sadness", "fear")
 EMOTION_SHARES = (0.55, 0.1125, 0.1125, 0.1125, 0.1125)
-STRENGTH = (0.55, 1.0)
+STRENGTH = (0.7, 1.0)
 # words a minute, pitch and pitch range of the engine at full strength
 NEUTRAL = ((105, 195), (32, 66), (30, 65))
 FULL: dict[Emotion, tuple[tuple[int, int], tuple[int, int], tuple[int, int]]] = {

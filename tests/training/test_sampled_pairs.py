@@ -1,0 +1,67 @@
+"""Pairs from the model's own replies: the judge decides, and what the model would say by itself is corrected first."""
+
+import numpy as np
+import pytest
+
+from q2a_core.training import sampled_pairs
+from q2a_core.training.sampled_pairs import Sampling, best_and_worst, sample_pairs
+from q2a_core.world.corpus import Example
+from q2a_core.world.dialogues import compose
+from q2a_core.world.scene import Event, Scene
+
+TRUE, CLOSE, WRONG = "No, there is no dog.", "No.", "Yes, there is a dog."
+
+
+def _example(name: str = "is_there") -> Example:
+    scene = Scene(
+        kind="sound",
+        split="train",
+        seed=0,
+        index=0,
+        events=(Event(kind="sound", label="cat", count=2, seed=1),),
+    )
+    task = compose(name, ("Is there a dog?", TRUE))
+    return Example(scene=scene, task=task, samples=np.zeros(8000, np.float32), transcript="")
+
+
+def test_a_wrong_greedy_reply_is_corrected_by_the_best_one_drawn():
+    pair = best_and_worst(_example(), [WRONG, TRUE, WRONG, WRONG])
+    assert (pair.chosen, pair.rejected) == (TRUE, WRONG)
+
+
+def test_the_truth_stands_in_where_no_reply_is_good():
+    pair = best_and_worst(_example(), [WRONG, WRONG, "It rains.", WRONG])
+    assert (pair.chosen, pair.rejected) == (TRUE, WRONG)
+
+
+def test_a_right_greedy_reply_is_set_against_the_worst_one():
+    pair = best_and_worst(_example(), [TRUE, CLOSE, WRONG, TRUE])
+    assert (pair.chosen, pair.rejected) == (TRUE, WRONG)
+
+
+@pytest.mark.parametrize("replies", [[TRUE] * 4, [TRUE, CLOSE, TRUE, TRUE], ["", "", "", ""]])
+def test_no_pair_where_nothing_is_to_be_learnt(replies):
+    assert best_and_worst(_example(), replies) is None
+
+
+class _Corpus:
+    def example(self, index: int) -> Example:
+        return _example()
+
+
+@pytest.mark.parametrize(
+    ("replies", "found"),
+    [([TRUE, WRONG], 2), ([WRONG, TRUE], 8)],
+    ids=["greedy is right", "greedy is wrong"],
+)
+def test_most_pairs_correct_what_the_model_says_by_itself(monkeypatch, replies, found):
+    asked = []
+
+    def drawn(model, chat_format, examples, sampling, generator):
+        asked.extend(examples)
+        return [replies for _ in examples]
+
+    monkeypatch.setattr(sampled_pairs, "sample_replies", drawn)
+    pairs = sample_pairs(None, None, _Corpus(), count=8, sampling=Sampling(batch_size=4))
+    assert len(pairs) == found
+    assert len(asked) == (8 if found == 8 else 8 * sampled_pairs.PATIENCE)
