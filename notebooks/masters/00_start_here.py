@@ -33,6 +33,7 @@ from q2a_core.audio.mel import log_mel
 from q2a_core.inspection.figures import figure_clip
 from q2a_core.teaching.checks import check
 from q2a_core.teaching.widgets import show_player
+from q2a_core.teaching.widgets.recorder import record_clip
 
 clip = paths.data_samples() / "clips" / "keyboard_question.wav"
 waveform = load_waveform(clip)
@@ -123,8 +124,22 @@ for token, logp in zip(reply.token_ids, reply.logps, strict=True):
     print(f"{chat.checkpoint.chat_format.tokenizer.piece(token)!r:16} {logp:8.3f}")
 
 # %% [markdown]
-# **Limits.** `mini` knows the words and sounds in the list below, in synthetic voices, in clips of up to about ten
-# seconds. Try your own clip: replace the path in the first cell, or run `q2a workbench` and use the microphone.
+# **Your own clip.** Say a word from the list at the end, or let something sound: press Record, then Stop, and run the
+# cell after it. Where the browser gives no microphone, choose a file.
+
+# %%
+mine = record_clip()
+mine
+
+# %%
+if mine.waveform is None:
+    print("nothing yet: record or choose a clip above, then run this cell again")
+else:
+    print(chat.fork().ask(audio=mine.waveform).text)
+
+# %% [markdown]
+# **Limits.** `mini` knows the words and sounds in the list below, in clips of up to about ten seconds. It was trained
+# on synthetic voices: a real one is harder. `q2a workbench` has a microphone, too.
 #
 # **Where in the source:** `lengths.py`, `audio/mel.py`, `text/chat.py`, `model/qwen2_audio.py`,
 # `inference/audio_chat.py`. **Where in the paper:** section 2, Figure 2.

@@ -25,6 +25,8 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
 ]
 PATIENCE = 400_000  # ms; nothing here is a matter of speed
 CELLS = (
@@ -41,7 +43,10 @@ def draw(*, step):
     return Figure(figsize=(2, 1)), f"the step is {step}"
 knobs = Knobs(draw, step=((1, 2, 3), 2))
 knobs""",
-    'print("the chosen token is", player.token)',
+    """from q2a_core.teaching.widgets.recorder import record_clip
+mine = record_clip()
+mine""",
+    'print("the chosen token is", player.token, "and the recording has", mine.waveform and mine.waveform.sample_rate)',
 )
 
 
@@ -173,6 +178,17 @@ def check_answers(page, player) -> None:
     page.get_by_text("the step is 3", exact=True).first.wait_for()
     shoot(page, "knobs")
     assert page.locator(".jp-MarkdownCell").count() == 0, "1 turned no cell into a heading"
+    record(page)
     page.locator(".jp-CodeCell").last.locator(".jp-InputArea-editor").click()
     page.keyboard.press("Control+Enter")
-    page.get_by_text("the chosen token is 5", exact=True).wait_for()
+    page.get_by_text("the chosen token is 5 and the recording has 16000", exact=True).wait_for()
+
+
+def record(page) -> None:
+    """A second of the browser's test tone, through the microphone and back from Python."""
+    recorder = page.locator(".q2a-recorder").first
+    recorder.get_by_role("button", name="Record").click()
+    page.wait_for_timeout(1200)
+    recorder.get_by_role("button", name="Stop").click()
+    recorder.get_by_text("your recording:").wait_for()
+    shoot(page, "recorder")

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from q2a_core.audio import load_waveform
+from q2a_core.audio.waveform import wav_bytes
 from q2a_core.errors import AudioError, Q2AError
 from q2a_core.inspection.front_end import MelSettings, resynthesise
 from q2a_core.teaching.widgets import FramedPlayer, Knobs, front_end_knobs, show_player
@@ -166,3 +167,43 @@ def test_the_front_end_s_knobs_begin_at_the_model_s_settings():
     assert "leaves gaps" in knobs.words
     knobs.sliders["window"].value = 800
     assert "32 mel frames and 8 audio tokens" in knobs.words
+
+
+@pytest.fixture
+def recorder():
+    pytest.importorskip("anywidget")
+    from q2a_core.teaching.widgets.recorder import record_clip
+
+    return record_clip()
+
+
+def send(recorder, data: bytes, name: str) -> None:
+    """As the browser sends it."""
+    state = {"sent": memoryview(data), "sent_name": name, "sent_count": recorder.sent_count + 1}
+    recorder.set_state(state)
+
+
+def test_a_recording_becomes_a_waveform(recorder):
+    assert recorder.waveform is None
+    send(recorder, wav_bytes(NOISE), "your recording")
+    np.testing.assert_allclose(recorder.waveform.samples, NOISE, atol=1 / 32_000)
+    assert "your recording: 1.25 s" in recorder.said
+    assert recorder.sent == b"", "the bytes are not kept in the widget's state"
+    send(recorder, wav_bytes(NOISE[:8000]), "your recording")
+    assert recorder.waveform.seconds == 0.5
+
+
+@pytest.mark.parametrize("data", [b"", b"no sound at all", wav_bytes(NOISE)[:30]])
+def test_a_file_that_is_no_sound_is_told_of_and_loses_nothing(recorder, data):
+    send(recorder, wav_bytes(NOISE), "good.wav")
+    send(recorder, data, f"../{HOSTILE}.wav")
+    assert recorder.waveform.name == "good.wav"
+    assert recorder.said.startswith("script>.wav: "), "it names the file, not its path"
+    kept = bundle_of(recorder)
+    assert "<script" not in kept["text/html"]
+
+
+def test_a_clip_over_the_window_is_refused(recorder):
+    send(recorder, wav_bytes(np.zeros(31 * 16_000, np.float32)), "long.wav")
+    assert recorder.waveform is None
+    assert "30" in recorder.said

@@ -1,4 +1,4 @@
-"""Widgets of the lessons: the player of a clip, and knobs that redraw a picture.
+"""Widgets of the lessons: the player of a clip, a recorder, and knobs that redraw a picture.
 
 Each has a static picture and its text in the same output, for viewers without JavaScript. Nothing is fetched.
 """
