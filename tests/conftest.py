@@ -1,5 +1,6 @@
 """Shared fixtures: a tokenizer trained on a few lines, and a tiny random checkpoint on disk."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat, Tokenizer
 from q2a_core.text.chat import MINI_TEMPLATE
 from q2a_core.text.tokenizer import train_tokenizer
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # one worker for each core: more threads, here or in what a test starts, would only wait for one another
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
 
 TEXTS = [
     "What is this sound? This is the sound of a keyboard. A dog barks twice.",
