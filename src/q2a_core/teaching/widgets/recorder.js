@@ -39,6 +39,7 @@ function render({ model, el }) {
   el.dataset.lmSuppressShortcuts = "true"; // letters typed on a button are no commands to JupyterLab
   const box = document.createElement("div");
   box.className = "q2a-recorder";
+  box.style.padding = "4px";
   const button = document.createElement("button");
   button.type = "button";
   button.className = "jupyter-button widget-button";
@@ -60,7 +61,7 @@ function render({ model, el }) {
   const draw = () => {
     button.textContent = recorder ? "Stop" : "Record";
     said.textContent = model.get("said");
-    sound.hidden = address === null;
+    sound.style.display = address === null ? "none" : "block";
   };
   const tell = (words) => {
     said.textContent = words;
