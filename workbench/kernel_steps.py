@@ -165,9 +165,11 @@ def _held(view: StepView) -> None:
         "sum": (view.new_sum[:known].min(), view.new_sum[:known].max()),
         "accumulator": (view.accumulator[:known].min(), view.accumulator[:known].max()),
     }
-    for column, (name, picture) in zip(columns, pictures.items(), strict=True):
-        low, high = ranges[name]
-        column.image(picture, caption=f"{name}: {low:.3g} to {high:.3g}", width="stretch")
+    for column, picture in zip(columns, pictures.values(), strict=True):
+        column.image(picture, width="stretch")
+    # in one line: under the narrow pictures words would break
+    spans = (f"{name} {low:.3g} to {high:.3g}" for name, (low, high) in ranges.items())
+    st.caption(f"From the left: {', '.join(spans)}.")
     rows = tuple(range(known))
     row = 0
     if known > 1:

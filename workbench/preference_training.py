@@ -201,9 +201,12 @@ def _report(start: str, after: str, pairs: str, stamps: tuple[str, str]) -> Pair
 
 def gauge(kl: float) -> None:
     """How far the model went from its reference."""
-    words = (
-        "close to the reference" if kl < 1 else "drifting" if kl < 5 else "far from the reference"
-    )
+    if kl < -1:
+        words = "below 0: these replies, the rejected ones too, became likelier; only an estimate"
+    elif kl < 1:
+        words = "close to the reference"
+    else:
+        words = "drifting" if kl < 5 else "far from the reference"
     share = min(max(kl / FAR, 0.0), 1.0)
     st.progress(
         share, text=f"Drift: KL {kl:.2f} nats per reply, {words} (the bar is full at {FAR:g})"
