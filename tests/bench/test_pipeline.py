@@ -194,12 +194,23 @@ def test_sides_run_turn_about_and_the_first_round_does_not_count():
 
     ticks: list[int] = []
     ours, other = alternate(
-        side("a"), side("b"), rounds=4, tick=lambda: ticks.append(len(calls)), every=2
+        side("a"), side("b"), rounds=4, tick=lambda: ticks.append(len(calls)), every=2, settle=0
     )
     assert "".join(calls) == "ab" + "baab" * 2
     assert ours == [4.0, 5.0, 8.0, 9.0]
     assert other == [3.0, 6.0, 7.0, 10.0]
     assert ticks == [2, 6, 10]
+
+
+def test_each_figure_follows_a_call_of_its_own_side():
+    calls: list[str] = []
+
+    def side(name: str):
+        return lambda: calls.append(name) or float(len(calls))
+
+    ours, other = alternate(side("a"), side("b"), rounds=2, tick=lambda: None)
+    assert "".join(calls) == "aabb" + "bbaa" + "aabb"
+    assert (ours, other) == ([8.0, 10.0], [6.0, 12.0])
 
 
 def test_decoding_is_timed_from_the_first_token():

@@ -52,6 +52,7 @@ def run_large(
         lambda: sides.theirs(1).times[-1] - sides.started,
         rounds=repeats,
         tick=tick,
+        settle=0,  # 16 GB of weights pass through no cache
     )
     what = f"the real size: first token, samples to one token, {CLIP_SECONDS:g} s clip"
     rows.append(
@@ -71,6 +72,7 @@ def run_large(
                 lambda cache=cache: sides.theirs(new_tokens, cache=cache).rate,
                 rounds=repeats,
                 tick=tick,
+                settle=0,
             )
         except Exception as error:  # a compiler may be missing; what cannot run is named, not timed
             left_out[f"transformers, {name}"] = str(error).strip().splitlines()[0]

@@ -126,7 +126,7 @@ def measure(
             "new_tokens": NEW_TOKENS,
             "training_batch": BATCH_SIZE,
             "repeats": repeats,
-            "order": "turn about, one run of each side not counted",
+            "order": "turn about; the first round does not count, nor does the first call of every turn",
             "their_attention": str(pair.theirs.config._attn_implementation),
         },
         "gate": gate,

@@ -12,19 +12,21 @@ def alternate(
     rounds: int,
     tick: Callable[[], None],
     every: int = 1,
+    settle: int = 1,
 ) -> tuple[list[float], list[float]]:
     """Figures of both sides, `rounds` of each, after one round that does not count.
 
-    Who begins changes every round, so that neither always finds the other's memory warm. `tick` is called after the
-    first round and after every `every` further ones.
+    Who begins changes every round. Each figure follows `settle` calls of the same side that do not count, because what
+    the other side left in the caches would be timed too, and weighs most on the quicker side. `tick` is called after
+    the first round and after every `every` further ones.
     """
     sides = (ours, other)
     figures: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds + 1):
         for side in (1, 0) if number % 2 else (0, 1):
-            figure = sides[side]()
+            runs = [sides[side]() for _ in range(settle + 1)]
             if number:
-                figures[side].append(figure)
+                figures[side].append(runs[-1])
         if number % every == 0:
             tick()
     return figures
