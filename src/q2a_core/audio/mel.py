@@ -78,7 +78,7 @@ def power_spectrogram(waveform: Tensor, *, frames: int, window: int) -> Tensor:
     if beyond > 0:
         end = half + window
         padded[end:] = padded[end - 1 - beyond : end - 1].flip(0)
-    # torch.stft and abs() ** 2 give the same and take twice as long; both parts are squared where they lie, side by side
+    # torch.stft and abs() ** 2 give the same and take twice as long; both parts are squared where they lie
     spectrum = torch.fft.rfft(padded.unfold(0, N_FFT, HOP_LENGTH)[:frames] * _hann())
     squares = torch.view_as_real(spectrum).square_()
     return (squares[..., 0] + squares[..., 1]).T

@@ -189,8 +189,11 @@ def dpo(
         typer.Option(help="JSONL of your own pairs: clip, prompt, chosen, rejected."),
     ] = None,
     sampled: Annotated[
-        int, typer.Option(min=0, help="Pairs from the model's own replies, ranked by the judge.")
-    ] = 400,
+        int | None,
+        typer.Option(
+            min=0, help="Pairs about the model's own replies, ranked by the judge; by the budget."
+        ),
+    ] = None,
     steps: Steps = None,
     batch_size: BatchSize = None,
     accumulate: Accumulate = None,
@@ -201,7 +204,9 @@ def dpo(
     ] = None,
     nll_weight: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Weight of the chosen replies' own loss, which keeps them likely."),
+        typer.Option(
+            min=0.0, help="Weight of the chosen replies' own loss, which keeps them likely."
+        ),
     ] = None,
     seed: Seed = 0,
     start: Start = None,
@@ -215,6 +220,7 @@ def dpo(
     """
     from q2a_core.training.preferences import read_pairs
     from q2a_core.training.run import run_dpo
+    from q2a_core.training.stages import SAMPLED_PAIRS
     from q2a_core.training.stages import dpo as stage
 
     own = None if pairs is None else read_pairs(pairs)
@@ -238,7 +244,9 @@ def dpo(
             resume,
             workers,
             precision,
-            partial(run_dpo, pairs=own, sampled=sampled),
+            partial(
+                run_dpo, pairs=own, sampled=SAMPLED_PAIRS[budget] if sampled is None else sampled
+            ),
             on_pairs,
         )
 

@@ -18,7 +18,15 @@ WINDOW = 4
 """Lines of the log on either side that make the band at a step."""
 LOW, HIGH = 0.1, 0.9
 """Quantiles that bound the band."""
-COMPARED = ("learning_rate", "warmup_steps", "optimizer", "ctc_weight", "prompts", "beta", "nll_weight")
+COMPARED = (
+    "learning_rate",
+    "warmup_steps",
+    "optimizer",
+    "ctc_weight",
+    "prompts",
+    "beta",
+    "nll_weight",
+)
 """Settings that move a curve."""
 
 

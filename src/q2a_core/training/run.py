@@ -22,7 +22,7 @@ from q2a_core.training.preferences import PreferencePair
 from q2a_core.training.processes import Processes
 from q2a_core.training.runlog import read_log
 from q2a_core.training.sampled_pairs import Sampling, sample_pairs
-from q2a_core.training.stages import StageConfig
+from q2a_core.training.stages import SAMPLED_PAIRS, StageConfig
 from q2a_core.training.state import load_newest, restore_weights
 from q2a_core.training.supervised import Supervised
 from q2a_core.world.corpus import Example
@@ -70,7 +70,7 @@ def run_dpo(
     run: Path,
     *,
     pairs: Sequence[PreferencePair] | None = None,
-    sampled: int = 400,
+    sampled: int = SAMPLED_PAIRS["full"],
     resume: bool = False,
     hooks: Hooks | None = None,
     precision: str = "no",

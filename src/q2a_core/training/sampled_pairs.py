@@ -87,7 +87,7 @@ def sample_pairs(
 
 
 def best_and_worst(example: Example, replies: list[str]) -> PreferencePair | None:
-    """The best answer that there is against the greedy reply, or where that is good against the worst; None if too close.
+    """The best answer against the greedy reply, or where that is good against the worst; None if they are too close.
 
     `replies` are the model's, the greedy one first.
     """

@@ -157,3 +157,5 @@ CLASS_BUDGET: dict[str, dict[str, Any]] = {
     "dpo": {"steps": 60, "warmup_steps": 10} | LESSON,
 }
 """What a class does in little over a minute, from the shipped checkpoint of the stage before."""
+SAMPLED_PAIRS = {"class": 80, "full": 800}
+"""Preference pairs about the model's own replies, by budget: what they cost is the questions asked to find them."""

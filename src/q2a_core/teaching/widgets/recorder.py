@@ -19,9 +19,7 @@ MOST_BYTES = 25_000_000
 """Larger files are refused before they travel."""
 MOST_SECONDS = 30
 """The model's window; a recording ends by itself there."""
-NOTHING_YET = (
-    "Press Record and speak, then Stop; or choose a file. Nothing leaves this machine. The clip is then `waveform`."
-)
+NOTHING_YET = "Press Record and speak, then Stop; or choose a file. Nothing leaves this machine. The clip is then `waveform`."
 WITHOUT_WIDGETS = "No widgets here: use load_waveform('your_clip.wav') for a file of your own."
 
 
@@ -53,7 +51,9 @@ class Recorder(anywidget.AnyWidget):
             self.said = str(error)
             return
         notices = "".join(f"; {notice}" for notice in self.waveform.notices)
-        self.said = f"{self.waveform.name}: {self.waveform.seconds:.2f} s{notices}. Run the next cell."
+        self.said = (
+            f"{self.waveform.name}: {self.waveform.seconds:.2f} s{notices}. Run the next cell."
+        )
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
