@@ -50,7 +50,7 @@ class Preference(Objective):
         return batch.batch.input_ids.numel()
 
     def forward(self, batch: PairBatch) -> dict[str, Tensor]:
-        """Sums over the pairs of loss, reward accuracy, margin, log-probabilities and KL, and over the chosen tokens."""
+        """Sums over pairs of loss, reward accuracy, margin, log-probabilities and KL, and over chosen tokens."""
         policy_chosen, policy_rejected = pair_logps(self.model, batch).chunk(2)
         reference_chosen, reference_rejected = batch.reference.chunk(2)
         found = dpo_loss(

@@ -19,7 +19,7 @@ MOST_BYTES = 25_000_000
 """Larger files are refused before they travel."""
 MOST_SECONDS = 30
 """The model's window; a recording ends by itself there."""
-NOTHING_YET = "Press Record and speak, then Stop; or choose a file. Nothing leaves this machine. The clip is then `waveform`."
+NOTHING_YET = "Press Record and speak, then Stop; or choose a file. The clip stays on this machine, as `waveform`."
 WITHOUT_WIDGETS = "No widgets here: use load_waveform('your_clip.wav') for a file of your own."
 
 
