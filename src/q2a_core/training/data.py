@@ -11,8 +11,6 @@ from q2a_core.world.speech.voices import Split
 
 HELD_OUT_UTTERANCES = 60
 """Phrases behind the clips that are decoded while training."""
-PREFERENCE_UTTERANCES = 1500
-"""Phrases behind the clips that preferences are sampled on."""
 PREFERENCE_SEED = 40_000
 """Keeps their scenes apart from those of the other stages."""
 SAMPLES = 4
@@ -47,7 +45,7 @@ def preference_corpus(stage: StageConfig, *, on_speech: Progress | None = None) 
     """Training scenes that no other stage draws, asked as in fine-tuning: what the model's own replies are about."""
     book = open_or_build(
         "train",
-        count=PREFERENCE_UTTERANCES,
+        count=stage.utterances,
         seed=stage.seed,
         level=stage.level,
         progress=on_speech,

@@ -142,6 +142,7 @@ def dpo(*, steps: int = 300, **changes: Any) -> StageConfig:
         "start": "mini-sft",
         "warmup_steps": 20,
         "weight_decay": 0.0,
+        "utterances": 6000,
         "trains": ("projector", "decoder"),
     }
     return StageConfig(name="dpo", steps=steps, **{**values, **changes})
@@ -154,7 +155,7 @@ CLASS_BUDGET: dict[str, dict[str, Any]] = {
     "pretrain": {"steps": 150, "warmup_steps": 20, "start": "mini-start", "utterances": 2000}
     | LESSON,
     "sft": {"steps": 120, "warmup_steps": 15, "utterances": 2000} | LESSON,
-    "dpo": {"steps": 60, "warmup_steps": 10} | LESSON,
+    "dpo": {"steps": 60, "warmup_steps": 10, "utterances": 1500} | LESSON,
 }
 """What a class does in little over a minute, from the shipped checkpoint of the stage before."""
 SAMPLED_PAIRS = {"class": 80, "full": 800}
