@@ -4,7 +4,7 @@ import numpy as np
 
 from q2a_core.training.own_pairs import write_pairs
 from q2a_core.training.preferences import read_pairs
-from q2a_core.training.thing_pairs import thing_pairs
+from q2a_core.training.thing_pairs import absent_pairs, thing_pairs
 from q2a_core.world.absent_things import things_asked
 
 
@@ -40,3 +40,16 @@ def test_pairs_prefer_the_truth(tmp_path):
     pairs = read_pairs(write_pairs(thing_pairs(things), tmp_path))
     assert [(p.chosen, p.rejected) for p in pairs] == [(t.true, t.false) for t in things]
     np.testing.assert_allclose(pairs[0].waveform(), things[0].samples, atol=1e-4)
+
+
+def test_absent_pairs_prefer_no_about_training_clips():
+    pairs = absent_pairs(6, seed=3)
+    assert len(pairs) == 6
+    assert len({pair.hash() for pair in pairs}) == 6
+    asked = {thing.question for thing in things_asked(12, split="train", seed=3)}
+    for pair in pairs:
+        assert pair.chosen.startswith("No")
+        assert pair.rejected.startswith("Yes")
+        assert pair.prompt[0]["content"][-1]["text"] in asked
+    assert [pair.hash() for pair in absent_pairs(6, seed=3)] == [pair.hash() for pair in pairs]
+    assert {pair.hash() for pair in absent_pairs(6, seed=4)} != {pair.hash() for pair in pairs}

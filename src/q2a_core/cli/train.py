@@ -194,6 +194,13 @@ def dpo(
             min=0, help="Pairs about the model's own replies, ranked by the judge; by the budget."
         ),
     ] = None,
+    absent: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Pairs about things that are not in the clip; by the budget, none without sampled ones.",
+        ),
+    ] = None,
     steps: Steps = None,
     batch_size: BatchSize = None,
     accumulate: Accumulate = None,
@@ -220,10 +227,13 @@ def dpo(
     """
     from q2a_core.training.preferences import read_pairs
     from q2a_core.training.run import run_dpo
-    from q2a_core.training.stages import SAMPLED_PAIRS
+    from q2a_core.training.stages import ABSENT_PAIRS, SAMPLED_PAIRS
     from q2a_core.training.stages import dpo as stage
 
     own = None if pairs is None else read_pairs(pairs)
+    sampled = SAMPLED_PAIRS[budget] if sampled is None else sampled
+    if absent is None:
+        absent = ABSENT_PAIRS[budget] if sampled else 0
     config = _stage(
         stage,
         budget,

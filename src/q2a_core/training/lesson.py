@@ -52,7 +52,7 @@ class Lesson:
         if self.stage == "dpo":
             # the few pairs are made faster than a process that makes them would start
             options += ["--workers", "0"]
-            options += ["--beta", f"{self.beta:g}", "--sampled", str(self.sampled)]
+            options += ["--beta", f"{self.beta:g}", "--sampled", str(self.sampled), "--absent", "0"]
             options += ["--pairs", str(self.pairs)] if self.pairs else []
         return options
 

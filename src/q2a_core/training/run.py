@@ -25,6 +25,7 @@ from q2a_core.training.sampled_pairs import Sampling, sample_pairs
 from q2a_core.training.stages import SAMPLED_PAIRS, StageConfig
 from q2a_core.training.state import load_newest, restore_weights
 from q2a_core.training.supervised import Supervised
+from q2a_core.training.thing_pairs import absent_pairs
 from q2a_core.world.corpus import Example
 from q2a_core.world.mini_tokenizer import mini_chat_format
 
@@ -71,6 +72,7 @@ def run_dpo(
     *,
     pairs: Sequence[PreferencePair] | None = None,
     sampled: int = SAMPLED_PAIRS["full"],
+    absent: int = 0,
     resume: bool = False,
     hooks: Hooks | None = None,
     precision: str = "no",
@@ -79,13 +81,14 @@ def run_dpo(
 ) -> Path:
     """Train on preferences in the folder `run` and export RUN/checkpoint; returns its path.
 
-    `sampled` pairs come from the start checkpoint's own replies, `pairs` are added to them. The same seed samples the
-    same pairs, so a resumed run makes them again. Raises RunError, SpeechError and CheckpointError.
+    `sampled` pairs come from the start checkpoint's own replies and `absent` ones are about things that are not there;
+    `pairs` are added to them. The same seed makes the same pairs, so a resumed run makes them again. Raises RunError,
+    SpeechError and CheckpointError.
     """
     hooks = hooks or Hooks()
     chat_format = mini_chat_format()
     processes = Processes(precision)
-    chosen = list(pairs or ())
+    chosen = [*(pairs or ()), *absent_pairs(absent, seed=stage.seed)]
     with processes.first_alone():
         model, heads = _begin(stage, run)
         model.eval()

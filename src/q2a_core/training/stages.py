@@ -160,3 +160,5 @@ CLASS_BUDGET: dict[str, dict[str, Any]] = {
 """What a class does in little over a minute, from the shipped checkpoint of the stage before."""
 SAMPLED_PAIRS = {"class": 80, "full": 800}
 """Preference pairs about the model's own replies, by budget: what they cost is the questions asked to find them."""
+ABSENT_PAIRS = {"class": 24, "full": 250}
+"""Pairs about things that are not there, which go with the sampled ones."""

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from q2a_core.text import user_message
 from q2a_core.training.own_pairs import OwnPair, clip_name
-from q2a_core.world.absent_things import ThingAsked
+from q2a_core.training.preferences import PreferencePair
+from q2a_core.world.absent_things import ThingAsked, things_asked
 
 
 def thing_pairs(things: Sequence[ThingAsked]) -> list[OwnPair]:
@@ -17,4 +19,24 @@ def thing_pairs(things: Sequence[ThingAsked]) -> list[OwnPair]:
             rejected=thing.false,
         )
         for thing in things
+    ]
+
+
+def absent_pairs(count: int, *, seed: int) -> list[PreferencePair]:
+    """`count` pairs about training clips that prefer "no" where the thing is not there.
+
+    A person who hears "yes, there is a ..." of nothing minds it more than a sound that was missed, and the model seldom
+    draws that reply when it is asked only a few times.
+    """
+    absent = [
+        thing for thing in things_asked(2 * count, split="train", seed=seed) if not thing.is_there
+    ]
+    return [
+        PreferencePair(
+            prompt=(user_message(thing.question, clips=1),),
+            samples=thing.samples,
+            chosen=thing.true,
+            rejected=thing.false,
+        )
+        for thing in absent
     ]
