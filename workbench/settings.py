@@ -18,6 +18,19 @@ class Setting:
     page: str | None = None
 
 
+BEGINS_AT = {
+    "selectbox": "index",
+    "slider": "value",
+    "select_slider": "value",
+    "number_input": "value",
+    "text_input": "value",
+    "toggle": "value",
+    "segmented_control": "default",
+    "multiselect": "default",
+}
+"""By widget: the option that says where it begins."""
+
+
 def kept(
     widget: Callable[..., Any], label: str, *args: Any, key: str, default: Any, **options: Any
 ) -> Any:
@@ -25,7 +38,8 @@ def kept(
 
     What is no longer among the options gives way to `default`, or to the first of them. The value is set only where
     the widget is new, or where the run that set it was cut short and the browser may not have got it: set on every
-    run, it would undo what was clicked meanwhile.
+    run, it would undo what was clicked meanwhile. In all other runs it is the widget's own default, because what a run
+    drew last may be lost where the next one begins at once, and the browser would then answer with the first option.
     """
     settings = state.session().settings
     setting = settings.setdefault(key, Setting(default))
@@ -38,6 +52,8 @@ def kept(
     elif state.session().is_resent and not (context and context.fragment_ids_this_run):
         now = st.session_state[key]
         st.session_state[key] = setting.value if now is None else now
+    else:
+        options |= _as_default(widget, setting.value, args)
     setting.page = page
     value = widget(label, *args, key=key, **options)
     if value is None and options.get(
@@ -47,6 +63,14 @@ def kept(
     else:
         setting.value = value
     return setting.value
+
+
+def _as_default(widget: Callable[..., Any], value: Any, args: tuple[Any, ...]) -> dict[str, Any]:
+    """The value as the option of `widget` that says where it begins; nothing for a widget that is not listed."""
+    option = BEGINS_AT.get(getattr(widget, "__name__", ""))
+    if option == "index":
+        return {"index": list(args[0]).index(value)} if value in args[0] else {}
+    return {option: value} if option else {}
 
 
 def _fitting(value: Any, choices: Collection[Any], default: Any) -> Any:

@@ -55,6 +55,7 @@ def test_start_pretrain_sft_and_dpo_follow_each_other(q2a, home):
     code, said = q2a("train", "dpo", "--run", home / "d", "--steps", 2, *begun, *SMALL)
     assert code == 0, said
     assert "audio_encoder 1.62 M frozen" in said
+    assert read_log(home / "d" / "log.jsonl")[0]["pairs"] == 1, "none that were not asked for"
     checkpoint = open_checkpoint(home / "d" / "checkpoint")
     assert checkpoint.about["stage"] == "dpo"
     assert checkpoint.about["start"]["hash"] == open_checkpoint(home / "c" / "checkpoint").hash
@@ -102,3 +103,30 @@ def test_fresh_weights_are_a_start_too():
     assert _stage(pretrain, "class").start == CLASS_BUDGET["pretrain"]["start"]
     assert _stage(pretrain, "class", start="fresh").start is None
     assert _stage(pretrain, "class", start="mini-pretrain").start == "mini-pretrain"
+
+
+@pytest.mark.parametrize(
+    ("options", "sampled", "absent"),
+    [
+        ((), 800, 250),
+        (("--budget", "class"), 80, 24),
+        (("--sampled", "0"), 0, 0),
+        (("--sampled", "5", "--absent", "7"), 5, 7),
+        (("--sampled", "0", "--absent", "7"), 0, 7),
+    ],
+)
+def test_the_pairs_of_dpo_are_those_that_were_asked_for(
+    q2a, home, monkeypatch, options, sampled, absent
+):
+    from q2a_core.training import run
+
+    given = {}
+
+    def run_dpo(stage, folder, **rest):
+        given.update(rest)
+        return folder / "checkpoint"
+
+    monkeypatch.setattr(run, "run_dpo", run_dpo)
+    code, said = q2a("train", "dpo", "--run", home / "e", *options)
+    assert code == 0, said
+    assert (given["sampled"], given["absent"]) == (sampled, absent)

@@ -24,6 +24,13 @@ def test_verdicts_follow_the_intervals_and_the_direction_of_the_metric():
     words, sounds = side_by_side([one, two])
     assert [figure.verdict for figure in words.figures] == ["", "better"]
     assert [figure.verdict for figure in sounds.figures] == ["", "worse"]
+    [said] = side_by_side(
+        [
+            report("a", yes=("share of yes", 0.04, 0.03, 0.05)),
+            report("b", yes=("share of yes", 0.3, 0.25, 0.35)),
+        ]
+    )
+    assert said.figures[1].verdict == "worse"
     near = report("c", words=("WER", 0.35, 0.3, 0.4))
     words, sounds = side_by_side([one, near, two])
     assert [figure.verdict for figure in words.figures] == ["", *["within the intervals"] * 2]

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from q2a_core.checkpoint import open_checkpoint
-from q2a_core.evaluation.prompt_ablation import PROMPTS_FILE, SUITES, prompt_ablation
+from q2a_core.evaluation.prompt_ablation import SUITES, prompt_ablation
 from q2a_core.evaluation.ways_of_asking import CONTROL, WAYS, _items, ways_of_asking
 from q2a_core.world.wordings import PROMPTS
 
@@ -38,19 +38,16 @@ def test_asking_for_nothing_gets_no_answer_to_the_question():
 def test_the_ablation_is_what_reports_hold(tmp_path):
     score = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 40}
     rows = [{"suite": name, "metric": "accuracy", "score": score} for name in SUITES]
-    known = {}
-    for name, prompts in (("mini-a", "natural"), ("mini-b", "tags"), ("mini-c", "natural")):
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / "about.json").write_text(json.dumps({"config": {"prompts": prompts}}), "utf-8")
-        report = {"checkpoint": {"name": name, "hash": "0" * 12}, "rows": rows}
-        if name != "mini-c":
-            (folder / PROMPTS_FILE).write_text(json.dumps(report), "utf-8")
-        known[name] = folder
-    found = prompt_ablation({"mini": known["mini-a"], **known})
-    assert [(row.checkpoint, row.trained_on) for row in found] == [
-        ("mini-a", "natural"),
-        ("mini-b", "tags"),
+    checkpoint = {"name": "x", "hash": "0" * 12, "stage": "pretrain", "clips": 3200}
+    for name, kept in (("natural-pretrain", rows), ("tags-pretrain", rows), ("tags-sft", rows[:2])):
+        report = {"checkpoint": checkpoint, "rows": kept}
+        (tmp_path / f"{name}.json").write_text(json.dumps(report), "utf-8")
+    (tmp_path / "natural-sft.json").write_text("{", "utf-8")
+    found = prompt_ablation(tmp_path)
+    assert [(row.prompts, row.stage) for row in found] == [
+        ("natural", "pretrain"),
+        ("tags", "pretrain"),
     ]
     assert found[0].scores[SUITES[1]].high == 0.6
-    assert prompt_ablation({"mini-c": known["mini-c"]}) == []
+    assert found[0].clips == 3200
+    assert prompt_ablation(tmp_path / "nowhere") == []

@@ -132,7 +132,7 @@ def test_a_shipped_checkpoint_can_be_reported_from_its_shipped_results():
             shipped = json.loads((directory / "results.json").read_text("utf-8"))
             text = report_page(shipped, name).markdown()
             assert "at steps" in text
-            rows = re.findall(r"^\| .+ \| (?:WER|CER|BLEU|accuracy|judge 0-10) \| ", text, re.M)
+            rows = re.findall(r"^\| .+ \| (?:WER|CER|BLEU|accuracy|share of yes|judge 0-10) \| ", text, re.M)
             assert len(rows) == len(shipped["rows"])
 
 
@@ -145,7 +145,7 @@ def test_lower_is_better_turns_the_comparison_round():
     }
     assert above_control(row) is True
     assert above_control({**row, "metric": "accuracy"}) is False
-    assert above_control({**row, "suite": "false yes", "metric": "accuracy"}) is True
+    assert above_control({**row, "metric": "share of yes"}) is True
     assert above_control({**row, "control": None}) is None
     assert above_control({**row, "control": score(float("nan"), float("nan"), 1)}) is None
 

@@ -254,9 +254,7 @@ def dpo(
             resume,
             workers,
             precision,
-            partial(
-                run_dpo, pairs=own, sampled=SAMPLED_PAIRS[budget] if sampled is None else sampled
-            ),
+            partial(run_dpo, pairs=own, sampled=sampled, absent=absent),
             on_pairs,
         )
 

@@ -9,6 +9,10 @@ import numpy as np
 from q2a_core.evaluation.normalisers import normalise_for
 
 BOOTSTRAP_ROUNDS = 2000
+FALSE_YES = "share of yes"
+"""Metric of what should not be said: how often a reply begins with yes where the truth is no."""
+LOWER_IS_BETTER = ("WER", "CER", FALSE_YES)
+"""Metrics that are costs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,6 +14,7 @@ import numpy as np
 from q2a_core.errors import Q2AError
 from q2a_core.evaluation.bleu import bleu
 from q2a_core.evaluation.metrics import (
+    FALSE_YES,
     Score,
     accuracy,
     character_error_rate,
@@ -280,7 +281,7 @@ MINI_SUITES = (
     ),
     MiniSuite(
         name="false yes",
-        metric="accuracy",
+        metric=FALSE_YES,
         seed=214,
         kinds=("sound", "vocal", "music", "mixed", "sounds"),
         pose=_ask_for_absent,

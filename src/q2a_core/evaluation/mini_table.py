@@ -102,7 +102,12 @@ def evaluate_mini(
         rows += _listening(ask, suites, book, count)
     on_progress(total, total)
     return {
-        "checkpoint": {"name": checkpoint.name, "hash": checkpoint.hash},
+        "checkpoint": {
+            "name": checkpoint.name,
+            "hash": checkpoint.hash,
+            "stage": checkpoint.about.get("stage"),
+            "clips": checkpoint.about.get("clips"),
+        },
         "conditions": {
             "split": "test",
             "book": book.hash[:12],

@@ -1,66 +1,65 @@
-"""Natural language against tags, from the reports beside the shipped checkpoints; nothing is measured here.
+"""Natural language against tags, from the reports that ship; nothing is measured here.
 
-`q2a eval --suite prompts --output DIRECTORY/prompts.json` writes such a report beside a checkpoint.
+Two twins began from the same weights and saw the same clips in the same order; one was asked in sentences, the other in
+Qwen-Audio's hierarchical tags. The same short fine-tuning followed for both. `q2a eval --suite prompts --output FILE`
+writes such a report.
+
+    data_samples/prompt_ablation/PROMPTS-STAGE.json      PROMPTS natural or tags, STAGE pretrain or sft
 """
 
 import json
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from q2a_core import paths
 from q2a_core.evaluation.metrics import Score
-from q2a_core.evaluation.stage_results import RESULTS_FILE
 
-PROMPTS_FILE = "prompts.json"
+FOLDER = "prompt_ablation"
+"""In `data_samples`."""
 SUITES = ("seen prompts", "unseen paraphrases", "unseen combinations")
 """Names of `prompt_suites`, in their order."""
+Prompts = Literal["natural", "tags"]
+Stage = Literal["pretrain", "sft"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AskedWith:
-    """What one checkpoint scored."""
+    """What one twin scored after one stage."""
 
-    checkpoint: str
     hash: str
-    trained_on: Literal["natural", "tags"]
+    prompts: Prompts
+    """How it was asked while pre-training; fine-tuning asks everybody in sentences."""
+    stage: Stage
+    clips: int
+    """Dialogues of the stage."""
     scores: dict[str, Score]
     """Share of right answers by suite."""
 
 
-def prompt_ablation(checkpoints: dict[str, Path] | None = None) -> list[AskedWith]:
-    """Every shipped checkpoint whose report has prompt suites; an ablation needs one trained on each way of asking."""
-    known = paths.shipped_checkpoints() if checkpoints is None else checkpoints
-    found, seen = [], set()
-    for name, directory in known.items():
-        if directory.resolve() in seen:  # "mini" is another name of one of them
+def prompt_ablation(folder: Path | None = None) -> list[AskedWith]:
+    """Both twins after both stages, as far as their reports are there."""
+    folder = folder or paths.data_samples() / FOLDER
+    found = []
+    for stage, prompts in product(get_args(Stage), get_args(Prompts)):
+        report = _read(folder / f"{prompts}-{stage}.json")
+        rows = {row["suite"]: row["score"] for row in report.get("rows", ())}
+        if not all(suite in rows for suite in SUITES):
             continue
-        seen.add(directory.resolve())
-        for file in (PROMPTS_FILE, RESULTS_FILE):
-            report = _read(directory / file)
-            rows = {row["suite"]: row["score"] for row in report.get("rows", ())}
-            scores = {
-                suite: Score(**{key: rows[suite][key] for key in ("value", "low", "high", "n")})
-                for suite in SUITES
-                if suite in rows
-            }
-            if scores:
-                own = (directory.name if name == "mini" else name), report["checkpoint"]["hash"]
-                found.append(
-                    AskedWith(
-                        checkpoint=own[0],
-                        hash=own[1],
-                        trained_on="tags" if _trained_on_tags(directory) else "natural",
-                        scores=scores,
-                    )
-                )
-                break
+        found.append(
+            AskedWith(
+                hash=report["checkpoint"]["hash"],
+                prompts=prompts,
+                stage=stage,
+                clips=report["checkpoint"]["clips"],
+                scores={
+                    suite: Score(**{key: rows[suite][key] for key in ("value", "low", "high", "n")})
+                    for suite in SUITES
+                },
+            )
+        )
     return found
-
-
-def _trained_on_tags(directory: Path) -> bool:
-    config = _read(directory / "about.json").get("config")
-    return isinstance(config, dict) and config.get("prompts") == "tags"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from q2a_core import paths
+from q2a_core.evaluation.metrics import LOWER_IS_BETTER
 from q2a_core.evaluation.mini_suites import MINI_SUITES
 from q2a_core.evaluation.tables import BESIDE, figure_text, paper_cells
 
 FILE = "results.json"
-LOWER_IS_BETTER = ("WER", "CER")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +64,7 @@ class BoardRow:
 
     @property
     def lower_is_better(self) -> bool:
-        return self.metric in LOWER_IS_BETTER or self.suite == "false yes"
+        return self.metric in LOWER_IS_BETTER
 
     @property
     def most(self) -> float:

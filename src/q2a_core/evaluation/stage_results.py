@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from q2a_core.evaluation.metrics import LOWER_IS_BETTER
+
 RESULTS_FILE = "results.json"
-SMALLER_IS_BETTER = ("WER", "CER")
 
 Verdict = Literal["better", "worse", "within the intervals", ""]
 
@@ -84,7 +85,7 @@ def _verdict(value: float, low: float, high: float, metric: str, before: Figure 
         return ""
     if low <= before.high and before.low <= high:
         return "within the intervals"
-    is_better = value < before.value if metric in SMALLER_IS_BETTER else value > before.value
+    is_better = value < before.value if metric in LOWER_IS_BETTER else value > before.value
     return "better" if is_better else "worse"
 
 

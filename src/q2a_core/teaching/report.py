@@ -16,7 +16,7 @@ from q2a_core import paths
 from q2a_core.checkpoint import Checkpoint, open_checkpoint
 from q2a_core.checkpoint.describe import describe
 from q2a_core.errors import Q2AError
-from q2a_core.evaluation.scoreboard import LOWER_IS_BETTER
+from q2a_core.evaluation.metrics import LOWER_IS_BETTER
 from q2a_core.evaluation.tables import figure_text
 from q2a_core.teaching.page import Page, Section, Table
 from q2a_core.training.background import CHECKPOINT, LOG, known_runs, run_folder
@@ -95,7 +95,7 @@ def above_control(row: Mapping[str, Any]) -> bool | None:
         not _is_finite(s[end]) for s in (score, control) for end in ("low", "high")
     ):
         return None
-    if row["metric"] in LOWER_IS_BETTER or row["suite"] == "false yes":
+    if row["metric"] in LOWER_IS_BETTER:
         return bool(score["high"] < control["low"])
     return bool(score["low"] > control["high"])
 
