@@ -101,8 +101,9 @@ assert apart < 1e-4
 # %% [markdown]
 # ## Mel bands
 #
-# 201 bins at equal distances are more than an ear tells apart at the top and barely enough at the bottom. Triangles sum
-# them up into 128 bands that grow wider with frequency: linear up to 1,000 Hz, logarithmic above (Slaney's scale).
+# 201 bins at equal distances are more than an ear tells apart at the top and barely enough at the bottom. Triangles
+# weigh them into 128 bands: equally spaced up to 1,000 Hz, where a band holds only a bin or two, and wider and wider
+# above (Slaney's scale).
 
 
 # %% exercise="01.filters"
@@ -287,5 +288,5 @@ show_player(waveform, token=token)
 # floor: one loud click hides what is more than 80 dB below it.
 #
 # **Where in the source:** `audio/mel.py`, `lengths.py`, `model/audio_encoder.py` (`conv_stem`, `pool`),
-# `inspection/front_end.py`. **Where in the paper:** section 2, "Audio Encoder": 16 kHz, 128 mel channels, windows of
-# 25 ms, hop 10 ms, a pool of stride 2, about 40 ms for each frame of the encoder's output.
+# `inspection/front_end.py`. **Where in the paper:** section 2, "Model Architecture": 16 kHz, 128 mel channels,
+# windows of 25 ms, hop 10 ms, a pool of stride 2, about 40 ms for each frame of the encoder's output.

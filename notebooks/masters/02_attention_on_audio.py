@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 02 · Attention on audio
 #
-# **Claim.** Every audio token has heard the whole clip, and no padding.
+# **Claim.** Every audio token has heard the whole clip, and attention reads no padding.
 #
 # **You will** write attention and compare it with the reference kernel on a real clip's queries and keys; hide the
 # padding of a batch; compute how far a token reaches by itself, and measure how far it reaches through attention.
@@ -272,10 +272,11 @@ print(f"without attention: {(reach.before[~inside] ** 2).sum():.0%}")
 
 # %% [markdown]
 # **Limits.** A gradient says what a very small change would do, not what the token means, and a bright map says where a
-# head looks, not why the model answers: lesson 07 tests that. One more path joins all frames: the log-mel's floor hangs
-# on the loudest bin of the clip (lesson 01). `mini` has few blocks and heads; what they do need not be what the
-# published encoder's do.
+# head looks, not why the model answers: lesson 07 tests that. One more path joins all frames: the log-mel's floor
+# depends on the loudest bin of the clip (lesson 01). The mask covers attention only: the last token's convolutions may
+# look one or two mel frames past the clip's end, as in the published model. `mini` has few blocks and heads; what they
+# do need not be what the published encoder's do.
 #
 # **Where in the source:** `kernels/attention_reference.py`, `model/audio_encoder.py`, `lengths.py`,
-# `inspection/reach.py`. **Where in the paper:** section 2, "Audio Encoder" (based on Whisper large-v3, a pool of stride
-# 2 after it); attention itself is Vaswani et al. 2017, equation 1.
+# `inspection/reach.py`. **Where in the paper:** section 2, "Model Architecture" (based on Whisper large-v3, a pool
+# of stride 2 after it); attention itself is Vaswani et al. 2017, equation 1.

@@ -20,8 +20,8 @@
 # After this lesson you can say what the projector does, why placeholders are repeated *before* the model runs, what
 # the KV cache keeps, and why a wrong merge can go unnoticed.
 #
-# **You need** lesson 00 and a little PyTorch indexing. **Time** 20 minutes; the cells themselves run in under a minute
-# and a half, a good part of which is the import of transformers.
+# **You need** lesson 00 and a little PyTorch indexing. **Time** 20 minutes; `03.cache_bytes` can wait for home. The
+# cells themselves run in under a minute and a half, a good part of which is the import of transformers.
 #
 # Try other clips: change the two names below. `owl_then_drill.wav` with "Which sound comes first?" is a good one.
 
@@ -255,9 +255,9 @@ for name, embeds in controls.items():
     print(f"{name:18} first logits off by {off:6.2f}: {tokenizer.decode(run.token_ids)}")
 
 # %% [markdown]
-# Compare the second column of "one position late" with the rounding error above. A misplaced merge often leaves the
-# reply as it was, or nearly so; only a comparison of logits tells. That is why this project compares logits with
-# transformers and not replies alone. And order matters: the same vectors backwards are another clip.
+# Did any reply survive its wrong merge? Compare its second column with the rounding error above: a reply may stay as
+# it was where the logits do not. That is why this project compares logits with transformers and not replies alone. And
+# order matters: the same vectors backwards are another clip.
 #
 # ## Choosing otherwise
 #
@@ -333,9 +333,10 @@ assert tokenizer.decode(their_ids) == tokenizer.decode(cached.token_ids)
 # %% [markdown]
 # **Limits.** In a model this small the cache saves milliseconds; in the 7B it is the difference between reading a
 # whole prompt for each token and reading one. Sampled replies depend on the seed and on the library's random numbers;
-# greedy ones may differ between machines where two logits are nearly equal. That the reply survives a shifted merge
-# says how robust this checkpoint is, not that the shift is harmless.
+# greedy ones may differ between machines where two logits are nearly equal. Where a reply survives a wrong merge,
+# that says how robust this checkpoint is, not that the mistake is harmless.
 #
 # **Where in the source:** `model/projector.py`, `text/chat.py`, `model/merge.py`, `model/decoder.py`,
 # `model/kv_cache.py`, `inference/generate.py`, `inference/sampling.py`, `inspection/by_hand.py`. **Where in the
-# paper:** section 2, equation 1 and Figure 2; it does not describe the projector beyond the figure.
+# paper:** section 2, equation 1 and Figure 2; it does not describe the projector, which is known from the published
+# code.

@@ -101,7 +101,8 @@ check("04.tags", tags)
 # `mini-pretrain` learned from sentences. Now the same clips and wishes in five ways: the official sentence, a
 # paraphrase from training, a paraphrase that training never had, tags that it never had, and a *baseline* that asks
 # for nothing. We ask how often a sound happens and whether a thing is there: answers that no clip suggests by
-# itself. The **negative control**: the official sentence, every clip exchanged for another. **Predict** the order.
+# itself. The **negative control**: the official sentence, every clip exchanged for another. Yes or no is right about
+# half the time by luck: read the exchanged row first. **Predict** the order.
 
 # %%
 scores = ways_of_asking(chat.checkpoint, count=24)
@@ -241,10 +242,10 @@ print(run)
 # %% [markdown]
 # ## The flat middle
 #
-# How much did each quarter of the run bring? The fast start is wording: "This is the sound of a" is the same in
-# every answer. Then the curve goes flat, and it looks as if nothing were learned. Compare the second curve:
-# `spelling` asks the encoder alone which letters it hears, without the decoder. Does it still fall where the answers
-# are flat?
+# How much did each quarter of the run bring? Is the start fast and the middle flat? Then what came first was wording:
+# "This is the sound of a" is the same in every answer. And a flat curve looks as if nothing were learned. Compare the
+# second one: `spelling` asks the encoder alone which letters it hears, without the decoder. Does it still fall where
+# the answers are flat?
 
 # %%
 curves = {name: series(run.records, name) for name in ("loss", "spelling")}
@@ -262,6 +263,8 @@ figure_curves(curves, unit="nats", title=f"{run.name}, from {run.start or 'fresh
 # that it knows is how answers go.
 
 # %%
+if run.checkpoint is None:
+    print("This run left no checkpoint: below stands", run.model, "and not a model of yours.")
 mine = open_checkpoint(run.model)
 for name, checkpoint in (("yours", mine), ("mini-pretrain", chat.checkpoint)):
     pair = [task_losses(checkpoint, examples, swap=swap).loss for swap in (False, True)]
@@ -287,5 +290,6 @@ figure_curves(
 # other seeds.
 #
 # **Where in the source:** `world/wordings.py`, `training/losses.py`, `training/step.py`, `training/supervised.py`,
-# `evaluation/prompt_suites.py`. **Where in the paper:** section 2, equation 1 and "Pre-training"; the tags are those
-# of Qwen-Audio (arXiv 2311.07919).
+# `evaluation/prompt_suites.py`. **Where in the paper:** section 2, equation 1 and "Pre-training"; the tags are modelled
+# on Qwen-Audio's (arXiv 2311.07919), shortened: no timestamp and normalisation tags, the target language by name, and
+# the language of the sound left unknown in translation.

@@ -73,9 +73,9 @@ for stage, chat in chats.items():
 # %% [markdown]
 # ## What is learned from
 #
-# SFT continues with the same loss on dialogues of several turns. All of the dialogue is read; only what the
-# assistant says is learned. Here are three turns of a real training dialogue, token by token, with the ones that
-# count in brackets.
+# SFT continues with the same loss; new are clips that come alone and questions asked aloud. All of the dialogue is
+# read; only what the assistant says is learned. Here is a held-out dialogue of the same kind, token by token, with the
+# tokens that count in brackets.
 
 # %%
 examples = held_out_examples(class_stage("sft"), count=36)
@@ -176,6 +176,8 @@ run = live_run(lesson)
 print(run)
 
 # %%
+if run.checkpoint is None:
+    print("This run left no checkpoint: below stands", run.model, "and not a model of yours.")
 mine = AudioChat.from_pretrained(run.model)
 for name, sound in sounds.items():
     print(f"{name:18} {mine.fork().ask(sound).text}")

@@ -190,6 +190,8 @@ def drift(policy, reference):
 check("06.drift", drift)
 
 # %%
+if run.checkpoint is None:
+    print("This run left no checkpoint: below stands", run.model, "and not a model of yours.")
 after = open_checkpoint(run.model)
 report = report_pairs(start, after, read_pairs(pair_list))
 unseen = report_pairs(
@@ -210,9 +212,12 @@ figure_margins(margins)
 # %% [markdown]
 # ## Hallucination before and after
 #
-# **Predict** both bars: yes to absent things, and yes to present ones. The pairs never showed a present thing.
+# **Predict** both bars: yes to absent things, and yes to present ones. With `ABOUT = "absent"` the pairs never showed a
+# present thing.
 
 # %%
+if run.checkpoint is None:
+    print("This run left no checkpoint: below stands", run.model, "and not a model of yours.")
 chat_after = AudioChat.from_pretrained(run.model)
 rates = {"before": before, "after DPO": yes_rates(chat_after, held_out)}
 for name, found in rates.items():
@@ -224,17 +229,19 @@ for name, found in rates.items():
 # %% [markdown]
 # If the second column fell as well, the model has not learned to listen better: it has learned to say No. Pairs
 # teach what tells chosen from rejected, and with `ABOUT = "absent"` one word does. Set it to `"both"` and run again:
-# now only listening tells them apart.
+# now the first word alone no longer does; a noun that is never in a clip still gives a hint.
 #
-# **Negative control.** The same pairs the other way round. If the effect were mere training, whatever the pairs say,
-# it would go the same way.
+# **Negative control.** All the same pairs the other way round, for as many steps. If the effect were mere training,
+# whatever the pairs say, it would go the same way.
 
 # %%
-swapped = write_pairs([pair.swapped() for pair in pairs], folder / "swapped")
-control = live_run(Lesson(steps=lesson_steps(24), pairs=swapped, **budget))
+swapped = write_pairs([pair.swapped() for pair in [*pairs, *chooser.pairs]], folder / "swapped")
+control = live_run(Lesson(steps=lesson_steps(40), pairs=swapped, **budget))
 print(control)
 
 # %%
+if control.checkpoint is None:
+    print("This run left no checkpoint: below stands", control.model, "and not a model of yours.")
 rates["swapped pairs"] = yes_rates(AudioChat.from_pretrained(control.model), held_out)
 found = rates["swapped pairs"]
 print(f"swapped pairs  absent: yes to {found.false_yes:.1%}   present: yes to {found.true_yes:.1%}")

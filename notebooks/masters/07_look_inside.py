@@ -20,7 +20,7 @@
 # After this lesson you can overwrite, patch and probe, and you know the control that each of them needs.
 #
 # **You need** the idea of attention (lesson 02) and of log-probabilities (lesson 00). **Time** 15 minutes in class;
-# the cells themselves run in under two minutes.
+# `07.rank` and `07.selectivity` can wait for home. The cells themselves run in under two minutes.
 #
 # Try other clips: change the two names and the word. Changes are in nats: -0.7 halves a probability, -7 makes it a
 # thousand times smaller.
@@ -109,7 +109,7 @@ look = look_by_window(case, cause.windows, word.first, word.stop)
 figure_look_and_cause(waveform, look, cause, first=word.first, stop=word.stop, title=word.text)
 
 # %% [markdown]
-# In the last rows the clip matters less and less: what was needed has moved on to the text's positions. Any other word:
+# Does the clip matter less in the last rows? Then what was needed has moved on to the text's positions. Any other word:
 
 # %%
 from ipywidgets import interact  # noqa: E402
@@ -297,7 +297,7 @@ check("07.listening", listening_score)
 
 # %% [markdown]
 # **Predict** the order of these three: the words of a voice, the name of a tune's instrument and its mood, and "Is
-# there a dog in this clip?" about rain, whose answer is right.
+# there a dog in this clip?" about rain, and check that its answer is right.
 
 # %%
 meters = {}

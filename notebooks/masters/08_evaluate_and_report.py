@@ -72,8 +72,9 @@ record = evaluate_mini(subject.checkpoint, count=CLIPS, suites=suites_named(SUIT
 Markdown(report_table(record))
 
 # %% [markdown]
-# The column *clips swapped* is the **negative control**: same questions, same counting, wrong sound. The paper's
-# columns stand there to say what is measured; its test sets are others, so the figures do not compare.
+# The column *clips swapped* is the **negative control**: same questions, same counting, wrong sound. Yes or no is right
+# about half the time by luck: read that column first. The paper's columns stand there to say what is measured; its test
+# sets are others, so the figures do not compare.
 #
 # Now take the figures apart. How many errors are there between what was said and what was understood?
 
@@ -271,7 +272,8 @@ for system, figures in row.results.items():
 # Where the last two columns agree, arithmetic alone finds the misprint. A mark above ten cannot be: that figure was
 # taken from another system's line. For the rest one has to look at the benchmark's own leaderboard.
 #
-# Do two of our stages differ? Only where the intervals do not touch:
+# Where the intervals do not touch, two stages differ. Where they overlap, these figures alone do not say; the same
+# clips were asked, so a paired test might.
 
 # %%
 names = [name for name in ("mini-pretrain", "mini-sft") if name in paths.shipped_checkpoints()]
@@ -288,21 +290,21 @@ Markdown("\n".join(lines))
 # %% [markdown]
 # ## Opening the real 7B
 #
-# What does it need? The weights, and keys and values of every position.
+# What does it need? The weights, and keys and values of every position (lesson 03), all as numbers of `itemsize` bytes.
 
 
 # %% exercise="08.memory"
-def cache_bytes(decoder, positions, itemsize):
-    """Bytes of the KV cache; `decoder` has num_layers, num_heads, num_kv_heads, head_dim, d_model."""
+def memory(parameters, decoder, positions, itemsize):
+    """Bytes of weights and KV cache; `decoder` has num_layers, num_heads, num_kv_heads, head_dim, d_model."""
     # SOLUTION
-    numbers = 2 * decoder.num_layers * decoder.num_kv_heads * decoder.head_dim
-    return numbers * positions * itemsize
+    cached = 2 * decoder.num_layers * decoder.num_kv_heads * decoder.head_dim * positions
+    return (parameters + cached) * itemsize
     # STUB
     # return None
     # END
 
 
-check("08.memory", cache_bytes)
+check("08.memory", memory)
 
 # %%
 positions = (

@@ -138,6 +138,7 @@ LENGTH_MISTAKES = {
     "whole tokens": steps(tokens=lambda e: e / 2),
     "in the wrong order": lambda n: steps()(n)[::-1],
     "three counts": lambda n: steps()(n)[2],
+    "not for every length": lambda n: counts(n) if n % 7 else counts(n)[:2],
 }
 
 
@@ -147,7 +148,13 @@ def planted(table: dict):
 
 @pytest.mark.parametrize(
     ("name", "answer"),
-    [("01.power", power), ("01.filters", filters), ("01.log", log), ("01.lengths", counts)],
+    [
+        ("01.power", power),
+        ("01.filters", filters),
+        ("01.log", log),
+        ("01.lengths", counts),
+        ("01.lengths", lambda n: np.array(counts(n))),
+    ],
 )
 def test_the_right_answer_passes(name, answer):
     found = verdict(name, answer)
@@ -191,6 +198,15 @@ def test_one_length_of_all_is_enough_to_fail():
     assert found.state == "wrong"
     assert "Wrong for 1 of 480,000" in found.message
     assert any("77,777" in row[0] for row in found.rows)
+
+
+def test_a_crash_at_one_length_is_told_with_its_words():
+    def broken(n):
+        return counts(n) if n != 16_001 else counts(n / 0)
+
+    found = verdict("01.lengths", broken)
+    assert found.state == "wrong"
+    assert "your code raised ZeroDivisionError" in found.message
 
 
 @pytest.mark.parametrize("item", exercises_of("01"), ids=lambda item: item.id)

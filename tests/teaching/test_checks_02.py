@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -161,6 +162,7 @@ SPAN_MISTAKES = {
     "centres, not windows": moved(-320, 960),
     "the width is right": moved(-123),
     "two numbers": lambda token: 640 * token,
+    "not for every token": lambda token: span(token) if token < 700 else [0],
 }
 
 
@@ -175,7 +177,12 @@ def planted(table: dict):
         ("02.padding", one_by_one),
         ("02.padding", padded(lambda place, n: place < n)),
         ("02.field", lambda layers: list(field(tuple(layers)))),
+        ("02.field", lambda layers: np.array(field(tuple(layers)))),
+        ("02.field", lambda layers: torch.tensor(field(tuple(layers)))),
         ("02.span", span),
+        ("02.span", lambda token: np.array(span(token))),
+        ("02.span", lambda token: [span(token)]),
+        ("02.span", lambda token: torch.tensor([span(token)])),
     ],
 )
 def test_the_right_answer_passes(name, answer):

@@ -46,6 +46,11 @@ def merge_by_loop(text, audio, where):
     return torch.stack([next(clip) if w else row for row, w in zip(rows, where, strict=True)])
 
 
+def merge_by_counting(text, audio, where):
+    """Every position asks how many placeholders came before it."""
+    return torch.where(where[:, None], audio[(where.cumsum(0) - 1).clamp(min=0)], text)
+
+
 def written(rows, where, text):
     merged = text.clone()
     merged[where] = rows
@@ -128,6 +133,7 @@ def kv_from_a_cache(config, positions, itemsize):
         ("03.expand", lambda ids, p, counts: expand_in_place(list(ids), p, counts)),
         ("03.merge", merge),
         ("03.merge", merge_by_loop),
+        ("03.merge", merge_by_counting),
         ("03.greedy", greedy),
         ("03.greedy", greedy_recursive),
         ("03.cache_bytes", kv),
@@ -162,7 +168,7 @@ WRONG = [
     ("03.merge", lambda t, a, w: written(a, w.roll(1), t), "one position too late"),
     ("03.merge", lambda t, a, w: written(a, w.roll(-1), t), "one position too early"),
     ("03.merge", lambda t, a, w: written(a[:1], w, t), "the first audio row"),
-    ("03.merge", lambda t, a, w: written(a.mean(0) if len(a) else a, w, t), "the clip's mean"),
+    ("03.merge", lambda t, a, w: written(a.mean(0), w, t), "the clip's mean"),
     ("03.merge", merge_block, "in one piece"),
     ("03.merge", merge_in_place, "write into a copy"),
     ("03.merge", lambda t, a, w: torch.cat([t, a]), "does not grow"),

@@ -33,7 +33,7 @@ WRONG_TAGS = {
     "does not depend on what is asked": lambda task, what: right_tags(
         task, "en" if task == "transcribe" else what
     ),
-    "has 4 tags and yours has 3": lambda task, what: right_tags(task, what).replace(
+    "has 4 and yours has 3": lambda task, what: right_tags(task, what).replace(
         f"<|transcribe|><|{what}|>", "<|transcribe|>"
     ),
     "both with the bar": lambda task, what: right_tags(task, what).replace("|", ""),

@@ -78,9 +78,18 @@ def fair(straight, swapped):
     return (straight[1] + swapped[0]) / 2, lead
 
 
-def memory(decoder, positions, itemsize):
+def cache(decoder, positions, itemsize):
     vectors = 2 * decoder.num_layers * decoder.num_kv_heads * positions
     return vectors * (decoder.d_model // decoder.num_heads) * itemsize
+
+
+def memory(parameters, decoder, positions, itemsize):
+    return parameters * itemsize + cache(decoder, positions, itemsize)
+
+
+def with_cache(change):
+    """Right weights, and a cache of one's own."""
+    return lambda w, d, p, s: w * s + change(d, p, s)
 
 
 RIGHT = {
@@ -94,7 +103,8 @@ RIGHT = {
     ],
     "08.memory": [
         memory,
-        lambda decoder, positions, itemsize: decoder.kv_bytes(positions, itemsize=itemsize),
+        with_cache(lambda d, p, s: d.kv_bytes(p, itemsize=s)),
+        lambda w, d, p, s: np.float64(memory(w, d, p, s)),
     ],
 }
 
@@ -174,18 +184,24 @@ WRONG = [
         lambda a, b, c, m: min(max(4 * m - a - b - c, 0), 10),
         "a mark that cannot be is the evidence",
     ),
-    ("08.memory", lambda d, p, s: memory(d, p, s) / 2, "keys and values are both kept"),
+    ("08.memory", lambda w, d, p, s: cache(d, p, s), "the cache alone"),
+    ("08.memory", lambda w, d, p, s: w * s, "the weights alone"),
+    ("08.memory", with_cache(lambda d, p, s: cache(d, p, s) / 2), "keys and values are both kept"),
     (
         "08.memory",
-        lambda d, p, s: 2 * d.num_layers * d.num_heads * d.head_dim * p * s,
+        with_cache(lambda d, p, s: 2 * d.num_layers * d.num_heads * d.head_dim * p * s),
         "two query heads share",
     ),
-    ("08.memory", lambda d, p, s: memory(d, p, s) / d.num_layers, "this is one layer"),
-    ("08.memory", lambda d, p, s: memory(d, p, 1), "not bytes"),
-    ("08.memory", lambda d, p, s: 8 * memory(d, p, s), "these are bits"),
-    ("08.memory", lambda d, p, s: memory(d, p, s) / 2**30, "this is in GiB"),
-    ("08.memory", lambda d, p, s: p * memory(d, p, s), "not with their square"),
-    ("08.memory", lambda d, p, s: 17, "in every layer"),
+    ("08.memory", with_cache(lambda d, p, s: cache(d, p, s) / d.num_layers), "of one layer"),
+    ("08.memory", lambda w, d, p, s: memory(w, d, p, 1), "not bytes"),
+    ("08.memory", lambda w, d, p, s: w + cache(d, p, s), "weights are counted and not weighed"),
+    ("08.memory", with_cache(lambda d, p, s: cache(d, p, 1)), "the numbers of the cache"),
+    ("08.memory", lambda *case: 8 * memory(*case), "these are bits"),
+    ("08.memory", lambda *case: memory(*case) / 2**30, "this is in GiB"),
+    ("08.memory", lambda *case: memory(*case) / 1e9, "this is in gigabytes"),
+    ("08.memory", with_cache(lambda d, p, s: p * cache(d, p, s)), "not with their square"),
+    ("08.memory", lambda w, d, p, s: p * memory(w, d, 1, s), "the weights are there once"),
+    ("08.memory", lambda w, d, p, s: 17, "in every layer"),
 ]
 
 

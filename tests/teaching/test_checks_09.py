@@ -1,5 +1,6 @@
 """Lesson 09's exercises: right answers pass, and every usual mistake is called by its name."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -36,6 +37,23 @@ def absorb_careless(row_max, row_sum, scores):
     return new, row_sum * (row_max - new).exp() + (scores - new[:, None]).exp().sum(1)
 
 
+def absorb_clamped(row_max, row_sum, scores):
+    """Cuts large scores off, so that no exponential overflows."""
+    return absorb(row_max, row_sum, scores.clamp(max=80))
+
+
+def absorb_from_zero(row_max, row_sum, scores):
+    """Takes 0 for minus infinity, and keeps it."""
+    new = torch.maximum(row_max, scores.amax(1))
+    new = torch.where(new == -torch.inf, 0.0, new)
+    return new, row_sum * (row_max - new).exp() + (scores - new[:, None]).exp().sum(1)
+
+
+def absorb_in_double(row_max, row_sum, scores):
+    found = absorb(row_max.double(), row_sum.double(), scores.double())
+    return [x.float() for x in found]
+
+
 def absorb_how(how):
     def step(row_max, row_sum, scores):
         new = torch.maximum(row_max, scores.amax(1))
@@ -68,6 +86,16 @@ def scores_finite(q, k, left, length):
     """A very low number does as well as minus infinity."""
     beyond = torch.arange(left, left + len(k)) >= length
     return torch.where(beyond[None], -1e38, torch.einsum("rd,cd->rc", q, k) * q.shape[1] ** -0.5)
+
+
+def scores_below(number):
+    """Padding's scores are a number."""
+
+    def answer(q, k, left, length):
+        beyond = torch.arange(left, left + len(k)) >= length
+        return (q @ k.T / q.shape[1] ** 0.5).masked_fill(beyond, number)
+
+    return answer
 
 
 def tile(row_max, row_sum, accumulator, s, v):
@@ -129,6 +157,60 @@ def rows_whole(q, k, v, length, size):
     return out
 
 
+def keys_alone(q, k, v, length, size):
+    """Keys in tiles, queries in one piece."""
+    out = torch.zeros_like(q)
+    state = torch.full((length,), -torch.inf), torch.zeros(length), torch.zeros(length, v.shape[1])
+    for left in range(0, length, size):
+        keys = slice(left, min(left + size, length))
+        state = tile(*state, q[:length] @ k[keys].T * q.shape[1] ** -0.5, v[keys])
+    out[:length] = state[2] / state[1][:, None]
+    return out
+
+
+def row_by_row(q, k, v, length, size):
+    """One query at a time, and all of its weights."""
+    out = torch.zeros_like(q)
+    for row in range(length):
+        out[row] = (k[:length] @ q[row] * q.shape[1] ** -0.5).softmax(-1) @ v[:length]
+    return out
+
+
+def in_numpy(q, k, v, length, size):
+    """The whole map, where torch does not see it."""
+    one, keys, values = (x[:length].numpy() for x in (q, k, v))
+    weights = np.exp(one @ keys.T * q.shape[1] ** -0.5)
+    out = torch.zeros_like(q)
+    out[:length] = torch.from_numpy(weights / weights.sum(1, keepdims=True) @ values)
+    return out
+
+
+def ready_made(q, k, v, length, size):
+    out = torch.zeros_like(q)
+    given = [x[None, None, :length] for x in (q, k, v)]
+    out[:length] = F.scaled_dot_product_attention(*given)[0, 0]
+    return out
+
+
+def flash_otherwise(product):
+    """Two loops with another way to multiply a tile with a tile."""
+
+    def answer(q, k, v, length, size):
+        out = torch.zeros_like(q)
+        for top in range(0, length, size):
+            rows = slice(top, min(top + size, length))
+            n = rows.stop - top
+            state = torch.full((n,), -torch.inf), torch.zeros(n), torch.zeros(n, v.shape[1])
+            for left in range(0, length, size):
+                keys = slice(left, min(left + size, length))
+                s = product(q[rows], k[keys]) * q.shape[1] ** -0.5
+                state = tile(*state, s, v[keys])
+            out[rows] = state[2] / state[1][:, None]
+        return out
+
+    return answer
+
+
 def times_zero(q, k, v, length, size):
     """Multiplies what is padded by a weight of zero."""
     out = flash(q, k, v, length, size)
@@ -167,8 +249,8 @@ def faulty(name):
 
 
 RIGHT = {
-    "09.absorb": [absorb, absorb_by_logaddexp],
-    "09.scores": [scores, scores_finite],
+    "09.absorb": [absorb, absorb_by_logaddexp, absorb_in_double],
+    "09.scores": [scores, scores_finite, scores_below(-1e9), scores_below(-1e4)],
     "09.tile": [tile, lambda *given: list(tile(*given))],
     "09.lse": [
         lambda m, s: m + torch.log(s),
@@ -177,6 +259,9 @@ RIGHT = {
     "09.flash": [
         flash,
         lambda q, k, v, length, size: flash_steps(q, k, v, length=length, tile=size).out,
+        flash_otherwise(lambda one, other: torch.einsum("rd,cd->rc", one, other)),
+        flash_otherwise(lambda one, other: (one[:, None] * other).sum(-1)),
+        flash_otherwise(F.linear),
     ],
     "09.hunt": [{seed: planted(seed) for seed in HUNT}],
 }
@@ -188,7 +273,9 @@ WRONG = [
     ("09.absorb", absorb_how("one"), "one maximum for the whole tile"),
     ("09.absorb", absorb_how("plain"), "infinite for large ones"),
     ("09.absorb", absorb_how("forgotten"), "only the last tile"),
-    ("09.absorb", absorb_careless, "seen no key yet"),
+    ("09.absorb", absorb_careless, "seen no key yet becomes NaN"),
+    ("09.absorb", absorb_clamped, "cut nothing off"),
+    ("09.absorb", absorb_from_zero, "seen no key yet comes out wrong"),
     ("09.absorb", lambda m, s, x: m, "return two tensors"),
     ("09.scores", lambda q, k, at, n: q @ k.T, "product alone"),
     ("09.scores", lambda q, k, at, n: 4 * scores(q, k, at, n), "divided by the root"),
@@ -199,6 +286,8 @@ WRONG = [
     ("09.scores", lambda q, k, at, n: scores(q, k, at, n + 1), "off by one"),
     ("09.scores", lambda q, k, at, n: scores(q, k, at, n - 1), "last key is masked too"),
     ("09.scores", lambda q, k, at, n: scores(q, k, at, n).T, "exchanged"),
+    ("09.scores", scores_below(-50.0), "wants float('-inf')"),
+    ("09.scores", scores_below(1.0), "look at the picture"),
     ("09.tile", tile_how("unscaled"), "accumulator keeps its old scale"),
     ("09.tile", tile_how("sum"), "running sum keeps its old scale"),
     ("09.tile", tile_how("softmax"), "relative to the tile, not to the row"),
@@ -216,7 +305,11 @@ WRONG = [
     ("09.flash", padded_rows, "rows of padding must be zeros"),
     ("09.flash", times_zero, "a weight of 0 times NaN"),
     ("09.flash", whole, "not by tiles"),
-    ("09.flash", rows_whole, "Keys must pass by in tiles too"),
+    ("09.flash", rows_whole, "Both queries and keys must pass by in tiles"),
+    ("09.flash", keys_alone, "queries and keys must pass by in tiles"),
+    ("09.flash", row_by_row, "a row of 256 weights is whole"),
+    ("09.flash", in_numpy, "no tile of keys passed by"),
+    ("09.flash", ready_made, "without NumPy or a ready-made attention"),
     ("09.flash", lambda q, k, v, n, size: flash(q, k, v, n, size)[:n], "padding included"),
     *(("09.flash", faulty(name), fault.title) for name, fault in FAULTS.items()),
     ("09.hunt", OTHER, "would look like"),

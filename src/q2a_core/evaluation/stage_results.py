@@ -27,7 +27,8 @@ class Figure:
     high: float
     n: int
     verdict: Verdict = ""
-    """Against the checkpoint in the column before: better or worse only if the intervals do not touch."""
+    """Against the checkpoint in the column before: better or worse where the intervals do not touch. Where they
+    overlap, these figures alone do not say; the same clips were asked, so a paired test might."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

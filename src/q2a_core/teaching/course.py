@@ -49,7 +49,7 @@ LESSONS: tuple[Lesson, ...] = (
         number="02",
         name="attention_on_audio",
         title="Attention on audio",
-        claim="Every audio token has heard the whole clip, and no padding.",
+        claim="Every audio token has heard the whole clip, and attention reads no padding.",
         class_minutes=20,
         run_seconds=120,
     ),

@@ -191,7 +191,7 @@ def _prompts() -> Question:
         options=(
             Option(
                 text="a claim of better generalisation, without a table that isolates it",
-                why="So our small pair of models, one with tags and one with prompts, asks what the paper left open.",
+                why="So `q2a train pretrain --prompts tags` can make the pair that the paper left out.",
                 right=True,
             ),
             Option(
@@ -218,7 +218,7 @@ def _modes() -> Question:
         options=(
             Option(
                 text="from what it hears and reads; both modes were trained together",
-                why="There is no switch. A probe finds the decision inside, above its shuffled control.",
+                why="There is no switch. Lesson 05 looks for it with a probe, beside its shuffled control.",
                 right=True,
             ),
             Option(

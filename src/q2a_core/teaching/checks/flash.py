@@ -16,6 +16,8 @@ SHAPES = ((40, 40, 8), (37, 37, 16), (50, 33, 16), (20, 20, 64), (24, 12, 4))
 """Places, valid places, tile."""
 WIDTH = 8
 LONG, LONG_TILE = 256, 16
+PRODUCTS = frozenset(("mm", "bmm", "matmul", "addmm", "baddbmm", "mv"))
+"""What torch calls for a product of matrices, however it is written."""
 
 
 def _tensors(seed: int, places: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -51,14 +53,21 @@ def _whole_tiles_only(q: Tensor, k: Tensor, v: Tensor, length: int, tile: int) -
 
 
 class _Largest(TorchDispatchMode):
-    """Watches every tensor that is made and keeps the largest count of numbers."""
+    """Watches every tensor that is made: the largest count of numbers, and the products of a tile with a tile."""
 
     numbers = 0
+    products = 0
+    longest = 0
+    """Rows or columns of the largest product."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
         if isinstance(out, Tensor):
             self.numbers = max(self.numbers, out.numel())
+            name = func.overloadpacket.__name__
+            if name in PRODUCTS or (name == "mul" and out.dim() > 2):  # summed by hand afterwards
+                self.products += 1
+                self.longest = max(self.longest, *out.shape)
         return out
 
 
@@ -99,7 +108,19 @@ def judge_flash(answer: Any) -> Verdict:
     if watched.numbers >= LONG * LONG_TILE:
         return wrong(
             f"the numbers are right, but not by tiles: for {LONG} places you hold {watched.numbers:,} numbers at once, "
-            f"and a tile of weights has {LONG_TILE**2}. Keys must pass by in tiles too.",
+            f"and a tile of weights has {LONG_TILE**2}. Both queries and keys must pass by in tiles.",
+            **drawn,
+        )
+    if watched.longest >= LONG:
+        return wrong(
+            f"the numbers are right, but a row of {LONG} weights is whole. Both queries and keys must pass by in "
+            "tiles.",
+            **drawn,
+        )
+    if watched.products < (LONG // LONG_TILE) ** 2:
+        return wrong(
+            "right, but no tile of keys passed by: write the two loops with torch, without NumPy or a ready-made "
+            "attention.",
             **drawn,
         )
     return passed("the reference's output, and no row of weights was ever whole.", **drawn)

@@ -7,7 +7,7 @@ import numpy as np
 
 from q2a_core import lengths
 from q2a_core.teaching.checks.mistakes import first_that_fits
-from q2a_core.teaching.checks.numbers import array_of, near, wrong_shape
+from q2a_core.teaching.checks.numbers import array_of, near, some_numbers, table_of, wrong_shape
 from q2a_core.teaching.exercise import Exercise, Verdict, call, passed, wrong
 
 N_FFT, HOP, RATE = lengths.N_FFT, lengths.HOP_LENGTH, lengths.SAMPLE_RATE
@@ -226,9 +226,9 @@ def _log_mistake(found: np.ndarray, bands: np.ndarray) -> str:
             "cut and logarithm are right; the last step is missing, which brings values near 1: (x + 4) / 4.": (
                 lambda: cut
             ),
-            "the floor hangs on each frame's own maximum: quiet frames come out as bright as loud ones. One maximum "
+            "the floor depends on each frame's own maximum: quiet frames come out as bright as loud ones. One maximum "
             "for the whole clip.": lambda: (np.maximum(log10, log10.max(0) - 8) + 4) / 4,
-            "the floor hangs on each band's own maximum: one maximum for the whole clip.": (
+            "the floor depends on each band's own maximum: one maximum for the whole clip.": (
                 lambda: (np.maximum(log10, log10.max(1, keepdims=True) - 8) + 4) / 4
             ),
             "in decibels: 10 log10. The scale here is log10 itself, so that the floor lies 8 below the maximum.": (
@@ -250,12 +250,14 @@ def _log_mistake(found: np.ndarray, bands: np.ndarray) -> str:
 def judge_lengths(answer: Any) -> Verdict:
     """Mel frames, encoder frames and audio tokens of every length up to the window."""
     first = call(answer, RATE)
-    if not isinstance(first, (tuple, list)) or len(first) != 3:
+    if some_numbers(first, 3) is None:
         return wrong(
             f"expected three counts (mel frames, encoder frames, audio tokens); found {first!r} for 16,000 samples."
         )
     samples = np.arange(1, LONGEST + 1)
-    found = np.array([answer(n) for n in range(1, LONGEST + 1)], dtype=np.float64)
+    found = table_of((call(answer, n) for n in range(1, LONGEST + 1)), 3)
+    if found is None:
+        return wrong("three counts for 16,000 samples, but not for every length.")
     mel = lengths.mel_frames(samples)
     due = np.stack([mel, lengths.encoder_frames(mel), lengths.audio_tokens(mel)], axis=1)
     off = (found != due).any(axis=1)

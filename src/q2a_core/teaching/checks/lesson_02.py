@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from q2a_core import lengths as rates
+from q2a_core.teaching.checks.numbers import some_numbers, table_of
 from q2a_core.teaching.exercise import Exercise, Verdict, call, passed, wrong
 
 ENCODER_LAYERS = (
@@ -44,11 +45,12 @@ def judge_field(answer: Any) -> Verdict:
     rows, right, pairs = [], True, []
     for layers in STACKS:
         value = call(answer, [tuple(layer) for layer in layers])
-        if not isinstance(value, (tuple, list)) or len(value) != 2:
+        pair = some_numbers(value, 2)
+        if pair is None:
             return wrong(
                 f"expected two numbers, (size, step), in samples of the first layer's input; found {value!r}."
             )
-        found, due = tuple(float(number) for number in value), field(layers)
+        found, due = tuple(pair.tolist()), field(layers)
         pairs.append((layers, found, due))
         rows.append(
             (
@@ -132,9 +134,11 @@ def judge_span(answer: Any) -> Verdict:
     """Samples that a token reads."""
     tokens = range(750)
     first = call(answer, 10)
-    if not isinstance(first, (tuple, list)) or len(first) != 2:
+    if some_numbers(first, 2) is None:
         return wrong(f"expected two numbers, (start, stop) in samples; found {first!r}.")
-    found = np.array([answer(token) for token in tokens], dtype=np.float64)
+    found = table_of((call(answer, token) for token in tokens), 2)
+    if found is None:
+        return wrong("two numbers for token 10, but not for every token.")
     due = np.array([rates.token_receptive_field(token) for token in tokens])
     rows = tuple(
         (f"token {token}", "{:g} to {:g}".format(*found[token]), "{} to {}".format(*due[token]))
@@ -199,7 +203,7 @@ EXERCISES = (
         importance=5,
         minutes=6,
         hint="torch.arange(longest) < lengths[:, None] is (B, T); it must line up with scores (B, H, Tq, Tk), whose "
-        "last axis are the keys. scores.masked_fill(mask, float('-inf')) before the softmax.",
+        "last axis is the keys. scores.masked_fill(mask, float('-inf')) before the softmax.",
         judge=judge_padding,
     ),
     Exercise(

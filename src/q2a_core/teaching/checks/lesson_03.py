@@ -84,7 +84,6 @@ def judge_merge(answer: Any) -> Verdict:
         ("one clip", [0, 0, 1, 1, 1, 0]),
         ("two clips", [0, 1, 1, 0, 1, 0, 0]),
         ("at both ends", [1, 0, 0, 1, 1]),
-        ("no clip", [0, 0, 0]),
         ("nothing but audio", [1, 1, 1, 1]),
     ):
         is_placeholder = torch.tensor(mask, dtype=torch.bool)
@@ -130,7 +129,7 @@ def _merge_mistake(text: Any, audio: Any, where: Any, yours: Any) -> str:
         return "the rows are the text's own: nothing was written."
     if like(text + written(audio, where) * where[:, None]):
         return "the audio was added to the placeholder's embedding: it has to take its place."
-    if where.any() and like(written(audio.flip(0), where)):
+    if like(written(audio.flip(0), where)):
         return "the clip runs backwards: the first audio row goes to the first placeholder."
     for shift, word in ((1, "late"), (-1, "early")):
         moved = where.roll(shift)
@@ -138,19 +137,18 @@ def _merge_mistake(text: Any, audio: Any, where: Any, yours: Any) -> str:
             return (
                 f"every row lies one position too {word}: an off-by-one that no shape will betray."
             )
-    if where.any() and like(written(audio[:1], where)):
+    if like(written(audio[:1], where)):
         return "every placeholder got the first audio row: there is one row per placeholder."
-    if where.any() and like(written(audio.mean(0, keepdim=True), where)):
+    if like(written(audio.mean(0, keepdim=True), where)):
         return "every placeholder got the clip's mean: there is one row per placeholder."
-    if where.any():
-        start = int(where.nonzero()[0])
-        block = torch.zeros_like(where)
-        block[start : start + len(audio)] = True
-        if like(written(audio[: int(block.sum())], block)):
-            return (
-                "all audio was written in one piece from the first placeholder on, over the text between two "
-                "clips: write where the mask is true, and only there."
-            )
+    start = int(where.nonzero()[0])
+    block = torch.zeros_like(where)
+    block[start : start + len(audio)] = True
+    if like(written(audio[: int(block.sum())], block)):
+        return (
+            "all audio was written in one piece from the first placeholder on, over the text between two clips: "
+            "write where the mask is true, and only there."
+        )
     return "only rows where the mask is true may differ from the text's, and they are the audio's in order."
 
 

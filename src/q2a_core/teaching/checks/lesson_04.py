@@ -73,13 +73,13 @@ def _tags_mistake(found: list[str], due: list[str]) -> str:
         return f"the answer for {what!r} is the one for another case: it does not depend on what is asked."
     if len(ours) < len(theirs):
         return (
-            f"{task!r} has {len(theirs)} tags and yours has {len(ours)}: start, language of the sound, task, and "
-            "what ends it are all needed."
+            f"in these tags {task!r} has {len(theirs)} and yours has {len(ours)}: start, language of the sound, task, "
+            "and what ends it are all needed."
         )
     if task == "translate" and what in text.split("<|translate|>")[0]:
         return (
-            "a translation names the language to translate into after the task; that of the sound is not known "
-            "beforehand, so its tag says unknown."
+            "in these tags a translation names the language to translate into after the task; that of the sound is "
+            "left open, so its tag says unknown."
         )
     return f"the tags of {task!r} for {what!r} are others; look at the table above, tag by tag."
 

@@ -117,7 +117,7 @@ def _up_to_line(turns: list[Any]) -> list[bool]:
 
 MASK_MISTAKES: dict[str, Callable[[list[Any]], list[bool]]] = {
     "the header of the turn is counted: the start token, the role and the line break are given to the model, which "
-    "has not to say them.": lambda turns: _masked(
+    "does not have to say them.": lambda turns: _masked(
         turns,
         lambda t, k, kept: t.role == "assistant" and k <= max(i for i, m in enumerate(t.mask) if m),
     ),

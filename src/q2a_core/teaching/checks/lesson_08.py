@@ -161,61 +161,90 @@ def _size(decoder) -> int:
     return decoder.num_layers * decoder.num_kv_heads * decoder.head_dim
 
 
+def _memory(weights, decoder, positions, size) -> int:
+    return (weights + 2 * _size(decoder) * positions) * size
+
+
 MEMORY_MISTAKES: tuple[Mistake, ...] = (
     (
-        lambda d, positions, size: _size(d) * size * positions,
-        "half of it is missing: keys and values are both kept.",
+        lambda w, d, positions, size: 2 * _size(d) * positions * size,
+        "this is the cache alone: the weights lie in memory as well.",
     ),
     (
-        lambda d, positions, size: 2 * d.num_layers * d.d_model * size * positions,
-        "you count every query head, or the whole width: only the key-value heads are kept, and in mini two query "
-        "heads share one of them.",
+        lambda w, d, positions, size: w * size,
+        "these are the weights alone: every position leaves keys and values behind.",
     ),
     (
-        lambda d, positions, size: 2 * d.num_kv_heads * d.head_dim * size * positions,
-        "this is one layer; every layer keeps keys and values of its own.",
+        lambda w, d, positions, size: (w + _size(d) * positions) * size,
+        "half of the cache is missing: keys and values are both kept.",
     ),
     (
-        lambda d, positions, size: 2 * _size(d) * positions,
+        lambda w, d, positions, size: (w + 2 * d.num_layers * d.d_model * positions) * size,
+        "the cache counts every query head, or the whole width: only the key-value heads are kept, and in mini two "
+        "query heads share one of them.",
+    ),
+    (
+        lambda w, d, positions, size: (w + 2 * d.num_kv_heads * d.head_dim * positions) * size,
+        "this is the cache of one layer; every layer keeps keys and values of its own.",
+    ),
+    (
+        lambda w, d, positions, size: w + 2 * _size(d) * positions,
         "these are numbers, not bytes: each takes `itemsize` bytes.",
     ),
     (
-        lambda d, positions, size: 16 * _size(d) * size * positions,
-        "these are bits; eight of them are one byte.",
+        lambda w, d, positions, size: w + 2 * _size(d) * positions * size,
+        "the weights are counted and not weighed: each of them takes `itemsize` bytes too.",
     ),
     (
-        lambda d, positions, size: 2 * _size(d) * size * positions / 2**30,
-        "this is in GiB; return bytes.",
+        lambda w, d, positions, size: w * size + 2 * _size(d) * positions,
+        "the numbers of the cache are counted and not weighed: each of them takes `itemsize` bytes too.",
     ),
+    (lambda *case: 8 * _memory(*case), "these are bits; eight of them are one byte."),
+    (lambda *case: _memory(*case) / 2**30, "this is in GiB; return bytes."),
+    (lambda *case: _memory(*case) / 1e9, "this is in gigabytes; return bytes."),
     (
-        lambda d, positions, size: 2 * _size(d) * size * positions / 1e9,
-        "this is in gigabytes; return bytes.",
-    ),
-    (
-        lambda d, positions, size: 2 * _size(d) * size * positions**2,
+        lambda w, d, positions, size: (w + 2 * _size(d) * positions**2) * size,
         "the cache grows with the positions, not with their square: it holds vectors, no map.",
+    ),
+    (
+        lambda w, d, positions, size: (w + 2 * _size(d)) * positions * size,
+        "the weights are there once; only the cache grows with the positions.",
     ),
 )
 
 
 def judge_memory(answer: Any) -> Verdict:
-    """Bytes of keys and values that a decoder keeps for so many positions."""
-    names = ("mini", "7B", "tiny", "7B")
-    decoders = [presets.mini(), presets.qwen2_audio_7b(), presets.tiny(), presets.qwen2_audio_7b()]
-    sizes = ((100, 4), (782, 2), (1, 4), (4096, 2))
-    cases = [(c.decoder, *size) for c, size in zip(decoders, sizes, strict=True)]
+    """Bytes of the weights, and of the keys and values of so many positions."""
+    mini, tiny, real = presets.mini(), presets.tiny(), presets.qwen2_audio_7b()
+    cases = [
+        (9_000_000, mini.decoder, 100, 4),
+        (8_400_000_000, real.decoder, 782, 2),
+        (60_000, tiny.decoder, 1, 4),
+        (8_400_000_000, real.decoder, 65_536, 2),
+    ]
     found = [float(call(answer, *case)) for case in cases]
-    due = [decoder.kv_bytes(positions, itemsize=size) for decoder, positions, size in cases]
+    due = [
+        weights * size + decoder.kv_bytes(positions, itemsize=size)
+        for weights, decoder, positions, size in cases
+    ]
     rows = tuple(
-        (f"{name}, {size[0]} positions of {size[1]} bytes", f"{ours:,.0f}", f"{right:,}")
-        for name, size, ours, right in zip(names, sizes, found, due, strict=True)
+        (
+            f"{case[0]:,} parameters, {case[2]:,} positions, {case[3]} bytes each",
+            f"{ours:,.0f}",
+            f"{right:,}",
+        )
+        for case, ours, right in zip(cases, found, due, strict=True)
     )
     if all(map(same_number, found, due)):
-        return passed("small beside the weights, and it grows with every token.", rows=rows)
+        return passed(
+            "in a short dialogue nearly all of it is weights; the cache grows with every token, and in the last row it "
+            "is the larger part.",
+            rows=rows,
+        )
     message = mistake_made(MEMORY_MISTAKES, cases, found, same_number)
     return wrong(
         message
-        or "keys and values, in every layer, for every key-value head, each `head_dim` wide.",
+        or "the weights, and keys and values in every layer, for every key-value head, each `head_dim` wide.",
         rows=rows,
     )
 
@@ -270,11 +299,12 @@ EXERCISES = (
     ),
     Exercise(
         id="08.memory",
-        title="The cache of the real model",
+        title="The memory of the real model",
         difficulty=2,
         importance=3,
         minutes=6,
-        hint="What does one layer keep of one position? Look at `num_layers`, `num_kv_heads` and `head_dim`.",
+        hint="Count the numbers that are kept: the parameters, and what every layer keeps of every position (look at "
+        "`num_layers`, `num_kv_heads` and `head_dim`). Then turn numbers into bytes.",
         judge=judge_memory,
     ),
 )

@@ -1,5 +1,6 @@
 """Answers as numbers: taken from tensors, lists and arrays, and compared up to rounding."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,29 @@ def number(value: Any) -> float:
     if array.size != 1 or array.dtype.kind == "c":
         raise TypeError(f"found {array.size} values, expected one real number")
     return float(array.reshape(()))
+
+
+def some_numbers(value: Any, count: int) -> np.ndarray | None:
+    """`count` real numbers (count,) from a tuple, a list, an array or a tensor; None for what is something else."""
+    try:
+        array = array_of(value).reshape(-1)
+    except ValueError:
+        return None
+    return array if array.size == count and array.dtype.kind != "c" else None
+
+
+def table_of(rows: Iterable[Any], count: int) -> np.ndarray | None:
+    """Many answers of `count` numbers each as (N, count); None if one of them is something else."""
+    kept = [
+        row
+        if isinstance(row, (tuple, list)) and len(row) == count
+        else array_of(row).reshape(-1).tolist()
+        for row in rows
+    ]
+    if any(len(row) != count for row in kept):
+        return None
+    table = array_of(kept)
+    return table if table.ndim == 2 and table.dtype.kind != "c" else None
 
 
 def not_one_number(value: Any, what: str) -> Verdict | None:

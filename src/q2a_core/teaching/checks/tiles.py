@@ -10,8 +10,10 @@ from q2a_core.teaching.checks.mistakes import Mistake, mistake_made
 from q2a_core.teaching.exercise import Verdict, call, passed, wrong
 
 State = tuple[Tensor, Tensor]
-FAR_BELOW = -1e30
-"""A score from which a weight is zero, whatever stands beside it."""
+LARGE_SUM_ROOM = 1e-2
+"""Room for a sum of exponentials of large scores, which has the rounding of these scores in it."""
+FAR_BELOW = -1e4
+"""A score from which on a weight is zero beside any score that a clip has."""
 
 
 def close(one: Any, other: Any, room: float = 1e-5) -> bool:
@@ -108,19 +110,38 @@ def judge_absorb(answer: Any) -> Verdict:
         message = mistake_made(mistakes, [(tiles,) for tiles in runs], found, all_close)
         return wrong(message or "compare with the sum over all tiles at once.", **drawn)
     large = _score_tiles(4, size=300.0)
-    state = _run(lambda *step: call(answer, *step), large)
-    if not all(bool(x.isfinite().all()) for x in state):
-        return wrong(ABSORB_SENTENCES["no maximum"], **drawn)
     late = _score_tiles(5)
     late[0][3] = -torch.inf  # a row that has seen no key yet
-    state = _run(lambda *step: call(answer, *step), late)
-    if state is None or any(bool(x.isnan().any()) for x in state):
-        return wrong(
-            "a row that has seen no key yet becomes NaN: minus infinity minus minus infinity is no number. Subtract 0 "
-            "from such a row instead.",
-            **drawn,
-        )
+    for tile in late[1:]:
+        tile[3] -= 20.0  # and whose maximum lies below 0
+    for tiles, reason in ((large, _large_reason), (late, _late_reason)):
+        state = _run(lambda *step: call(answer, *step), tiles)
+        whole = torch.cat(tiles, -1)
+        row_max = whole.amax(-1)
+        row_sum = (whole - row_max[:, None]).exp().sum(-1)
+        if state is None or not (
+            close(state[0], row_max) and close(state[1], row_sum, LARGE_SUM_ROOM)
+        ):
+            return wrong(reason(state), **drawn)
     return passed("any number of tiles, one pass, and nothing overflows.", **drawn)
+
+
+def _large_reason(state: State | None) -> str:
+    if state is None or not all(bool(x.isfinite().all()) for x in state):
+        return ABSORB_SENTENCES["no maximum"]
+    return "right for small scores, not for large ones: take the maximum off, and cut nothing off."
+
+
+def _late_reason(state: State | None) -> str:
+    if state is None or any(bool(x.isnan().any()) for x in state):
+        return (
+            "a row that has seen no key yet becomes NaN: minus infinity minus minus infinity is no number. Subtract 0 "
+            "from such a row instead."
+        )
+    return (
+        "a row that has seen no key yet comes out wrong: its maximum is minus infinity until a key comes, and its sum "
+        "0. Take another number for the subtraction alone."
+    )
 
 
 SCORE_CASES = ((0, 100), (8, 11), (8, 16), (16, 16), (24, 31), (0, 1))
@@ -163,7 +184,7 @@ def judge_scores(answer: Any) -> Verdict:
         q, k = torch.randn(5, 16, generator=rng), torch.randn(8, 16, generator=rng)
         cases.append((q, k, left, length))
     found = [torch.as_tensor(call(answer, q.clone(), k.clone(), *at)) for q, k, *at in cases]
-    found = [x.masked_fill(x < FAR_BELOW, -torch.inf) for x in found]
+    found = [x.masked_fill(x <= FAR_BELOW, -torch.inf) for x in found]
     due = [_scores(*case) for case in cases]
     drawn = {"yours": found[1].exp(), "expected": due[1].exp()}
     if all_close(found, due):
@@ -180,7 +201,19 @@ def judge_scores(answer: Any) -> Verdict:
         for how, text in SCORE_SENTENCES.items()
     ]
     message = mistake_made(mistakes, cases, found, close)
+    if message is None and _masked_too_little(found, due):
+        message = (
+            "the mask lies where it should, but its number is too near: beside low scores it would get a weight. The "
+            "exercise wants float('-inf')."
+        )
     return wrong(message or "look at the picture: which keys should have no weight?", **drawn)
+
+
+def _masked_too_little(found: list[Tensor], due: list[Tensor]) -> bool:
+    """Whether all is right but for padding's scores, which lie below 0 and are not low enough."""
+    behind = torch.cat([x[y.isinf()] for x, y in zip(found, due, strict=True)])
+    lifted = [torch.where(y.isinf(), -torch.inf, x) for x, y in zip(found, due, strict=True)]
+    return all_close(lifted, due) and bool((behind < 0).all())
 
 
 def _attend(
