@@ -194,7 +194,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _check_clip(pair: PreferencePair) -> None:
-    """Whether the clip can be decoded and is as long as one window takes."""
+    """Refuse a clip that cannot be decoded, or that is longer than the model's window."""
     from q2a_core.audio.mel import WINDOW_FRAMES
 
     try:
@@ -203,10 +203,10 @@ def _check_clip(pair: PreferencePair) -> None:
         raise _BadPair(str(error)) from error
     assert samples is not None
     longest = WINDOW_FRAMES * lengths.HOP_LENGTH
-    if not lengths.MIN_SAMPLES <= len(samples) <= longest:
+    if len(samples) > longest:
         raise _BadPair(
-            f"the clip lasts {len(samples) / lengths.SAMPLE_RATE:.2f} s; expected "
-            f"{lengths.MIN_SAMPLES / lengths.SAMPLE_RATE:.2f} to {longest / lengths.SAMPLE_RATE:g} s: cut it"
+            f"the clip lasts {len(samples) / lengths.SAMPLE_RATE:.1f} s; "
+            f"expected at most {longest / lengths.SAMPLE_RATE:g} s: cut it"
         )
 
 
