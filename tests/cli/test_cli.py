@@ -161,12 +161,22 @@ def test_made_clips_can_be_scored(q2a, tmp_path, monkeypatch, small_test_book, t
     assert (report["n"], report["failures"]) == (4, [])
 
 
-def test_what_the_system_refuses_is_one_line(q2a, tmp_path, monkeypatch):
-    (tmp_path / "file").write_bytes(b"")
-    monkeypatch.setenv("Q2A_HOME", str(tmp_path / "file"))
+def test_what_the_system_refuses_is_one_line(q2a, tmp_path, monkeypatch, small_test_book):
+    monkeypatch.setattr("q2a_core.world.manifest.open_or_build", lambda *_, **__: small_test_book)
+    (tmp_path / "clips" / "manifest.jsonl").mkdir(parents=True)
     code, out, err = q2a("synth", tmp_path / "clips", "--count", 1)
     assert (code, out) == (2, "")
     assert _is_one_line(err), err
+    assert "manifest.jsonl: Is a directory; expected a place that can be read and written" in err
+
+
+def test_a_home_that_is_no_folder_is_one_line(q2a, tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("Q2A_HOME", str(tmp_path / "file"))
+    for arguments in (["synth", tmp_path / "clips"], ["lesson", "reset", 1]):
+        code, out, err = q2a(*arguments)
+        assert (code, out) == (2, "")
+        assert _is_one_line(err), err
 
 
 def test_damaged_progress_counts_for_nothing(q2a, tmp_path):
