@@ -1,9 +1,11 @@
 """Where things lie: what ships with the package, and the user's own folders for caches and runs.
 
-Everything that a command writes goes to the platform's user folders, never into the checkout. `Q2A_HOME` moves them all
-to one place, which tests and shared machines use. Imports neither numpy nor torch.
+What a command keeps goes to the platform's user folders; `Q2A_HOME` moves them all to one place, which tests and shared
+machines use. Only four commands, for authors, write what ships: `synth --samples`, `trace`, `lesson build` and `lesson
+time`. Imports neither numpy nor torch.
 """
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from q2a_core.errors import CheckpointError
 
 BEST = "best.txt"
 """Beside the shipped checkpoints: the name of the one that `mini` stands for."""
+WHOLE_FILE = 256 * 2**20
+"""Weight files up to this size are hashed whole; larger ones by size, head and tail."""
 PACKAGE_DIR = Path(__file__).resolve().parent
 
 
@@ -58,6 +62,22 @@ def shipped_checkpoint(name: str) -> Path:
         names = ", ".join(known) or "none"
         raise CheckpointError(f"no shipped checkpoint is called {name!r}; shipped: {names}")
     return known[name]
+
+
+def checkpoint_hash(directory: Path) -> str:
+    """Twelve hex digits that name the weights and the config; what every shown number is keyed by."""
+    digest = hashlib.sha256((directory / "config.json").read_bytes())
+    for path in sorted(directory.glob("*.safetensors")):
+        size = path.stat().st_size
+        digest.update(f"{path.name}:{size}".encode())
+        with path.open("rb") as file:
+            if size <= WHOLE_FILE:
+                digest.update(file.read())
+            else:
+                digest.update(file.read(2**20))
+                file.seek(-(2**20), 2)
+                digest.update(file.read())
+    return digest.hexdigest()[:12]
 
 
 def cache_dir() -> Path:

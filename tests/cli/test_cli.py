@@ -1,38 +1,16 @@
 """The command line: answers, and one clear line with exit code 2 for every mistake."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from hostile_audio import HOSTILE_AUDIO
 from q2a_core.audio import write_wav
-from q2a_core.cli import main
-
-
-@pytest.fixture
-def q2a(monkeypatch, capsys, tmp_path):
-    """Run the command line in this process; returns exit code, standard output, standard error."""
-    monkeypatch.setenv("Q2A_HOME", str(tmp_path / "home"))
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["q2a", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
-
-@pytest.fixture
-def clip(tmp_path):
-    path = tmp_path / "clip.wav"
-    write_wav(path, 0.3 * np.sin(np.arange(16_000) * 0.2).astype(np.float32))
-    return path
+from q2a_core.teaching.progress import passed_exercises
 
 
 def test_ask_streams_an_answer_and_json_holds_all_of_it(q2a, clip, tiny_checkpoint):
@@ -93,6 +71,7 @@ def test_a_clip_that_is_none_is_one_line_and_exit_code_2(
         (["synth", "FOLDER", "--kind", "opera"], "kind is 'opera'"),
         (["synth", "FOLDER", "--split", "dev"], "split is 'dev'"),
         (["workbench", "--port", "0"], "port 0"),
+        (["trace", "--model", "MODEL"], "name another folder for its traces"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(q2a, tmp_path, tiny_checkpoint, arguments, fragment):
@@ -104,7 +83,17 @@ def test_a_mistake_is_one_line_and_exit_code_2(q2a, tmp_path, tiny_checkpoint, a
     assert fragment in err
 
 
-@pytest.mark.parametrize("arguments", [["sing"], ["ask", "--loud"], ["train"], ["train", "dance"]])
+MISUSES = [
+    ["sing"],
+    ["ask", "--loud"],
+    ["train"],
+    ["train", "dance"],
+    ["synth", "x", "--seed", "-1"],
+    ["ask", "--text", "Hi", "--seed", str(2**70)],
+]
+
+
+@pytest.mark.parametrize("arguments", MISUSES)
 def test_misuse_of_the_command_line_is_exit_code_2(q2a, arguments):
     code, out, err = q2a(*arguments)
     assert code == 2
@@ -159,3 +148,55 @@ def test_synth_writes_clips_with_their_truth(q2a, tmp_path, monkeypatch, small_t
         assert line["sounds"]
     assert "3 clips" in out
     assert "keyboard" in q2a("synth", "--list")[1]
+
+
+def test_made_clips_can_be_scored(q2a, tmp_path, monkeypatch, small_test_book, tiny_checkpoint):
+    monkeypatch.setattr("q2a_core.world.manifest.open_or_build", lambda *_, **__: small_test_book)
+    folder = tmp_path / "clips"
+    assert q2a("synth", folder, "--count", 4)[0] == 0
+    options = ["--clips", folder, "--manifest", folder / "manifest.jsonl", "--json"]
+    code, out, err = q2a("eval", "--model", tiny_checkpoint, *options)
+    assert code == 0, err
+    report = json.loads(out)
+    assert (report["n"], report["failures"]) == (4, [])
+
+
+def test_what_the_system_refuses_is_one_line(q2a, tmp_path, monkeypatch, small_test_book):
+    monkeypatch.setattr("q2a_core.world.manifest.open_or_build", lambda *_, **__: small_test_book)
+    (tmp_path / "clips" / "manifest.jsonl").mkdir(parents=True)
+    code, out, err = q2a("synth", tmp_path / "clips", "--count", 1)
+    assert (code, out) == (2, "")
+    assert _is_one_line(err), err
+    assert "manifest.jsonl: Is a directory; expected a place that can be read and written" in err
+
+
+def test_a_home_that_is_no_folder_is_one_line(q2a, tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("Q2A_HOME", str(tmp_path / "file"))
+    for arguments in (["synth", tmp_path / "clips"], ["lesson", "reset", 1]):
+        code, out, err = q2a(*arguments)
+        assert (code, out) == (2, "")
+        assert _is_one_line(err), err
+
+
+def test_damaged_progress_counts_for_nothing(q2a, tmp_path):
+    path = tmp_path / "home" / "lessons" / "progress.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"01.frames": [], "01.tokens": "x", "a": NaN, "b": 1e300, "c": 5}', "utf-8")
+    assert q2a("lesson", "list")[0] == 0
+    assert passed_exercises() == {"c": 5.0}
+    path.write_text("[" * 100_000, "utf-8")
+    assert passed_exercises() == {}
+
+
+def test_what_is_printed_into_a_file_is_utf_8(tmp_path):
+    code = (
+        "from q2a_core.cli import main; import sys; sys.argv = ['q2a', 'synth', '--list']; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert "Mandarin: " in done.stdout.decode("utf-8")

@@ -70,13 +70,21 @@ def test_the_table_stands_beside_the_papers(report):
     assert set(BESIDE) <= {suite.name for suite in MINI_SUITES}
 
 
-def test_one_suite_can_be_asked_for_alone(tiny_checkpoint, test_book, monkeypatch):
+def test_one_suite_can_be_asked_for_alone(tiny_checkpoint, test_book, monkeypatch, tmp_path):
     monkeypatch.setattr(mini_table, "open_or_build", lambda *_, **__: test_book)
     chosen = suites_named(["vocal sound"])
+    path = tmp_path / "replies.jsonl"
     made = mini_table.evaluate_mini(
-        open_checkpoint(tiny_checkpoint), count=3, suites=chosen, controls=False
+        open_checkpoint(tiny_checkpoint),
+        count=3,
+        suites=chosen,
+        prompts="in rhyme",
+        controls=False,
+        store=ReplyStore(path),
     )
     assert [row["suite"] for row in made["rows"]] == ["vocal sound"]
+    assert made["conditions"]["prompts"] == "in rhyme"
+    assert len(ReplyStore(path)) == 4, "a new file of replies holds them all"
     with pytest.raises(Q2AError, match="no suite is called 'vocals'; known: recognition"):
         suites_named(["vocal sound", "vocals"])
 

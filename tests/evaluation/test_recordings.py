@@ -5,13 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from q2a_core import AudioChat
+from q2a_core import AudioChat, paths
 from q2a_core.audio import write_wav
 from q2a_core.checkpoint import open_checkpoint
-from q2a_core.errors import Q2AError
+from q2a_core.errors import CheckpointError, Q2AError
 from q2a_core.evaluation import recordings
 from q2a_core.evaluation.manifest import read_manifest
-from q2a_core.evaluation.replies import ReplyStore
+from q2a_core.evaluation.replies import ReplyStore, text_hash
+from q2a_core.inspection import read_gallery
+from q2a_core.text import ChatFormat
 
 TONE = np.sin(np.arange(8000) / 20).astype(np.float32) / 4
 WORD = {"file": "a.wav", "task": "transcribe", "text": "Seven", "language": "en"}
@@ -67,6 +69,10 @@ def test_a_good_manifest(folder):
         ({"file": "a.wav", "task": "sound"}, "found no truth; expected one of text"),
         (DOG | {"text": "dog"}, "found text and label; expected one of"),
         (DOG | {"label": " "}, "label is ' '; expected a text"),
+        (DOG | {"label": None}, "found no truth; expected one of text"),
+        ('{"file": "b.wav", "task": "sound", "label": "\\ud800"}', "half a surrogate pair"),
+        (DOG | {"sounds": [], "dialogue": []}, "the dialogue is not as q2a synth writes it"),
+        (DOG | {"sounds": [], "dialogue": [1, 2]}, "the dialogue is not as q2a synth writes it"),
         (DOG | {"langauge": "en"}, "found the key 'langauge'; expected 'language'"),
         (DOG | {"language": "English"}, "found the language 'English'; expected a code"),
         (DOG | {"prompt": ["What?"]}, "prompt is .*; expected a text"),
@@ -100,7 +106,7 @@ def test_manifests_that_are_none(folder):
     with pytest.raises(Q2AError, match="Is a directory"):
         read_manifest(folder, folder)
     with pytest.raises(Q2AError, match="is no folder"):
-        read_manifest(folder / "none", folder)
+        read_manifest(folder / "none", write(folder, WORD))
     (folder / "latin.jsonl").write_bytes(b'{"file": "\xe4"}')
     with pytest.raises(Q2AError, match="not UTF-8"):
         read_manifest(folder, folder / "latin.jsonl")
@@ -158,6 +164,66 @@ def test_labels_and_answers(folder):
     assert scores["question", "en", "accuracy"] == pytest.approx(2 / 3)
 
 
+def test_truths_without_a_word_give_no_error_rate(folder):
+    """JSON has no NaN."""
+    scores = figures(folder, (WORD | {"text": "[silence]"}, "seven"))
+    assert scores["transcribe", "en", "WER"] is None
+    assert scores["transcribe", "en", "word accuracy"] == 0
+
+
+def said(*turns):
+    """A dialogue as q2a synth writes it: pairs of a question, None for the clip alone, and its answer."""
+    messages = []
+    for number, (question, answer) in enumerate(turns):
+        parts = [] if number else [{"type": "audio"}]
+        parts += [] if question is None else [{"type": "text", "text": question}]
+        messages += [{"role": "user", "content": parts}, {"role": "assistant", "content": answer}]
+    return messages
+
+
+def made(task, *turns, **more):
+    line = {"file": "a.wav", "seconds": 1.0, "label": "a dog", "kind": "sound", "text": None}
+    return line | {"sounds": ["dog"], "task": task, "dialogue": said(*turns)} | more
+
+
+def test_lines_of_made_clips_are_understood(folder):
+    lines = [
+        (made("transcribe", ("What?", "die Katze"), language="de"), "transcribe", "die Katze"),
+        (made("transcribe", ("What?", "There is no speech in this clip.")), "question", None),
+        (made("translate", ("In Mandarin?", "红色的猫")), "translate", "红色的猫"),
+        (made("name_sound", ("What?", "This is the sound of a dog.")), "sound", "dog"),
+        (made("name_sound", ("What?", "I hear only silence.")), "question", None),
+        (made("is_there", ("A cat?", "No, there is no cat.")), "question", "no"),
+        (made("count", ("How often?", "It happens twice.")), "question", "twice"),
+        (made("emotion", ("Keyword?", "anger")), "emotion", "anger"),
+        (made("emotion", ("How?", "The speaker sounds angry.")), "question", None),
+        (made("voice_chat", (None, "You said: red.")), "question", None),
+        (made("count", ("What?", "a dog"), ("How often?", "Once.")), "question", "a dog"),
+        (
+            made("count", ("What?", "dog"), ("And?", "Once."), turns=["transcribe", "count"]),
+            "transcribe",
+            "dog",
+        ),
+    ]
+    found = read_manifest(folder, write(folder, *[line for line, _, _ in lines]))
+    for recording, (line, task, truth) in zip(found, lines, strict=True):
+        first, answer = line["dialogue"][:2]
+        texts = [part["text"] for part in first["content"] if "text" in part]
+        assert recording.prompt == (texts[0] if texts else None)
+        assert (recording.task, recording.truth) == (task, truth or answer["content"])
+    assert [recording.language for recording in found[:4]] == ["de", "en", "zh", "en"]
+
+
+def test_the_shipped_clips_can_be_scored():
+    root = paths.data_samples()
+    found = read_manifest(root / "clips", root / "manifest.jsonl")
+    assert len(found) == len(read_gallery())
+    truths = {recording.path.stem: recording for recording in found}
+    assert (truths["rain"].truth, truths["rain"].task) == ("no", "question")
+    assert truths["rooster"].prompt is None
+    assert truths["chinese_five_cats"].language == "zh"
+
+
 @pytest.fixture
 def manifest(folder):
     return write(folder, WORD, DOG, DOG | {"file": "broken.wav"})
@@ -210,3 +276,21 @@ def test_a_clip_longer_than_the_window_is_heard_in_pieces(folder, tiny_checkpoin
     report = recordings.score_recordings(chat, folder, write(folder, WORD), max_new_tokens=2)
     assert report["failures"] == []
     assert chat.messages == []
+
+
+def test_a_prompt_that_the_template_refuses_is_one_failure(folder, tiny_checkpoint, monkeypatch):
+    chat = AudioChat.from_pretrained(tiny_checkpoint)
+    manifest = write(folder, WORD, WORD | {"prompt": "no"})
+    read, render = manifest.read_bytes(), ChatFormat.render
+
+    def refuse(chat_format, messages, **options):
+        manifest.unlink(missing_ok=True)  # what was read is what the report is of
+        if messages[-1]["content"][-1]["text"] == "no":
+            raise CheckpointError("the chat template cannot render this")
+        return render(chat_format, messages, **options)
+
+    monkeypatch.setattr(ChatFormat, "render", refuse)
+    report = recordings.score_recordings(chat, folder, manifest, max_new_tokens=2)
+    [failure] = report["failures"]
+    assert (failure["line"], failure["reason"]) == (2, "the chat template cannot render this")
+    assert report["conditions"]["manifest"] == text_hash(read.decode())

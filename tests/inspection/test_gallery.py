@@ -1,6 +1,7 @@
 """The shipped clips as the faces list them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -51,17 +52,56 @@ def test_a_manifest_cannot_name_a_file_elsewhere(folder):
     assert read_gallery()[0].path == folder / "clips" / "secret.wav"
 
 
-def test_record_and_read_back(folder, tiny_checkpoint):
+@pytest.fixture
+def mini(folder, tiny_checkpoint):
+    """The tiny checkpoint as the best that ships."""
+    return shutil.copytree(tiny_checkpoint, folder / "checkpoints" / "mini")
+
+
+def test_record_and_read_back(folder, mini):
     samples = read_gallery()
     assert recorded_trace(samples[0]) is None
-    written = list(record_gallery(tiny_checkpoint))
+    written = list(record_gallery())
     assert [path.name for path in written] == ["a.npz", "b.npz"]
     traces = [recorded_trace(sample) for sample in samples]
     assert [trace.reply.question for trace in traces if trace and trace.reply] == ["What?", None]
 
 
-def test_a_trace_of_another_sound_is_not_used(folder, tiny_checkpoint):
-    list(record_gallery(tiny_checkpoint))
+def test_another_checkpoint_does_not_replace_what_ships(folder, mini, tmp_path):
+    list(record_gallery())
+    before = [path.read_bytes() for path in sorted((folder / "traces").iterdir())]
+    other = shutil.copytree(mini, tmp_path / "other")
+    with (other / "config.json").open("a", encoding="utf-8") as file:
+        file.write("\n")
+    for place in (None, folder / "clips" / ".." / "traces"):
+        with pytest.raises(Q2AError, match="other is another checkpoint; name another folder"):
+            list(record_gallery(other, place))
+    written = list(record_gallery(other, tmp_path / "own"))
+    assert [path.parent.name for path in written] == ["own", "own"]
+    assert [path.read_bytes() for path in sorted((folder / "traces").iterdir())] == before
+    shutil.copy(written[0], folder / "traces")
+    trace = recorded_trace(read_gallery()[0])
+    assert trace is not None
+    assert trace.reply is None, "its reply is another checkpoint's; its pictures are the clip's"
+
+
+def test_a_new_best_checkpoint_has_said_nothing_yet(folder, mini):
+    list(record_gallery())
+    with (mini / "config.json").open("a", encoding="utf-8") as file:
+        file.write("\n")
+    assert recorded_trace(read_gallery()[0]).reply is None
+    shutil.rmtree(mini)
+    assert recorded_trace(read_gallery()[0]).reply is None
+
+
+def test_a_trace_of_another_sound_is_not_used(folder, mini):
+    list(record_gallery())
     sample = read_gallery()[0]
     write_wav(sample.path, np.zeros(8000, np.float32))
     assert recorded_trace(sample) is None
+
+
+def test_what_ships_is_said_by_the_best_checkpoint():
+    """Otherwise: q2a trace."""
+    traces = [recorded_trace(sample) for sample in read_gallery()]
+    assert all(trace is not None and trace.reply is not None for trace in traces)

@@ -40,7 +40,7 @@ def pairs(samples) -> list[OwnPair]:
     return [
         OwnPair(clip=clip, samples=samples, prompt="What is it?", **chosen),
         OwnPair(clip=clip, samples=samples, prompt=None, **chosen).swapped(),
-        OwnPair(clip=None, samples=None, prompt="Hello\n“you”", chosen="你好", rejected="No"),
+        OwnPair(clip=None, samples=None, prompt="Hello\n“you”", chosen="你\u2028好", rejected="No"),
     ]
 
 
@@ -102,6 +102,8 @@ def test_a_path_in_an_upload_is_a_label(samples):
         ({"a.jsonl": b"\n" * 501}, "501 lines; expected at most 500"),
         (upload("a.wav", **{"a.wav": b"RIFF"}), "clip"),
         (upload({"a": 1}), "line 1: clip is"),
+        ({"a.jsonl": b'{"clip": null, "prompt": "\\ud800", "chosen": "a"}'}, "line 1: found half"),
+        ({"a.jsonl": b'\n{"prompt": "gr\xfcn"}'}, "line 2: found bytes that are not UTF-8"),
     ],
 )
 def test_a_bad_upload_is_one_sentence(uploads, says):

@@ -206,6 +206,38 @@ def test_a_line_that_is_no_pair_is_refused_with_its_number(folder, line, says):
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("[" * 100_000, "found brackets without end"),
+        (json.dumps(GOOD | {"chosen": "\ud800"}), "found half a surrogate pair"),
+        (json.dumps(GOOD | {"clip": "long.wav"}), "lasts 30.5 s; expected at most 30 s: cut it"),
+        (json.dumps(GOOD | {"clip": "short.wav"}), "short.wav: lasts 12.5 ms, too short"),
+        (json.dumps(GOOD | {"clip": "broken.wav"}), "broken.wav"),
+        (json.dumps(GOOD | {"clip": "a" * 5000}), "was not found"),
+        (json.dumps(GOOD | {"chosen": "gr\xfcn"}, ensure_ascii=False).encode("latin-1"), "UTF-8"),
+    ],
+    ids=["brackets", "surrogate", "long", "short", "broken", "name", "latin"],
+)
+def test_what_no_training_could_use_is_refused_with_its_number(folder, line, says):
+    write_wav(folder / "long.wav", np.zeros(488_000, np.float32))
+    write_wav(folder / "short.wav", np.zeros(200, np.float32))
+    (folder / "broken.wav").write_bytes(b"RIFF")
+    data = line if isinstance(line, bytes) else line.encode()
+    (folder / "pairs.jsonl").write_bytes(json.dumps(GOOD).encode() + b"\n" + data + b"\n")
+    with pytest.raises(RunError) as caught:
+        read_pairs(folder / "pairs.jsonl")
+    assert str(caught.value).startswith("pairs.jsonl, line 2: ")
+    assert says in str(caught.value)
+
+
+def test_a_list_may_begin_with_a_mark_and_replies_hold_any_separator(folder):
+    line = json.dumps(GOOD | {"chosen": "one\u2028two\x85three"}, ensure_ascii=False)
+    (folder / "pairs.jsonl").write_bytes(f"\ufeff{line}\r\n\r\n{line}".encode())
+    found = read_pairs(folder / "pairs.jsonl")
+    assert [pair.chosen for pair in found] == ["one\u2028two\x85three"] * 2
+
+
 def test_a_list_that_is_missing_or_empty_is_refused(folder):
     with pytest.raises(RunError, match=r"none\.jsonl was not found"):
         read_pairs(folder / "none.jsonl")

@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 
-from q2a_core.checkpoint.source import checkpoint_hash, resolve_source
+from q2a_core.checkpoint.source import resolve_source
 from q2a_core.checkpoint.weights import TRAINING_FILE, load_weights, stored_tensors, weight_files
 from q2a_core.config import ModelConfig, config_from_hf
 from q2a_core.errors import BackendError, CheckpointError
 from q2a_core.model import Qwen2Audio
+from q2a_core.paths import checkpoint_hash
 from q2a_core.text import ChatFormat, Tokenizer
 from q2a_core.text.tokenizer import AUDIO_TOKEN
 

@@ -1,7 +1,6 @@
 """From what a user names to a local directory: a shipped name, a path, or a hub id."""
 
 import glob
-import hashlib
 import re
 from pathlib import Path
 
@@ -11,8 +10,6 @@ from q2a_core.errors import CheckpointError
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "merges.txt"]
 """What is downloaded: never pickled weights."""
-WHOLE_FILE = 256 * 2**20
-"""Weight files up to this size are hashed whole; larger ones by size, head and tail."""
 
 
 def resolve_source(source: str | Path) -> Path:
@@ -72,19 +69,3 @@ def _download(repo_id: str) -> Path:
         ) from error
     except (OSError, HFValidationError) as error:
         raise CheckpointError(f"{repo_id} could not be downloaded: {error}") from error
-
-
-def checkpoint_hash(directory: Path) -> str:
-    """Twelve hex digits that name the weights and the config; what every shown number is keyed by."""
-    digest = hashlib.sha256((directory / "config.json").read_bytes())
-    for path in sorted(directory.glob("*.safetensors")):
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size}".encode())
-        with path.open("rb") as file:
-            if size <= WHOLE_FILE:
-                digest.update(file.read())
-            else:
-                digest.update(file.read(2**20))
-                file.seek(-(2**20), 2)
-                digest.update(file.read())
-    return digest.hexdigest()[:12]

@@ -35,7 +35,7 @@ def ask(
     ] = False,
     temperature: Annotated[float | None, typer.Option(help="0 is greedy.")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
-    seed: Annotated[int, typer.Option(help="Decides sampling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Decides sampling.")] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object instead of text.")
     ] = False,

@@ -1,9 +1,11 @@
 """`q2a`: the group of commands, and how errors leave it.
 
-A user's mistake is one line on standard error and exit code 2; Ctrl-C is exit code 130.
+A user's mistake, or a file that the system refuses, is one line on standard error and exit code 2; Ctrl-C is exit code
+130. What is printed is UTF-8 in a file or a pipe; a terminal keeps its own encoding, and shows ? for what that lacks.
 """
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -46,6 +48,7 @@ def _version(
 
 def main() -> None:
     """Run the command line."""
+    _speak_unicode()
     try:
         app()
     except Q2AError as error:
@@ -57,6 +60,27 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        typer.echo(f"q2a: {_in_words(error)}", err=True)
+        sys.exit(2)
+
+
+def _speak_unicode() -> None:
+    """Let no stream refuse a letter."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            encoding = None if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="replace")
+
+
+def _in_words(error: OSError) -> str:
+    """What the system refused, and where, in one line."""
+    what = error.strerror or str(error) or type(error).__name__
+    if error.filename is None:
+        line = f"the system refused: {what}; look at free space, rights and the connection"
+    else:
+        line = f"{error.filename}: {what}; expected a place that can be read and written"
+    return " ".join(line.split())
 
 
 if __name__ == "__main__":

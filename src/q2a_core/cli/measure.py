@@ -1,12 +1,13 @@
 """`q2a eval` and `q2a bench`: how good, and how fast."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from q2a_core.cli.outputs import check_writable, hand_over
 from q2a_core.cli.progress import bar
+from q2a_core.errors import Q2AError
 
 PLOTS = (".png", ".svg", ".pdf")
 
@@ -46,9 +47,8 @@ def evaluate(
     Example: q2a eval --suite mini --output results.json
     """
     from q2a_core.checkpoint import open_checkpoint
-    from q2a_core.errors import Q2AError
     from q2a_core.evaluation.replies import ReplyStore
-    from q2a_core.evaluation.tables import report_table, write_results
+    from q2a_core.evaluation.tables import read_with_marks, report_table, write_results
 
     if (clips is None) != (manifest is None):
         raise Q2AError(
@@ -58,7 +58,19 @@ def evaluate(
         raise Q2AError(
             "--only names suites of the mini Table 2; leave out --clips and other --suites"
         )
+    if clips is not None and (suite != "auto" or count is not None):
+        raise Q2AError(
+            "--clips asks about each line of the manifest once; leave out --suite and --count"
+        )
+    if output is not None:
+        check_writable(output)
+    if readme is not None:
+        read_with_marks(readme)
     checkpoint = open_checkpoint(model)
+    if suite == "auto":
+        suite = "mini" if only or "languages" in checkpoint.about else "first"
+    if clips is None and suite == "first" and replies is not None:
+        raise Q2AError("the first world's suites keep no replies; leave out --replies")
     store = ReplyStore(replies)
     with bar("evaluating", "clips") as update:
         if clips is not None and manifest is not None:
@@ -68,22 +80,20 @@ def evaluate(
                 checkpoint, clips, manifest, store=store, device=device, on_progress=update
             )
             table = report_table(report, beside={})
-        elif (
-            only
-            or suite in ("mini", "prompts")
-            or (suite == "auto" and "languages" in checkpoint.about)
-        ):
+        elif suite in ("mini", "prompts"):
             from q2a_core.evaluation.mini_suites import MINI_SUITES, suites_named
-            from q2a_core.evaluation.mini_table import evaluate_mini
-            from q2a_core.evaluation.prompt_suites import prompt_suites, trained_on_tags
+            from q2a_core.evaluation.mini_table import HELD_OUT, evaluate_mini
+            from q2a_core.evaluation.prompt_suites import asked_in, prompt_suites, trained_on_tags
 
-            chosen = suites_named(only) if only else MINI_SUITES
+            chosen, prompts = (suites_named(only) if only else MINI_SUITES), HELD_OUT
             if suite == "prompts":
-                chosen = prompt_suites(tags=trained_on_tags(checkpoint))
+                tags = trained_on_tags(checkpoint)
+                chosen, prompts = prompt_suites(tags=tags), asked_in(tags=tags)
             report = evaluate_mini(
                 checkpoint,
                 count=count or 100,
                 suites=chosen,
+                prompts=prompts,
                 controls=not only and suite != "prompts",
                 store=store,
                 device=device,
@@ -96,9 +106,9 @@ def evaluate(
 
             report = run(checkpoint, count=count or 120, device=device, on_progress=update)
             table = to_markdown(report)
+    hand_over(report, table, output, as_json)
     if readme is not None:
         write_results(readme, table)
-    _hand_over(report, table, output, as_json)
 
 
 def bench(
@@ -127,6 +137,8 @@ def bench(
     rows = None if only is None else [name.strip() for name in only.split(",")]
     if plot is not None:
         _check_plot(plot, rows)
+    if output is not None:
+        check_writable(output)
     with bar("measuring", "rows") as update:
         report = run_bench(
             checkpoint=model,
@@ -135,28 +147,19 @@ def bench(
             only=rows,
             on_progress=update,
         )
+    hand_over(report, to_markdown(report), output, as_json)
     if plot is not None:
         from q2a_core.inspection.figures_growth import figure_growth
 
         figure_growth(report[GROWTH]).savefig(plot)
-    _hand_over(report, to_markdown(report), output, as_json)
 
 
 def _check_plot(plot: Path, rows: list[str] | None) -> None:
     """Refuse before minutes are spent what could not be drawn after them."""
     from q2a_core.bench.report import GROWTH
-    from q2a_core.errors import Q2AError
 
     if rows is not None and GROWTH not in rows:
         raise Q2AError(f"--plot draws the rows `{GROWTH}`; add them to --only")
     if plot.suffix.lower() not in PLOTS:
         raise Q2AError(f"{plot.name} ends in {plot.suffix!r}; expected one of {', '.join(PLOTS)}")
-    if not plot.resolve().parent.is_dir():
-        raise Q2AError(f"there is no folder {plot.parent} to write {plot.name} into; make it first")
-
-
-def _hand_over(report: dict, table: str, output: Path | None, as_json: bool) -> None:
-    text = json.dumps(report, indent=1, ensure_ascii=False)
-    if output is not None:
-        output.write_text(text + "\n", encoding="utf-8")
-    typer.echo(text if as_json else table)
+    check_writable(plot)

@@ -17,7 +17,7 @@ def synth(
     count: Annotated[int, typer.Option(min=1, help="How many clips.")] = 12,
     split: Annotated[str, typer.Option(help="train or test.")] = "test",
     kind: Annotated[str | None, typer.Option(help="Only scenes of one kind; see --list.")] = None,
-    seed: Annotated[int, typer.Option(help="Other seeds, other clips.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Other seeds, other clips.")] = 0,
     show: Annotated[
         bool, typer.Option("--list", help="What the world holds; writes nothing.")
     ] = False,
@@ -72,16 +72,22 @@ def synth(
 
 def trace(
     model: Annotated[str, typer.Option(help="Shipped name, directory or hub id.")] = "mini",
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the traces; without one they replace those that ship."),
+    ] = None,
 ) -> None:
     """Record what the workbench shows before the model has loaded: one trace per shipped clip.
 
-    Example: q2a trace --model mini
+    The traces that ship are those of the best shipped checkpoint; any other needs --output.
+
+    Example: q2a trace --model mini-pretrain --output my_traces
     """
     from q2a_core.inspection.gallery import read_gallery, record_gallery
 
     total = len(read_gallery())
     with bar("recording", "clips") as update:
-        for done, path in enumerate(record_gallery(model), start=1):
+        for done, path in enumerate(record_gallery(model, output), start=1):
             update(done, total)
             typer.echo(path.name)
 

@@ -5,7 +5,8 @@
     {"file": "c.wav", "task": "question", "answer": "two", "prompt": "How many times does the dog bark?"}
 
 `text`, `label` and `answer` are one field under three names. Without a prompt the task's own is asked; a question
-without one is spoken in the clip itself. Further keys, such as a licence, are left alone.
+without one is spoken in the clip itself. Further keys, such as a licence, are left alone. Lines that `q2a synth` wrote
+are understood as they are.
 """
 
 import difflib
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from q2a_core.errors import Q2AError
+from q2a_core.evaluation.world_lines import plain_line
 
 PROMPTS: dict[str, str | None] = {
     "transcribe": "Detect the language and recognize the speech: <|{code}|>",
@@ -56,17 +58,27 @@ class Recording:
 
 def read_manifest(folder: str | Path, manifest: str | Path) -> list[Recording]:
     """All lines, checked. Raises Q2AError with one sentence for each line that cannot be used."""
-    folder, manifest = Path(folder), Path(manifest)
-    if not folder.is_dir():
-        raise Q2AError(f"{folder} is no folder; expected the folder that the clips lie in")
+    return recordings_of(manifest_text(manifest), folder, name=Path(manifest).name)
+
+
+def manifest_text(manifest: str | Path) -> str:
+    """What stands in a manifest. Raises Q2AError if it cannot be read."""
+    manifest = Path(manifest)
     try:
-        text = manifest.read_bytes().decode("utf-8-sig")
+        return manifest.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise Q2AError(
             f"{manifest}: {error.strerror}; expected a manifest in JSON lines"
         ) from error
     except UnicodeDecodeError as error:
         raise Q2AError(f"{manifest.name} is not UTF-8; save it as UTF-8 text") from error
+
+
+def recordings_of(text: str, folder: str | Path, *, name: str) -> list[Recording]:
+    """The lines of a manifest's text, checked; `name` is what errors call it. Raises Q2AError as `read_manifest`."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise Q2AError(f"{folder} is no folder; expected the folder that the clips lie in")
     recordings, problems = [], []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -74,18 +86,18 @@ def read_manifest(folder: str | Path, manifest: str | Path) -> list[Recording]:
         try:
             recordings.append(_recording(line, number, folder))
         except Q2AError as error:
-            problems.append(f"{manifest.name}, line {number}: {error}")
+            problems.append(f"{name}, line {number}: {error}")
     if problems:
         more = len(problems) - SHOWN_PROBLEMS
         shown = problems[:SHOWN_PROBLEMS] + ([f"and {more} more lines"] if more > 0 else [])
         raise Q2AError("\n".join(shown))
     if not recordings:
-        raise Q2AError(f'{manifest.name} is empty; expected lines such as {{"file": "a.wav", ...}}')
+        raise Q2AError(f'{name} is empty; expected lines such as {{"file": "a.wav", ...}}')
     return recordings
 
 
 def _recording(line: str, number: int, folder: Path) -> Recording:
-    row = _json_object(line)
+    row = plain_line(_json_object(line))
     for key in row:
         meant = [] if key in KEYS else difflib.get_close_matches(key, KEYS, 1, 0.75)
         if meant:
@@ -93,7 +105,7 @@ def _recording(line: str, number: int, folder: Path) -> Recording:
     file, task = _text(row, "file"), _text(row, "task")
     if task not in PROMPTS:
         raise Q2AError(f"found the task {task!r}; expected one of {', '.join(PROMPTS)}")
-    given = [key for key in TRUTHS if key in row]
+    given = [key for key in TRUTHS if row.get(key) is not None]
     if len(given) != 1:
         raise Q2AError(
             f"found {' and '.join(given) or 'no truth'}; expected one of {', '.join(TRUTHS)}"
@@ -134,6 +146,8 @@ def _text(row: dict[str, Any], key: str, default: str | None = None) -> str:
     if not isinstance(value, str) or not value.strip():
         found = f"{key} is {value!r}" if key in row else f"found no {key}"
         raise Q2AError(f"{found}; expected a text")
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise Q2AError(f"{key} is {value!r}, with half a surrogate pair; expected a text")
     return value.strip()
 
 

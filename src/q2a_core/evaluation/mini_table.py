@@ -40,6 +40,8 @@ ROBUST_GAIN_DB = -8.0
 """Level of what is added to a clip for the robustness pairs, relative to the speech in it."""
 NOTHING_HEARD = ("silence", "noise", "no speech", "no such", "only a voice", "no ")
 """How a reply says that there is nothing to answer."""
+HELD_OUT = "the official wording, or one that training never saw"
+"""How the suites of the mini Table 2 ask."""
 
 
 def evaluate_mini(
@@ -47,6 +49,7 @@ def evaluate_mini(
     *,
     count: int = 100,
     suites: tuple[MiniSuite, ...] = MINI_SUITES,
+    prompts: str = HELD_OUT,
     controls: bool = True,
     store: ReplyStore | None = None,
     device: str = "cpu",
@@ -54,13 +57,13 @@ def evaluate_mini(
 ) -> dict[str, Any]:
     """The mini Table 2 of a checkpoint as a JSON-ready report; with a `store` on disk a killed run goes on.
 
-    `count` items in each suite, some have a multiple. Without `controls` the robustness pairs and the listening control
-    are left out. Raises SpeechError and Q2AError.
+    `count` items in each suite, some have a multiple. `prompts` says in words how the suites ask. Without `controls`
+    the robustness pairs and the listening control are left out. Raises SpeechError and Q2AError.
     """
     start = time.perf_counter()
     model = checkpoint.load_model(device=device)
     book = open_or_build("test", count=TEST_UTTERANCES, seed=0, level="grown")
-    store = store or ReplyStore()
+    store = ReplyStore() if store is None else store
     total = sum(count * LARGER.get(suite.name, 1) + count // 2 for suite in suites)
     total += 4 * count if controls else 0
     done = 0
@@ -112,7 +115,7 @@ def evaluate_mini(
             "split": "test",
             "book": book.hash[:12],
             "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
-            "prompts": "the official wording, or one that training never saw",
+            "prompts": prompts,
             "normaliser": normaliser_name("en"),
             "intervals": "95 %, bootstrap over clips",
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {device}",

@@ -31,6 +31,12 @@ def trained_on_tags(checkpoint: Checkpoint) -> bool:
     return isinstance(config, dict) and config.get("prompts") == "tags"
 
 
+def asked_in(*, tags: bool) -> str:
+    """How the three suites ask, for a report's conditions."""
+    own = "tags" if tags else "wordings"
+    return f"{own} that training has; for unseen paraphrases wordings that it never saw"
+
+
 def prompt_suites(*, tags: bool) -> tuple[MiniSuite, ...]:
     """The three suites for a checkpoint that was trained on tags, or on natural language."""
 

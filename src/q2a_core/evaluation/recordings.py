@@ -1,20 +1,21 @@
 """Any recordings with their truth: ask the checkpoint about each, and score the replies by task and language.
 
-A clip that cannot be decoded counts as a wrong reply and is listed with the reason; it never ends the run. Decoding is
-greedy, and every clip is a dialogue of its own.
+A clip that cannot be decoded, or a prompt that the chat template refuses, counts as a wrong reply and is listed with
+the reason; it never ends the run. Decoding is greedy, and every clip is a dialogue of its own.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from q2a_core.checkpoint import Checkpoint
-from q2a_core.errors import AudioError, ChatError
+from q2a_core.errors import AudioError, ChatError, CheckpointError
 from q2a_core.evaluation.bleu import bleu
 from q2a_core.evaluation.keywords import SYNONYMS, contains, names_only
-from q2a_core.evaluation.manifest import Recording, read_manifest
-from q2a_core.evaluation.metrics import accuracy, character_error_rate, word_error_rate
+from q2a_core.evaluation.manifest import Recording, manifest_text, recordings_of
+from q2a_core.evaluation.metrics import Score, accuracy, character_error_rate, word_error_rate
 from q2a_core.evaluation.normalisers import normalise_for, normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, clip_hash, text_hash
 from q2a_core.inference import AudioChat
@@ -43,16 +44,17 @@ def score_recordings(
     `synonyms` are other names of labels, so that "keyboard" may stand for typing. Raises Q2AError for a manifest that
     cannot be used, before the model is loaded.
     """
-    recordings = read_manifest(folder, manifest)
+    text = manifest_text(manifest)
+    recordings = recordings_of(text, folder, name=Path(manifest).name)
     chat = _open_chat(chat, device)
     store = ReplyStore() if store is None else store
     answered, replies, failures = [], [], []
     for done, recording in enumerate(recordings):
         on_progress(done, len(recordings))
-        text, reason = _ask(chat, recording, store, max_new_tokens)
-        answered.append((recording, text))
+        reply, reason = _ask(chat, recording, store, max_new_tokens)
+        answered.append((recording, reply))
         row = {name: getattr(recording, name) for name in ("file", "line", "task", "language")}
-        replies.append({**row, "prompt": recording.prompt, "true": recording.truth, "reply": text})
+        replies.append({**row, "prompt": recording.prompt, "true": recording.truth, "reply": reply})
         if reason is not None:
             failures.append({"file": recording.file, "line": recording.line, "reason": reason})
     on_progress(len(recordings), len(recordings))
@@ -60,7 +62,7 @@ def score_recordings(
         "checkpoint": {"name": chat.checkpoint.name, "hash": chat.checkpoint.hash},
         "conditions": {
             "folder": Path(folder).name,
-            "manifest": text_hash(Path(manifest).read_text("utf-8-sig")),
+            "manifest": text_hash(text),
             "decoding": _decoding(chat, max_new_tokens),
             "intervals": "95 %, bootstrap over clips",
             "seed": seed,
@@ -89,10 +91,18 @@ def score_answers(
         else:
             figures = _labels(group, language, synonyms, seed)
         for metric, score in figures:
-            row = {"suite": task, "language": language, "metric": metric, "score": asdict(score)}
+            row = {"suite": task, "language": language, "metric": metric, "score": _fields(score)}
             row["normaliser"] = "none" if metric in ("BLEU", "exact") else normaliser_name(language)
             rows.append(row)
     return rows
+
+
+def _fields(score: Score) -> dict[str, Any]:
+    """A score for JSON, which has no NaN: truths without a word, such as "[silence]", give no error rate."""
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in asdict(score).items()
+    }
 
 
 def _transcripts(group: Answered, language: str, seed: int) -> list[tuple[str, Any]]:
@@ -144,8 +154,8 @@ def _ask(
     chat: AudioChat, recording: Recording, store: ReplyStore, max_new_tokens: int
 ) -> tuple[str, str | None]:
     """The reply, and why there is none."""
-    rendered = chat.checkpoint.chat_format.render([user_message(recording.prompt, clips=1)])
     try:
+        rendered = chat.checkpoint.chat_format.render([user_message(recording.prompt, clips=1)])
         key = ReplyKey(
             checkpoint=chat.checkpoint.hash,
             suite=f"recordings/{recording.task}",
@@ -163,7 +173,7 @@ def _ask(
             temperature=0.0,
             max_new_tokens=max_new_tokens,
         )
-    except (AudioError, ChatError, OSError) as error:
+    except (AudioError, ChatError, CheckpointError, OSError) as error:
         return "", str(error)
     store.put(key, reply.text)
     return reply.text, None

@@ -100,18 +100,25 @@ def write_results(readme_path: str | Path, markdown: str) -> None:
     Raises Q2AError unless the markers are there once each, in order.
     """
     path = Path(readme_path).resolve()
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Q2AError(f"{path.name} cannot be read: {error}; expected a README") from error
-    if text.count(START) != 1 or text.count(END) != 1 or text.index(START) > text.index(END):
-        raise Q2AError(f"{path.name} does not hold {START} and {END} once each, in this order")
+    text = read_with_marks(path)
     if START in markdown or END in markdown:
         raise Q2AError("the results hold a results marker themselves; expected a table")
     before, rest = text.split(START)
     newline = "\r\n" if "\r\n" in text else "\n"
     block = newline.join([START, *markdown.strip("\n").splitlines(), END])
     _replace(path, before + block + rest.split(END)[1])
+
+
+def read_with_marks(readme_path: str | Path) -> str:
+    """The text of a README that `write_results` can write into. Raises Q2AError for any other."""
+    path = Path(readme_path).resolve()
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Q2AError(f"{path.name} cannot be read: {error}; expected a README") from error
+    if text.count(START) != 1 or text.count(END) != 1 or text.index(START) > text.index(END):
+        raise Q2AError(f"{path.name} does not hold {START} and {END} once each, in this order")
+    return text
 
 
 def _replace(path: Path, text: str) -> None:

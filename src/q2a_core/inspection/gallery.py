@@ -1,11 +1,13 @@
 """The clips that ship, and their recorded traces: `data_samples/manifest.jsonl`, `clips/*.wav`, `traces/*.npz`.
 
-Reading needs no torch. `record_gallery` makes the traces anew with a checkpoint.
+Reading needs no torch. `record_gallery` makes the traces anew with a checkpoint. Those that ship are of the best
+shipped checkpoint, `mini`: a reply of any other is not shown as its.
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from q2a_core import paths
@@ -67,20 +69,53 @@ def trace_path(sample: Sample) -> Path:
 
 
 def recorded_trace(sample: Sample) -> Trace | None:
-    """A sample's recorded trace; None if there is none, or if it was recorded of another sound."""
+    """A sample's recorded trace; None if there is none, or if it was recorded of another sound.
+
+    The reply is left out if another checkpoint gave it than the one that `mini` now stands for.
+    """
     path = trace_path(sample)
     if not path.is_file():
         return None
     trace = read_trace(path)
-    return trace if trace.clip_hash == clip_hash(sample.path.read_bytes()) else None
+    if trace.clip_hash != clip_hash(sample.path.read_bytes()):
+        return None
+    if trace.reply is not None and trace.reply.checkpoint_hash != best_hash():
+        return replace(trace, reply=None)
+    return trace
 
 
-def record_gallery(source: str | Path = "mini") -> Iterator[Path]:
-    """Record every sample's trace, a checkpoint answering its question; yields the files as they are written."""
+def best_hash() -> str | None:
+    """Hash of the checkpoint that `mini` stands for; None if none ships."""
+    directory = paths.shipped_checkpoints().get("mini")
+    if directory is None:
+        return None
+    files = [path.stat() for path in sorted(directory.glob("*.*"))]
+    return _hash(directory, tuple((file.st_size, file.st_mtime_ns) for file in files))
+
+
+@lru_cache(maxsize=4)
+def _hash(directory: Path, stamp: tuple[tuple[int, int], ...]) -> str:
+    """The hash of a checkpoint's files, taken once for each state that they are in."""
+    return paths.checkpoint_hash(directory)
+
+
+def record_gallery(source: str | Path = "mini", folder: Path | None = None) -> Iterator[Path]:
+    """Record every sample's trace, a checkpoint answering its question; yields the files as they are written.
+
+    Without a folder they replace the traces that ship. Raises Q2AError if they would, and `source` is not the
+    checkpoint that those are of.
+    """
     from q2a_core.inference import AudioChat
 
     chat = AudioChat.from_pretrained(source)
+    shipped = paths.data_samples() / "traces"
+    folder = shipped if folder is None else folder
+    if folder.resolve() == shipped.resolve() and chat.checkpoint.hash != best_hash():
+        raise Q2AError(
+            f"the traces that ship are of mini, and {chat.checkpoint.name} is another checkpoint; "
+            "name another folder for its traces with --output"
+        )
     for sample in read_gallery():
-        path = trace_path(sample)
+        path = folder / trace_path(sample).name
         write_trace(path, record_trace(chat, sample.path, question=sample.ask))
         yield path

@@ -135,7 +135,7 @@ def receive_pairs(
 
     Raises RunError for the first line that is no pair, for a clip that is in neither, and for more than one list.
     """
-    from q2a_core.training.preferences import read_pairs
+    from q2a_core.training.preferences import pair_lines, read_pairs
 
     lists = [name for name in uploads if name.lower().endswith((".jsonl", ".json"))]
     if len(lists) != 1:
@@ -144,10 +144,9 @@ def receive_pairs(
         )
     sounds: dict[str, bytes] = {_bare(name): data for name, data in uploads.items()}
     sounds |= {name: wav_bytes(samples) for name, samples in (known or {}).items()}
-    text = uploads[lists[0]].decode("utf-8", errors="replace")
+    lines = pair_lines(uploads[lists[0]], _bare(lists[0]))
     with tempfile.TemporaryDirectory() as place:
         folder, named = Path(place), {}
-        lines = text.splitlines()
         if len(lines) > MAX_PAIRS:
             raise RunError(f"the list has {len(lines)} lines; expected at most {MAX_PAIRS}")
         for number, line in enumerate(lines):
@@ -180,7 +179,7 @@ def _line_with_safe_clip(
     ours = next((key for key, value in named.items() if value == name), f"clip-{len(named)}")
     named[ours] = name
     (folder / ours).write_bytes(sounds[name])
-    return json.dumps(values | {"clip": ours}, ensure_ascii=False)
+    return json.dumps(values | {"clip": ours})
 
 
 def _own(pair: "PreferencePair") -> OwnPair:

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from q2a_core.errors import RunError
+from q2a_core import lengths
+from q2a_core.errors import AudioError, RunError
 from q2a_core.model import IGNORE_INDEX, Qwen2Audio
 from q2a_core.text import user_message
 from q2a_core.text.chat import Message
@@ -110,16 +111,39 @@ def read_pairs(path: Path) -> list[PreferencePair]:
     """
     if not path.is_file():
         raise RunError(f"{path.name} was not found; expected a JSONL file with a pair on each line")
-    pairs = []
-    for number, line in enumerate(path.read_text("utf-8", errors="replace").splitlines(), 1):
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path.name} cannot be read: {error.strerror}") from error
+    pairs, heard = [], set()
+    for number, line in enumerate(pair_lines(data, path.name), 1):
         if line.strip():
             try:
-                pairs.append(_pair(line, path.parent))
+                pair = _pair(line, path.parent)
+                if pair.clip is not None and pair.clip not in heard:
+                    _check_clip(pair)
+                    heard.add(pair.clip)
             except _BadPair as error:
                 raise RunError(f"{path.name}, line {number}: {error}") from error
+            pairs.append(pair)
     if not pairs:
         raise RunError(f"{path.name} holds no pairs; expected one JSON object on each line")
     return pairs
+
+
+def pair_lines(data: bytes, name: str) -> list[str]:
+    """The lines of a list of pairs. Only a line feed ends one: a reply may hold other separators.
+
+    Raises RunError with the first line that is not UTF-8.
+    """
+    try:
+        lines = data.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        number = data[: error.start].count(b"\n") + 1
+        raise RunError(
+            f"{name}, line {number}: found bytes that are not UTF-8; save the list as UTF-8 text"
+        ) from error
+    return lines if lines[-1] else lines[:-1]
 
 
 class _BadPair(Exception):
@@ -129,6 +153,11 @@ class _BadPair(Exception):
 def _pair(line: str, folder: Path) -> PreferencePair:
     try:
         values = json.loads(line)
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise _BadPair("found half a surrogate pair (\\ud800 to \\udfff); expected text") from None
+    except RecursionError:
+        raise _BadPair("found brackets without end; expected a JSON object") from None
     except ValueError:
         raise _BadPair(f"found {line[:40]!r}; expected a JSON object") from None
     if not isinstance(values, dict):
@@ -147,7 +176,7 @@ def _pair(line: str, folder: Path) -> PreferencePair:
     clip = values.get("clip")
     if clip is not None and not isinstance(clip, str):
         raise _BadPair(f"clip is {clip!r}; expected the path of a sound file, or null")
-    if clip is not None and not (folder / clip).is_file():
+    if clip is not None and not _is_file(folder / clip):
         raise _BadPair(f"the clip {clip!r} was not found; expected a sound file beside the list")
     return PreferencePair(
         prompt=_prompt(values.get("prompt"), clips=0 if clip is None else 1),
@@ -155,6 +184,30 @@ def _pair(line: str, folder: Path) -> PreferencePair:
         rejected=values["rejected"],
         clip=None if clip is None else folder / clip,
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a zero byte
+        return False
+
+
+def _check_clip(pair: PreferencePair) -> None:
+    """Refuse a clip that cannot be decoded, or that is longer than the model's window."""
+    from q2a_core.audio.mel import WINDOW_FRAMES
+
+    try:
+        samples = pair.waveform()
+    except AudioError as error:
+        raise _BadPair(str(error)) from error
+    assert samples is not None
+    longest = WINDOW_FRAMES * lengths.HOP_LENGTH
+    if len(samples) > longest:
+        raise _BadPair(
+            f"the clip lasts {len(samples) / lengths.SAMPLE_RATE:.1f} s; "
+            f"expected at most {longest / lengths.SAMPLE_RATE:g} s: cut it"
+        )
 
 
 def _prompt(found: Any, *, clips: int) -> tuple[Message, ...]:

@@ -11,7 +11,7 @@ from q2a_core.audio import write_wav
 from q2a_core.errors import Q2AError
 from q2a_core.lengths import SAMPLE_RATE
 from q2a_core.world.answers import NOUNS, with_article
-from q2a_core.world.corpus import Corpus
+from q2a_core.world.corpus import Corpus, Example
 from q2a_core.world.mixtures import STAGE_SHARES
 from q2a_core.world.scene import SCENE_SHARES, Scene, SceneKind
 from q2a_core.world.speech import open_or_build
@@ -59,11 +59,23 @@ def write_clips(
         )
         line |= {"split": split, "seed": seed, "index": example.scene.index}
         line |= {"task": example.task.name, "dialogue": list(example.task.messages)}
+        line |= {"turns": list(example.task.turns), "language": _language(example)}
         write_clip(folder, line, example.samples)
         lines.append(line)
         on_progress(len(lines), count)
     write_manifest(folder, lines)
     return len(lines)
+
+
+def _language(example: Example) -> str:
+    """Code of the language that the first answer is in where it writes down what was said, or translates it."""
+    speech = example.scene.first("speech")
+    if speech is None or speech.spoken is None:
+        return "en"
+    task, answer = example.task.turns[0], example.task.messages[1]["content"]
+    if task == "translate":
+        return next((code for code, text in speech.spoken.translations if text == answer), "en")
+    return speech.spoken.language if task == "transcribe" and answer == speech.label else "en"
 
 
 def clip_line(name: str, scene: Scene, samples: np.ndarray) -> dict[str, Any]:

@@ -1,0 +1,34 @@
+"""Files that a command writes at its end: looked at before minutes are spent, written after the result was printed."""
+
+import json
+import os
+from pathlib import Path
+
+import typer
+
+from q2a_core.errors import Q2AError
+
+
+def check_writable(path: Path) -> None:
+    """Raises Q2AError unless a file can be written there."""
+    folder = path.resolve().parent
+    if path.is_dir():
+        raise Q2AError(f"{path} is a folder; expected the name of a file to write")
+    if not folder.is_dir():
+        raise Q2AError(f"there is no folder {path.parent} to write {path.name} into; make it first")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise Q2AError(f"{path} may not be written; choose another place")
+
+
+def hand_over(report: dict, table: str, output: Path | None, as_json: bool) -> None:
+    """Print the report, as JSON or as its table, and then write it, so that a full disk loses only the file."""
+    text = json.dumps(report, indent=1, ensure_ascii=False)
+    typer.echo(text if as_json else table)
+    if output is None:
+        return
+    try:
+        output.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise Q2AError(
+            f"{output} could not be written: {error.strerror}; the result stands above"
+        ) from error
