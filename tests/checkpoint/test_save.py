@@ -266,3 +266,27 @@ def test_weights_that_are_not_finite_are_refused_by_name(tmp_path, value, chat_f
     save_checkpoint(damaged, tmp_path / "x", chat_format=chat_format)
     with pytest.raises(CheckpointError, match=r"up_proj\.weight holds NaN or infinite"):
         Qwen2Audio.from_pretrained(tmp_path / "x")
+
+
+def test_nothing_but_a_checkpoint_is_replaced(models, chat_format, tmp_path):
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "thesis.txt").write_text("years of work")
+    with pytest.raises(CheckpointError, match="notes holds files and is no Qwen2-Audio checkpoint"):
+        save_checkpoint(models[0], notes, chat_format=chat_format)
+    (notes / "config.json").write_text('{"name": "sft"}')
+    with pytest.raises(CheckpointError, match="nothing there is touched"):
+        save_checkpoint(models[0], notes, chat_format=chat_format)
+    with pytest.raises(CheckpointError, match=r"thesis\.txt is a file"):
+        save_checkpoint(models[0], notes / "thesis.txt", chat_format=chat_format)
+    assert (notes / "thesis.txt").read_text() == "years of work"
+    assert leftovers(tmp_path) == leftovers(notes) == []
+
+
+def test_an_empty_folder_and_the_one_that_is_open_are_targets(
+    models, chat_format, tmp_path, monkeypatch
+):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    save_checkpoint(models[0], ".", chat_format=chat_format)
+    assert same_weights(Qwen2Audio.from_pretrained(tmp_path / "empty"), models[0])

@@ -1,6 +1,7 @@
 """The stages from the command line, one after the other, each from the checkpoint of the one before."""
 
 import json
+import signal
 
 import pytest
 
@@ -130,3 +131,62 @@ def test_the_pairs_of_dpo_are_those_that_were_asked_for(
     code, said = q2a("train", "dpo", "--run", home / "e", *options)
     assert code == 0, said
     assert (given["sampled"], given["absent"]) == (sampled, absent)
+
+
+def test_sampled_none_without_other_pairs_is_refused_at_once(q2a, home):
+    code, said = q2a("train", "dpo", "--run", home / "f", "--sampled", 0, "--start", "mini-sft")
+    assert code == 2
+    assert "no preference pairs" in said
+    assert "--pairs" in said
+
+
+def test_a_seed_below_zero_and_a_rate_of_zero_are_refused(q2a, home):
+    code, said = q2a("train", "sft", "--run", home / "g", "--seed", -1)
+    assert code == 2
+    assert "--seed" in said
+    for rate in ("0", "inf"):
+        code, said = q2a("train", "sft", "--run", home / "g", "--learning-rate", rate)
+        assert code == 2
+        assert said == f"q2a: learning_rate is {float(rate)}; expected a number over 0\n"
+
+
+def test_a_run_in_the_place_of_a_file_is_refused_in_one_line(q2a, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, said = q2a("train", "sft", "--run", tmp_path / "file")
+    assert code == 2
+    assert said == "q2a: file is a file; expected the name of a folder for the run\n"
+
+
+def _press() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("presses", "code", "said"),
+    [
+        ((1, 0), 130, "q2a: stopped before the training began"),
+        ((0, 1), 0, "stopped early; go on with --resume"),
+        ((0, 2), 130, "q2a: stopped at once; go on with --resume"),
+    ],
+    ids=["while preparing", "while training", "twice"],
+)
+def test_an_interrupt_acts_when_it_can(q2a, home, monkeypatch, presses, code, said):
+    from q2a_core.training import run
+
+    def run_stage(stage, folder, *, hooks, **rest):
+        for _ in range(presses[0]):
+            _press()
+        hooks.on_begin()
+        for _ in range(presses[1]):
+            _press()
+        assert hooks.should_stop()
+        return folder / "checkpoint"
+
+    monkeypatch.setattr(run, "run_stage", run_stage)
+    before = signal.getsignal(signal.SIGINT)
+    found, printed = q2a("train", "sft", "--run", home / "h")
+    assert found == code
+    lines = [line for line in printed.splitlines() if not line.startswith(("speech:", "sft:"))]
+    assert lines[-1].startswith(said)
+    assert "Traceback" not in printed
+    assert signal.getsignal(signal.SIGINT) is before

@@ -201,6 +201,20 @@ def test_another_start_is_not_resumed(tmp_path, pairs, chat_format):
     assert json.loads((tmp_path / "run" / "reference.json").read_text("utf-8"))["logps"]
 
 
+def test_other_pairs_are_not_resumed(tmp_path, pairs, chat_format):
+    stage = replace(STAGE, steps=1)
+    options = {"chat_format": chat_format, "hooks": Hooks(workers=0)}
+    train_dpo(stage, tmp_path / "run", model=_model(), pairs=pairs, **options)
+    for others in (pairs[:-1], pairs[::-1]):
+        with pytest.raises(RunError, match=r"other preference pairs.*--pairs, --sampled and --abs"):
+            train_dpo(stage, tmp_path / "run", model=_model(), pairs=others, resume=True, **options)
+    before = (tmp_path / "run" / "reference.json").read_bytes()
+    with pytest.raises(RunError, match="already holds a run"):
+        train_dpo(stage, tmp_path / "run", model=_model(), pairs=pairs[:-1], **options)
+    assert (tmp_path / "run" / "reference.json").read_bytes() == before
+    train_dpo(stage, tmp_path / "run", model=_model(), pairs=pairs, resume=True, **options)
+
+
 def test_no_pairs_are_refused(tmp_path, chat_format):
     with pytest.raises(RunError, match="no preference pairs"):
         train_dpo(STAGE, tmp_path / "run", model=_model(), chat_format=chat_format, pairs=[])

@@ -13,6 +13,7 @@ from q2a_core.model import Qwen2Audio
 from q2a_core.training.batches import Blocks
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.optimizer import learning_rate
+from q2a_core.training.origin import note_start, noted_start
 from q2a_core.training.runlog import read_log
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.state import RunLock, load_newest, saved_states
@@ -36,10 +37,13 @@ def _model(seed: int = 0) -> Qwen2Audio:
     return model
 
 
-def _train(run, book, chat_format, *, stage=STAGE, stop_at=None, resume=False):
+def _train(
+    run, book, chat_format, *, stage=STAGE, stop_at=None, resume=False, start=None, said=None
+):
     seen = []
     hooks = Hooks(
         on_progress=lambda progress: seen.append(progress.step),
+        on_message=(said if said is not None else []).append,
         should_stop=lambda: stop_at is not None and len(seen) >= stop_at,
         workers=0,
     )
@@ -54,6 +58,7 @@ def _train(run, book, chat_format, *, stage=STAGE, stop_at=None, resume=False):
             accumulate=stage.accumulate,
             seed=stage.seed,
         ),
+        start=start,
         resume=resume,
         hooks=hooks,
     )
@@ -146,7 +151,7 @@ def test_a_run_is_not_resumed_with_other_settings(tmp_path, small_book, chat_for
     from dataclasses import replace
 
     _train(tmp_path / "run", small_book, chat_format, stop_at=1)
-    with pytest.raises(RunError, match="other settings"):
+    with pytest.raises(RunError, match=r"other settings: learning_rate 0.001, not 1.0; resume"):
         _train(
             tmp_path / "run",
             small_book,
@@ -154,6 +159,45 @@ def test_a_run_is_not_resumed_with_other_settings(tmp_path, small_book, chat_for
             stage=replace(STAGE, learning_rate=1.0),
             resume=True,
         )
+
+
+def test_a_folder_without_a_run_is_not_resumed(tmp_path, small_book, chat_format):
+    with pytest.raises(RunError, match="run holds no run to go on with; leave out --resume"):
+        _train(tmp_path / "run", small_book, chat_format, resume=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_log_that_no_state_remembers_is_kept(tmp_path, small_book, chat_format, unbroken):
+    """Every saved state is damaged: the run begins again, and what its log told can still be read."""
+    run, said = tmp_path / "run", []
+    _train(run, small_book, chat_format, stop_at=4)
+    told = (run / "log.jsonl").read_bytes()
+    for state in saved_states(run):
+        (state / "optimizer.pt").write_bytes(b"")
+    resumed = _train(run, small_book, chat_format, resume=True, said=said)
+    assert _same(resumed, unbroken[1])
+    assert (run / "log-1.jsonl").read_bytes() == told
+    assert any("no whole saved state" in line and "log-1.jsonl" in line for line in said)
+    assert _losses(run) == _losses(unbroken[0])
+
+
+def test_what_a_run_began_from_is_noted_with_its_first_step(tmp_path, small_book, chat_format):
+    run = tmp_path / "run"
+    first, second = ({"name": name, "hash": name, "clips": 1} for name in ("one", "two"))
+    note_start(tmp_path, first)  # of an attempt that came no further
+    (tmp_path / "start.json").rename(_made(run) / "start.json")
+    _train(run, small_book, chat_format, stop_at=1, start=second)
+    assert noted_start(run) == second
+    _train(run, small_book, chat_format, resume=True, start=first)
+    assert noted_start(run) == second, "a resumed run began where it began"
+    note_start(_made(tmp_path / "fresh"), first)
+    _train(tmp_path / "fresh", small_book, chat_format, stop_at=1)
+    assert noted_start(tmp_path / "fresh") is None
+
+
+def _made(folder):
+    folder.mkdir()
+    return folder
 
 
 def test_frozen_parts_keep_their_weights(tmp_path, small_book, chat_format):

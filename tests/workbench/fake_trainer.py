@@ -32,7 +32,7 @@ def main(options: list[str]) -> None:
     with present(run) as presence:
         presence.note("sampling")(3, 10)
         if value["--seed"] == "13":
-            sys.exit("q2a: the loss became nan at step 1; lower the learning rate and resume")
+            sys.exit("q2a: the loss became nan at step 1; begin a new run with --start")
         size = {"batch_size": int(value["--batch-size"]), "accumulate": int(value["--accumulate"])}
         config = {"name": stage, "steps": steps, "start": value.get("--start")} | size
         (run / "config.json").write_text(json.dumps(config), "utf-8")

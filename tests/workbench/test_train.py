@@ -140,7 +140,7 @@ def test_a_finished_run_and_one_that_died_are_told_apart(known, home):
     page.number_input(key="train_dpo_seed").set_value(13).run()
     press(page, "start")
     text = wait_for(page, "died")
-    assert "the loss became nan at step 1; lower the learning rate and resume" in text
+    assert "the loss became nan at step 1; begin a new run with --start" in text
     assert "resume" in keys(page)
     page.selectbox(key="train_run").set_value("dpo-1").run()
     assert "finished" in shown(page)

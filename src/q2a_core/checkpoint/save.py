@@ -46,10 +46,12 @@ def save_checkpoint(
 
     Tensors are stored in `dtype` while config.json says float32, so that every reader computes in fp32 on the same
     rounded weights. `training` are tensors that only going on with the training needs, `run_log` tells how it went;
-    both lie in a folder of their own. Raises CheckpointError if the disk refuses or the window is no whole number of
-    seconds.
+    both lie in a folder of their own. Raises CheckpointError if `directory` holds anything but a checkpoint, if the
+    disk refuses, or if the window is no whole number of seconds.
     """
     target = Path(directory)
+    if target.name in ("", ".."):  # "." and the like have no name to put a hidden directory beside
+        target = Path(os.path.abspath(target))
     _check_window(model)
     files = {
         "config.json": _json(config_to_hf(model.config)),
@@ -64,6 +66,7 @@ def save_checkpoint(
         files["README.md"] = model_card
     staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
+        _check_target(target)
         staging.mkdir(parents=True)
         _write_tensors(hub_state(model, dtype=dtype), staging / "model.safetensors")
         if training:
@@ -85,6 +88,26 @@ def save_checkpoint(
     finally:
         shutil.rmtree(staging, ignore_errors=True)  # gone already if it was swapped in
     return target
+
+
+def _check_target(target: Path) -> None:
+    """What stands at `target` is removed, so only an empty folder or an earlier checkpoint may stand there."""
+    if target.exists() and not target.is_dir():
+        raise CheckpointError(
+            f"{target.name} is a file; expected the name of a new folder or of an earlier checkpoint"
+        )
+    if target.is_dir() and any(target.iterdir()) and not _is_checkpoint(target):
+        raise CheckpointError(
+            f"{target.name} holds files and is no Qwen2-Audio checkpoint; choose a new folder, nothing there is touched"
+        )
+
+
+def _is_checkpoint(directory: Path) -> bool:
+    try:
+        config = json.loads((directory / "config.json").read_text("utf-8"))
+        return config["model_type"] == "qwen2_audio"
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _check_window(model: Qwen2Audio) -> None:

@@ -1,6 +1,6 @@
 """`q2a train`: the stages."""
 
-import signal
+import os
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,9 +9,7 @@ import typer
 
 from q2a_core import paths
 from q2a_core.cli.progress import bar
-
-STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGBREAK") if hasattr(signal, name)]
-"""Ctrl-C, and what Windows can send to a run in the background."""
+from q2a_core.cli.stopping import Stopping
 
 app = typer.Typer(
     help="Train a stage on the mini world; stop with Ctrl-C, go on with --resume.",
@@ -31,7 +29,7 @@ Rate = Annotated[
     float | None, typer.Option(min=0.0, help="Peak learning rate; the stage's own by default.")
 ]
 Utterances = Annotated[int | None, typer.Option(min=100, help="Spoken phrases to synthesise once.")]
-Seed = Annotated[int, typer.Option(help="Decides scenes, wording and order.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides scenes, wording and order.")]
 Start = Annotated[
     str | None, typer.Option(help="Checkpoint to go on from; fresh: weights drawn anew.")
 ]
@@ -268,7 +266,7 @@ def export(
 
     Example: q2a train export my_run my_checkpoint
     """
-    from q2a_core.training.run import export_newest
+    from q2a_core.training.export import export_newest
 
     typer.echo(f"checkpoint: {export_newest(run, output)}")
 
@@ -294,48 +292,41 @@ def _run(
 ) -> None:
     from q2a_core.training.background import present
 
-    folder = run or paths.runs_dir() / config.name
-    stopping = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-        typer.echo("stopping ...", err=True)
-
-    with present(folder) as presence:
+    folder = Path(os.path.abspath(run or paths.runs_dir() / config.name))
+    finished = False
+    with Stopping() as stopping, present(folder) as presence:
         from q2a_core.training.loop import Hooks, Progress
         from q2a_core.training.run import run_stage
 
         noted = {}
         if on_pairs is not None:
             noted["on_pairs"] = _both(on_pairs, presence.note("sampling"))
-        previous = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
-        try:
-            with bar("speech", "phrases") as on_speech, bar(config.name, "steps") as on_step:
+        with bar("speech", "phrases") as on_speech, bar(config.name, "steps") as on_step:
 
-                def show(progress: Progress) -> None:
-                    on_step(progress.step, progress.steps)
+            def show(progress: Progress) -> None:
+                nonlocal finished
+                finished = progress.step == progress.steps
+                on_step(progress.step, progress.steps)
 
-                hooks = Hooks(
-                    on_progress=show,
-                    should_stop=lambda: stopping,
-                    on_message=lambda message: typer.echo(message, err=True),
-                    workers=workers,
-                )
-                checkpoint = (runner or run_stage)(
-                    config,
-                    folder,
-                    resume=resume,
-                    hooks=hooks,
-                    precision=precision,
-                    on_speech=_both(on_speech, presence.note("speaking")),
-                    **noted,
-                )
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-    typer.echo(f"checkpoint: {checkpoint}")
-    if stopping:
+            hooks = Hooks(
+                on_begin=stopping.begin,
+                on_progress=show,
+                should_stop=lambda: stopping.asked,
+                on_message=lambda message: typer.echo(message, err=True),
+                workers=workers,
+            )
+            checkpoint = (runner or run_stage)(
+                config,
+                folder,
+                resume=resume,
+                hooks=hooks,
+                precision=precision,
+                on_speech=_both(on_speech, presence.note("speaking")),
+                **noted,
+            )
+    if checkpoint is not None:
+        typer.echo(f"checkpoint: {checkpoint}")
+    if stopping.asked and not finished:
         typer.echo("stopped early; go on with --resume", err=True)
 
 

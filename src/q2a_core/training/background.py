@@ -104,7 +104,16 @@ def present(run: Path) -> Iterator[Presence]:
         return
     from filelock import FileLock, Timeout
 
-    run.mkdir(parents=True, exist_ok=True)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise RunError(
+            f"{run.name} is a file; expected the name of a folder for the run"
+        ) from error
+    except OSError as error:
+        raise RunError(
+            f"{run.name} cannot hold a run ({error.strerror}); choose another folder"
+        ) from error
     lock = FileLock(run / PRESENCE)
     try:
         lock.acquire(timeout=LOCK_PATIENCE, poll_interval=0.02)

@@ -8,6 +8,7 @@ A block is drawn in lanes, each sorted and cut by itself, and every step has its
 run take lanes of their own, so that none makes clips for the others.
 """
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -109,7 +110,7 @@ def steps_from(blocks: StepBlocks, *, start: int, workers: int) -> Iterator[list
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
         prefetch_factor=2 if workers else None,
-        worker_init_fn=_one_thread if workers else None,
+        worker_init_fn=_begin_worker if workers else None,
     )
     skip = start % BLOCK
     for block in loader:
@@ -125,5 +126,7 @@ class _CountFrom(torch.utils.data.Sampler[int]):
         return iter(range(self.first, 2**31))
 
 
-def _one_thread(_: int) -> None:
+def _begin_worker(_: int) -> None:
+    """One thread; and Ctrl-C in a terminal, which reaches all processes, is the trainer's to act on."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -3,13 +3,15 @@
 The reference is the model as it stands before the first step. Its log-probabilities never change, so they are computed
 once and kept beside the run, by the hash of the pair and of the reference's weights; no second model stays in memory.
 
-    RUN/reference.json         {"reference": weights and precision, "logps": {hash of the pair: [chosen, rejected]}}
+    RUN/reference.json         {"reference": weights and precision, "pairs": hash of all pairs in their order,
+                                "logps": {hash of the pair: [chosen, rejected]}}
 """
 
 import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +19,7 @@ from torch import Tensor
 from q2a_core.errors import RunError
 from q2a_core.model import IGNORE_INDEX, Qwen2Audio
 from q2a_core.text import ChatFormat
+from q2a_core.training.folder import CONFIG_FILE, check_folder
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.objective import Objective
 from q2a_core.training.pairs import PairBatch, PairBlocks, collate_pairs, encode_pair
@@ -91,7 +94,7 @@ def reference_logps(
 ) -> list[tuple[float, float]]:
     """What `model` as it stands gives each pair's two replies; read from the file `cache` as far as it holds them.
 
-    With `same` the file must be of this very model; raises RunError if it is not.
+    With `same` the file must be of this very model and these very pairs; raises RunError if it is not.
     """
     reference = f"{weights_hash(model)} {processes.precision}"
     held = json.loads(cache.read_text("utf-8")) if cache.is_file() else {}
@@ -99,8 +102,14 @@ def reference_logps(
         raise RunError(
             f"{cache.parent.name} began from other weights or in another precision; resume it with the same ones"
         )
-    known = held["logps"] if held.get("reference") == reference else {}
     hashes = [pair.hash() for pair in pairs]
+    order = hashlib.sha256("".join(hashes).encode()).hexdigest()
+    if same and held.get("pairs", order) != order:
+        raise RunError(
+            f"{cache.parent.name} began with other preference pairs than these {len(pairs)}; "
+            "resume it with the same --pairs, --sampled and --absent"
+        )
+    known = held["logps"] if held.get("reference") == reference else {}
     missing = {name: pair for name, pair in zip(hashes, pairs, strict=True) if name not in known}
     names = list(missing)
     for start in range(0, len(names), REFERENCE_BATCH):
@@ -108,9 +117,10 @@ def reference_logps(
         with torch.no_grad(), processes.accelerator.autocast():
             logps = _judge(model, [missing[name] for name in part], chat_format)
         known |= dict(zip(part, logps, strict=True))
-    if missing:
+    if missing or held.get("pairs") != order:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(cache, json.dumps({"reference": reference, "logps": known}))
+        values = {"reference": reference, "pairs": order, "logps": known}
+        write_whole(cache, json.dumps(values))
     return [(known[name][0], known[name][1]) for name in hashes]
 
 
@@ -130,22 +140,35 @@ def train_dpo(
     model: Qwen2Audio,
     chat_format: ChatFormat,
     pairs: Sequence[PreferencePair],
+    facts: dict[str, Any] | None = None,
+    start: dict[str, Any] | None = None,
     resume: bool = False,
     hooks: Hooks | None = None,
     precision: str = "no",
 ) -> Qwen2Audio:
     """Train `model` in place on preference pairs and return it; as it comes, it is the reference too.
 
-    With `resume` give the same start model again. Raises RunError as `loop.train` does, and for an empty list.
+    With `resume` give the same start model and pairs again. Raises RunError as `loop.train` does, and for an empty
+    list.
     """
     if not pairs:
-        raise RunError("there are no preference pairs; expected at least one")
+        raise RunError(
+            "there are no preference pairs; expected at least one: give a file with --pairs, "
+            "or a larger number to --sampled or --absent"
+        )
     processes = Processes(precision)
+    if processes.writes:  # the reference of a run that is there already must stay as it is
+        check_folder(run, stage, resume=resume)
     model.to(processes.device)
     if not processes.writes:
         processes.wait()
     references = reference_logps(
-        model, pairs, chat_format, run / REFERENCE_FILE, processes=processes, same=resume
+        model,
+        pairs,
+        chat_format,
+        run / REFERENCE_FILE,
+        processes=processes,
+        same=resume and (run / CONFIG_FILE).is_file(),
     )
     if processes.writes:
         processes.wait()
@@ -162,7 +185,8 @@ def train_dpo(
         run,
         objective=Preference(model, beta=stage.beta, nll_weight=stage.nll_weight),
         blocks=blocks,
-        facts={"pairs": len(pairs), "reference": weights_hash(model)},
+        facts={"pairs": len(pairs), "reference": weights_hash(model), **(facts or {})},
+        start=start,
         resume=resume,
         hooks=hooks,
         precision=precision,

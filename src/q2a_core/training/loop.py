@@ -1,16 +1,15 @@
 """The one training loop: batch, loss, step, log, save; resumable at any saved step, bit for bit on a CPU."""
 
 import contextlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
 from q2a_core.training.blocks import StepBlocks, steps_from
+from q2a_core.training.folder import check_folder, claim_folder
 from q2a_core.training.objective import Objective
 from q2a_core.training.optimizer import (
     Optimizer,
@@ -20,10 +19,11 @@ from q2a_core.training.optimizer import (
     make_optimizer,
     set_rates,
 )
+from q2a_core.training.origin import note_start
 from q2a_core.training.processes import Processes
 from q2a_core.training.runlog import RunLog
 from q2a_core.training.stages import StageConfig
-from q2a_core.training.state import RunLock, load_newest, restore, save_state, tidy, write_whole
+from q2a_core.training.state import RunLock, load_newest, restore, save_state, tidy
 from q2a_core.training.step import accumulate_gradients, update
 from q2a_core.training.tally import Tally
 
@@ -49,8 +49,10 @@ class Progress:
 
 @dataclass(kw_only=True)
 class Hooks:
-    """What the caller wants to hear of: each logged step, each sampling point, and whether to stop."""
+    """What the caller wants to hear of: the beginning, each logged step, each sampling point, and whether to stop."""
 
+    on_begin: Callable[[], None] = lambda: None
+    """The preparations are over: from here on `should_stop` is asked."""
     on_progress: Callable[[Progress], None] = lambda progress: None
     on_sample: Callable[[Qwen2Audio, int], list[dict[str, Any]]] = lambda model, step: []
     should_stop: Callable[[], bool] = lambda: False
@@ -66,30 +68,38 @@ def train(
     objective: Objective,
     blocks: StepBlocks,
     facts: dict[str, Any] | None = None,
+    start: dict[str, Any] | None = None,
     resume: bool = False,
     hooks: Hooks | None = None,
     precision: str = "no",
 ) -> Qwen2Audio:
     """Train the objective's model in place as `stage` says, in the folder `run`, and return it.
 
-    With `resume` the newest whole state in the folder is continued. `facts` stand in the log's first line. Under
-    torchrun every process calls this; the first one alone writes. A stop acts between micro-batches and discards the
-    step that it cuts. Raises RunError if the folder is taken, holds another run, or the disk refuses.
+    With `resume` the newest whole state in the folder is continued. `facts` stand in the log's first line, `start`
+    tells of the checkpoint that the model comes from. Under torchrun every process calls this; the first one alone
+    writes. A stop acts between micro-batches and discards the step that it cuts. Raises RunError if the folder is
+    taken, holds no run to resume or another one, or the disk refuses.
     """
     hooks = hooks or Hooks()
     processes = Processes(precision)
     writes = processes.writes
     model = objective.model
+    if writes:
+        check_folder(run, stage, resume=resume)
     with RunLock(run) if writes else contextlib.nullcontext():
         if writes:
-            _check_folder(run, stage, resume)
+            claim_folder(run, stage, resume=resume)
             tidy(run)
         processes.wait()
+        hooks.on_begin()
         objective.to(processes.device).train()
         freeze(model, stage)
         optimizer = make_optimizer(objective, stage)
         done, tally = _resume(run, objective, optimizer) if resume else (0, Tally())
         log = RunLog(run / "log.jsonl", silent=not writes)
+        if writes and done == 0:
+            note_start(run, start)
+            _keep_log(log, hooks)
         log.cut(done)
         about = {"stage": stage.to_dict(), "parts": describe(stage, model), **(facts or {})}
         log.write("run", step=done, processes=processes.count, workers=hooks.workers, **about)
@@ -149,17 +159,14 @@ def _save(
         save_state(run, done, module=objective, optimizer=optimizer, extra=extra)
 
 
-def _check_folder(run: Path, stage: StageConfig, resume: bool) -> None:
-    path = run / "config.json"
-    if not path.is_file():
-        write_whole(path, json.dumps(stage.to_dict(), indent=2) + "\n")
-        return
-    if not resume:
-        raise RunError(
-            f"{run.name} already holds a run; continue it with --resume or choose another folder"
+def _keep_log(log: RunLog, hooks: Hooks) -> None:
+    """Steps that no saved state remembers are made again; what the log told of them stays to be read."""
+    kept = log.keep()
+    if kept is not None:
+        hooks.on_message(
+            f"{log.path.parent.name} has no whole saved state: it begins again at step 0, "
+            f"and its log so far is kept as {kept.name}"
         )
-    if StageConfig.from_dict(json.loads(path.read_text("utf-8"))) != stage:
-        raise RunError(f"{run.name} holds a run with other settings; resume it with the same ones")
 
 
 def _resume(run: Path, objective: Objective, optimizer: Optimizer) -> tuple[int, Tally]:

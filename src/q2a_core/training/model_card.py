@@ -4,6 +4,7 @@ import textwrap
 from dataclasses import asdict
 from typing import Any
 
+from q2a_core.training.command import command_of, unsaid
 from q2a_core.training.stages import StageConfig
 from q2a_core.world.answers import NOUNS
 from q2a_core.world.render import MAX_SECONDS
@@ -42,8 +43,10 @@ ANSWERS = {
 """What each stage teaches a grown model to take."""
 
 
-def about_run(stage: StageConfig, *, step: int) -> dict[str, Any]:
-    """What a checkpoint of this stage has seen and can hear."""
+def about_run(
+    stage: StageConfig, *, step: int, pairs: dict[str, int] | None = None
+) -> dict[str, Any]:
+    """What a checkpoint of this stage has seen and can hear after `step` steps; `pairs` are DPO's by kind."""
     grown = stage.level == "grown"
     engines = "eSpeak NG and flite" if "flite" in stage.engines else "eSpeak NG"
     words = list(english_words() if grown else first_world_words())
@@ -65,6 +68,8 @@ def about_run(stage: StageConfig, *, step: int) -> dict[str, Any]:
             "Mandarin": sum(map(len, MANDARIN.values())),
         }
         about["instruments"] = list(TUNE_INSTRUMENTS)
+    if pairs is not None:
+        about["pairs"] = pairs
     return about
 
 
@@ -74,20 +79,16 @@ def _lines_to_try(stage: StageConfig) -> list[str]:
     return [*(VOICE_CHAT_TRY if stage.name in ("sft", "dpo") else ()), *GROWN_WORLD_TRY]
 
 
-def command_of(config: dict[str, Any]) -> str:
-    """The command that repeats a run."""
-    parts = [
-        f"q2a train {config['name']} --run RUN",
-        *(f"--start {config['start']}" for _ in range(config.get("start") is not None)),
-        f"--steps {config['steps']} --batch-size {config['batch_size']}",
-        f"--learning-rate {config['learning_rate']:g} --utterances {config['utterances']} --seed {config['seed']}",
-        f"--optimizer {config.get('optimizer', 'adamw')}",
-    ]
-    if config.get("level", "first") == "grown" and config["name"] == "pretrain":
-        parts.append(f"--level grown --prompts {config['prompts']} --ramp {config['ramp']}")
-    if "flite" in config.get("engines", ()):
-        parts.append("--flite")
-    return " ".join(parts)
+def _made_by(about: dict[str, Any]) -> str:
+    """The command behind a checkpoint, and where the run differed from what the command does."""
+    config = about["config"]
+    made = f"Made by `{command_of(config, about.get('pairs'))}`"
+    apart = unsaid(config)
+    if apart:
+        made += f", with settings that no option has ({', '.join(apart)})"
+    if about["step"] < config["steps"]:
+        made += f", stopped after {about['step']:,} of {config['steps']:,} steps"
+    return f"{made}, then `q2a train export RUN DIRECTORY`."
 
 
 def model_card(about: dict[str, Any]) -> str:
@@ -109,7 +110,7 @@ def model_card(about: dict[str, Any]) -> str:
         "The architecture of Qwen2-Audio (arXiv 2407.10759) at under 3 million parameters, trained from scratch by "
         f"q2a on {about['trained_on']}: {about['clips']:,} clips of up to {about['trained_seconds']:g} s. "
         "Stored in fp16, computed in fp32. License Apache-2.0.",
-        f"{begun}Made by `{command_of(about['config'])}`, then `q2a train export RUN DIRECTORY`.",
+        begun + _made_by(about),
         f"It knows {heard} (about.json lists them) and takes {takes}. Other words and sounds, much noise and longer "
         "clips are beyond it, and it answers them all the same. It is for teaching, and it is not Qwen2-Audio.",
     )

@@ -1,14 +1,9 @@
 """A whole run: speech book, corpus, model, loop, and at the end a checkpoint in the hub's layout."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from q2a_core import presets
-from q2a_core.checkpoint import Checkpoint, open_checkpoint, save_checkpoint
 from q2a_core.errors import RunError
 from q2a_core.inference import GenerationSettings, generate
 from q2a_core.inference.batch import prompt_batch, stop_ids
@@ -16,21 +11,18 @@ from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat
 from q2a_core.training.data import held_out_examples, preference_corpus, training_blocks
 from q2a_core.training.dpo import train_dpo
+from q2a_core.training.export import hand_over
+from q2a_core.training.folder import check_folder
 from q2a_core.training.loop import Hooks, train
-from q2a_core.training.model_card import about_run, model_card
+from q2a_core.training.origin import Origin, open_origin
 from q2a_core.training.preferences import PreferencePair
 from q2a_core.training.processes import Processes
-from q2a_core.training.runlog import read_log
 from q2a_core.training.sampled_pairs import Sampling, sample_pairs
 from q2a_core.training.stages import SAMPLED_PAIRS, StageConfig
-from q2a_core.training.state import load_newest, restore_weights
 from q2a_core.training.supervised import Supervised
 from q2a_core.training.thing_pairs import absent_pairs
 from q2a_core.world.corpus import Example
 from q2a_core.world.mini_tokenizer import mini_chat_format
-
-START_FILE = "start.json"
-"""Inside a run: name, hash and clips of the checkpoint that it went on from."""
 
 
 def run_stage(
@@ -41,8 +33,8 @@ def run_stage(
     hooks: Hooks | None = None,
     precision: str = "no",
     on_speech: Callable[[int, int], None] | None = None,
-) -> Path:
-    """Train a supervised stage in the folder `run` and export RUN/checkpoint; returns its path.
+) -> Path | None:
+    """Train a supervised stage in the folder `run` and export RUN/checkpoint; returns its path, None after no step.
 
     Raises RunError, SpeechError and CheckpointError.
     """
@@ -50,7 +42,10 @@ def run_stage(
     chat_format = mini_chat_format()
     processes = Processes(precision)
     with processes.first_alone():
-        objective = _objective(stage, run)
+        if processes.writes:
+            check_folder(run, stage, resume=resume)
+        origin = open_origin(stage)
+        objective = _objective(stage, origin)
         blocks, book = training_blocks(stage, chat_format, on_speech=on_speech)
         _listen(stage, chat_format, hooks)
     train(
@@ -59,11 +54,20 @@ def run_stage(
         objective=objective,
         blocks=blocks,
         facts={"book": book},
+        start=origin.start,
         resume=resume,
         hooks=hooks,
         precision=precision,
     )
-    return _hand_over(run, stage, objective.model, objective.heads(), chat_format, processes)
+    return hand_over(
+        run,
+        stage,
+        model=objective.model,
+        heads=objective.heads(),
+        chat_format=chat_format,
+        processes=processes,
+        hooks=hooks,
+    )
 
 
 def run_dpo(
@@ -78,8 +82,8 @@ def run_dpo(
     precision: str = "no",
     on_speech: Callable[[int, int], None] | None = None,
     on_pairs: Callable[[int, int], None] = lambda done, total: None,
-) -> Path:
-    """Train on preferences in the folder `run` and export RUN/checkpoint; returns its path.
+) -> Path | None:
+    """Train on preferences in the folder `run` and export RUN/checkpoint; returns its path, None after no step.
 
     `sampled` pairs come from the start checkpoint's own replies and `absent` ones are about things that are not there;
     `pairs` are added to them. The same seed makes the same pairs, so a resumed run makes them again. Raises RunError,
@@ -88,14 +92,22 @@ def run_dpo(
     hooks = hooks or Hooks()
     chat_format = mini_chat_format()
     processes = Processes(precision)
-    chosen = [*(pairs or ()), *absent_pairs(absent, seed=stage.seed)]
+    if not (pairs or sampled or absent):
+        raise RunError(
+            "there are no preference pairs to train on; expected some: give a file with --pairs, "
+            "or a number over 0 to --sampled or --absent"
+        )
     with processes.first_alone():
-        model, heads = _begin(stage, run)
-        model.eval()
+        if processes.writes:
+            check_folder(run, stage, resume=resume)
+        origin = open_origin(stage)
+        model = origin.model.eval()
+        chosen = [*(pairs or ()), *absent_pairs(absent, seed=stage.seed)]
+        kinds = {"own": len(pairs or ()), "absent": absent, "sampled": 0, "asked": sampled}
         corpus = preference_corpus(stage, on_speech=on_speech) if sampled else None
         _listen(stage, chat_format, hooks)
     if corpus is not None:
-        chosen += sample_pairs(
+        found = sample_pairs(
             model,
             chat_format,
             corpus,
@@ -103,32 +115,29 @@ def run_dpo(
             sampling=Sampling(seed=stage.seed),
             on_progress=on_pairs,
         )
+        chosen += found
+        kinds["sampled"] = len(found)
     train_dpo(
         stage,
         run,
         model=model,
         chat_format=chat_format,
         pairs=chosen,
+        facts={"pairs_by_kind": kinds},
+        start=origin.start,
         resume=resume,
         hooks=hooks,
         precision=precision,
     )
-    return _hand_over(run, stage, model, heads, chat_format, processes)
-
-
-def _hand_over(
-    run: Path,
-    stage: StageConfig,
-    model: Qwen2Audio,
-    heads: dict[str, torch.Tensor],
-    chat_format: ChatFormat,
-    processes: Processes,
-) -> Path:
-    """RUN/checkpoint, written by the first process for all."""
-    with processes.first_alone():
-        if processes.writes:
-            export(run, stage, model=model, heads=heads, chat_format=chat_format)
-    return run / "checkpoint"
+    return hand_over(
+        run,
+        stage,
+        model=model,
+        heads=origin.heads,
+        chat_format=chat_format,
+        processes=processes,
+        hooks=hooks,
+    )
 
 
 def _listen(stage: StageConfig, chat_format: ChatFormat, hooks: Hooks) -> None:
@@ -137,100 +146,12 @@ def _listen(stage: StageConfig, chat_format: ChatFormat, hooks: Hooks) -> None:
     hooks.on_sample = lambda model, step: [_decode(model, chat_format, e) for e in examples]
 
 
-def export_newest(run: Path, target: Path) -> Path:
-    """Write the newest saved state of a run, finished or not, as a checkpoint. Raises RunError."""
-    config = run / "config.json"
-    if not config.is_file():
-        raise RunError(f"{run.name} holds no run; expected a folder that q2a train has written")
-    stage = StageConfig.from_dict(json.loads(config.read_text("utf-8")))
-    found = load_newest(run)
-    if found is None:
-        raise RunError(
-            f"{run.name} has no whole state yet; train at least {stage.save_every} steps"
-        )
-    model = Qwen2Audio(presets.mini())
-    heads = restore_weights(found[0], model)
-    return export(
-        run,
-        stage,
-        model=model,
-        heads=heads,
-        chat_format=mini_chat_format(),
-        target=target,
-        step=found[1]["step"],
-    )
-
-
-def export(
-    run: Path,
-    stage: StageConfig,
-    *,
-    model: Qwen2Audio,
-    heads: dict[str, torch.Tensor],
-    chat_format: ChatFormat,
-    target: Path | None = None,
-    step: int | None = None,
-) -> Path:
-    """Write a trained model as a checkpoint, with what faces need to know about it in about.json."""
-    about = about_run(stage, step=stage.steps if step is None else step)
-    if (run / START_FILE).is_file():
-        start = json.loads((run / START_FILE).read_text("utf-8"))
-        about |= {"start": start, "clips": about["clips"] + start["clips"]}
-        about["config"]["start"] = start["name"]
-    return save_checkpoint(
-        model,
-        target or run / "checkpoint",
-        chat_format=chat_format,
-        about=about,
-        model_card=model_card(about),
-        training=heads,
-        run_log=_log_to_ship(run, about["config"]["start"]),
-    )
-
-
-def _log_to_ship(run: Path, start: str | None) -> str | None:
-    """The run's log, with the start checkpoint by its name and not by where it lay."""
-    path = run / "log.jsonl"
-    if not path.is_file():
-        return None
-    records = read_log(path)
-    for record in records:
-        if record["kind"] == "run":
-            record["stage"]["start"] = start
-    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-
-
-def _objective(stage: StageConfig, run: Path) -> Supervised:
-    model, heads = _begin(stage, run)
+def _objective(stage: StageConfig, origin: Origin) -> Supervised:
     objective = Supervised(
-        model, ctc_weight=stage.ctc_weight, seed=stage.seed, connected=stage.connected
+        origin.model, ctc_weight=stage.ctc_weight, seed=stage.seed, connected=stage.connected
     )
-    objective.put_heads(heads)
+    objective.put_heads(origin.heads)
     return objective
-
-
-def _begin(stage: StageConfig, run: Path) -> tuple[Qwen2Audio, dict[str, torch.Tensor]]:
-    """The model to train and the heads that came with it.
-
-    A spelling head learned anew would send its first, huge gradients through an encoder that already hears.
-    """
-    if stage.start is not None:
-        checkpoint = open_checkpoint(stage.start)
-        _note_start(run, checkpoint)
-        return checkpoint.load_model(), checkpoint.training_tensors()
-    model = Qwen2Audio(presets.mini())
-    model.init_weights(torch.Generator().manual_seed(stage.seed))
-    return model, {}
-
-
-def _note_start(run: Path, checkpoint: Checkpoint) -> None:
-    """Write down which checkpoint the run began with, before that name may come to mean another."""
-    path = run / START_FILE
-    if not path.is_file():
-        run.mkdir(parents=True, exist_ok=True)
-        clips = checkpoint.about.get("clips", 0)
-        start = {"name": checkpoint.name, "hash": checkpoint.hash, "clips": clips}
-        path.write_text(json.dumps(start) + "\n", encoding="utf-8")
 
 
 def _decode(model: Qwen2Audio, chat_format: ChatFormat, example: Example) -> dict[str, Any]:

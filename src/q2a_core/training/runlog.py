@@ -1,6 +1,7 @@
 """The run log: one JSON object a line, appended and never rewritten, read by figures and pages."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,23 @@ class RunLog:
         lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in kept]
         staging.write_text("".join(lines), encoding="utf-8")
         staging.replace(self.path)
+
+    def keep(self) -> Path | None:
+        """Copy a log that tells of steps beside itself, before it is cut to nothing; None if it tells of none."""
+        if self.silent or steps_done(self.path) == 0:
+            return None
+        number = 1
+        while (copy := self.path.with_name(f"{self.path.stem}-{number}.jsonl")).exists():
+            number += 1
+        shutil.copyfile(self.path, copy)
+        return copy
+
+
+def steps_done(path: Path) -> int:
+    """Steps that a run log tells of; 0 where there is none."""
+    if not path.is_file():
+        return 0
+    return max((int(record.get("step", 0)) for record in read_log(path)), default=0)
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

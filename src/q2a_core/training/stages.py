@@ -3,6 +3,7 @@
 The paper names three stages and not which weights each of them trains; the tables here are ours.
 """
 
+import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
@@ -15,6 +16,18 @@ Part = Literal["audio_encoder", "projector", "decoder"]
 FRESH_START = "fresh"
 """In the place of a checkpoint's name on the command line: weights drawn anew."""
 PARTS: tuple[Part, ...] = ("audio_encoder", "projector", "decoder")
+
+AT_LEAST_ONE = ("steps", "batch_size", "accumulate", "save_every", "log_every", "sample_every")
+ABOVE_ZERO = ("learning_rate", "beta", "max_grad_norm")
+NOT_BELOW_ZERO = (
+    "seed",
+    "warmup_steps",
+    "final_rate",
+    "weight_decay",
+    "ctc_weight",
+    "nll_weight",
+)
+"""What a setting must be for a run to make sense."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,14 +90,22 @@ class StageConfig:
     """Steps between decoded samples."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "accumulate"):
+        for name in AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise RunError(f"{name} is {getattr(self, name)}; expected at least 1")
+        for name in ABOVE_ZERO:
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise RunError(f"{name} is {getattr(self, name)}; expected a number over 0")
+        for name in NOT_BELOW_ZERO:
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise RunError(f"{name} is {getattr(self, name)}; expected 0 or more")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise RunError(f"betas are {self.betas}; expected two numbers from 0 to below 1")
         unknown = set(self.trains) - set(PARTS)
         if unknown or not self.trains:
             raise RunError(f"trains is {self.trains}; expected some of {', '.join(PARTS)}")
         for part, factor in self.rates.items():
-            if part not in self.trains or not factor > 0:
+            if part not in self.trains or not 0 < factor < math.inf:
                 raise RunError(
                     f"rates gives {part} the factor {factor}; expected a factor over 0 for one of the parts "
                     f"that train: {', '.join(self.trains)}"

@@ -25,6 +25,8 @@ from q2a_core.training.optimizer import Optimizer
 
 KEPT_STATES = 2
 """Newest states that stay on disk."""
+OWNER = ".owner"
+"""In a run's folder: the process that trains or trained there last."""
 FILES = ("weights.safetensors", "optimizer.pt")
 
 
@@ -153,7 +155,7 @@ class RunLock:
             raise RunError(
                 f"another process is training in {run.name}; wait for it, stop it, or choose another folder"
             ) from error
-        (run / ".owner").write_text(str(os.getpid()), encoding="utf-8")
+        (run / OWNER).write_text(str(os.getpid()), encoding="utf-8")
 
     def __enter__(self) -> "RunLock":
         return self

@@ -63,7 +63,7 @@ def update(
     if not math.isfinite(losses["loss"] + norm):
         raise RunError(
             f"the loss became {losses['loss']} and its gradient {norm} at step {step}; "
-            "lower the learning rate and resume"
+            "begin a new run with --start and a lower --learning-rate"
         )
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)

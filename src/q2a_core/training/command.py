@@ -1,0 +1,73 @@
+"""The command that repeats a run, from what the checkpoint says of itself: every option that its stage has.
+
+What no option sets comes with a budget; what no budget has either was set in Python, and `unsaid` names it.
+"""
+
+import shlex
+from typing import Any, Literal
+
+from q2a_core.training import stages
+from q2a_core.training.stages import CLASS_BUDGET, FRESH_START, StageConfig
+
+Budget = Literal["full", "class"]
+OPTIONS = ("steps", "batch_size", "accumulate", "learning_rate", "optimizer", "seed")
+"""Settings that have an option in every stage."""
+OPTIONS_OF = {
+    "start": ("utterances",),
+    "pretrain": ("utterances", "level", "prompts", "ramp"),
+    "sft": ("utterances",),
+    "dpo": ("beta", "nll_weight"),
+}
+"""Settings that have one in some."""
+FLITE = ("espeak", "flite")
+
+
+def command_of(config: dict[str, Any], pairs: dict[str, int] | None = None) -> str:
+    """The command that repeats a run; RUN and PAIRS stand for what the reader chooses.
+
+    `pairs` are DPO's, by kind: own, absent, sampled, and asked, the number of sampled ones that were sought.
+    """
+    stage = StageConfig.from_dict(config)
+    budget = _budget(stage)
+    parts = ["q2a", "train", stage.name, "--run", "RUN"]
+    parts += ["--budget", budget] if budget != "full" else []
+    if stage.start is not None:
+        parts += ["--start", shlex.quote(stage.start)]
+    elif _made(stage, budget, start=False).start is not None:
+        parts += ["--start", FRESH_START]
+    for name in (*OPTIONS, *OPTIONS_OF[stage.name]):
+        parts += [f"--{name.replace('_', '-')}", str(getattr(stage, name))]
+    if stage.engines == FLITE and stage.name != "dpo":
+        parts.append("--flite")
+    if pairs is not None:
+        parts += ["--pairs", "PAIRS"] if pairs["own"] else []
+        parts += ["--sampled", str(pairs["asked"]), "--absent", str(pairs["absent"])]
+    return " ".join(parts)
+
+
+def unsaid(config: dict[str, Any]) -> list[str]:
+    """Settings, with their values, that no option of the command sets."""
+    stage = StageConfig.from_dict(config)
+    return _differing(stage, _made(stage, _budget(stage)))
+
+
+def _budget(stage: StageConfig) -> Budget:
+    """Under which budget the command comes closest to the run."""
+    apart = {budget: len(_differing(stage, _made(stage, budget))) for budget in ("full", "class")}
+    return "class" if apart["class"] < apart["full"] else "full"
+
+
+def _made(stage: StageConfig, budget: Budget, *, start: bool = True) -> StageConfig:
+    """What the command makes of a run's options; without `start` from the stage's own start."""
+    said = {name: getattr(stage, name) for name in (*OPTIONS, *OPTIONS_OF[stage.name])}
+    if start:
+        said["start"] = stage.start
+    if stage.engines == FLITE and stage.name != "dpo":
+        said["engines"] = FLITE
+    given = CLASS_BUDGET[stage.name] if budget == "class" else {}
+    return getattr(stages, stage.name)(**given | said)
+
+
+def _differing(stage: StageConfig, other: StageConfig) -> list[str]:
+    mine, theirs = stage.to_dict(), other.to_dict()
+    return [f"{name} {mine[name]}" for name in mine if mine[name] != theirs[name]]

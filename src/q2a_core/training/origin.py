@@ -1,0 +1,79 @@
+"""What a run begins from: fresh weights, or a checkpoint that this workbench's training can go on with.
+
+RUN/start.json    name, hash and clips of that checkpoint, from the run's first step on; none for fresh weights
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from q2a_core import presets
+from q2a_core.checkpoint import Checkpoint, open_checkpoint
+from q2a_core.errors import RunError
+from q2a_core.model import Qwen2Audio
+from q2a_core.training.lesson import is_trainable
+from q2a_core.training.stages import StageConfig
+from q2a_core.training.state import write_whole
+
+START_FILE = "start.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """A model to train, and where it comes from."""
+
+    model: Qwen2Audio
+    heads: dict[str, torch.Tensor]
+    """What only training needs and the checkpoint brought along; {} for fresh weights.
+
+    A spelling head learned anew would send its first, huge gradients through an encoder that already hears.
+    """
+    start: dict[str, Any] | None
+    """The checkpoint's name, hash and clips; None for fresh weights."""
+
+
+def open_origin(stage: StageConfig) -> Origin:
+    """What `stage` begins from. Raises CheckpointError and, for a checkpoint of another kind, RunError."""
+    if stage.start is None:
+        model = Qwen2Audio(presets.mini())
+        model.init_weights(torch.Generator().manual_seed(stage.seed))
+        return Origin(model=model, heads={}, start=None)
+    checkpoint = open_checkpoint(stage.start)
+    _check(checkpoint)
+    clips = checkpoint.about.get("clips", 0)
+    return Origin(
+        model=checkpoint.load_model(),
+        heads=checkpoint.training_tensors(),
+        start={"name": checkpoint.name, "hash": checkpoint.hash, "clips": clips},
+    )
+
+
+def note_start(run: Path, start: dict[str, Any] | None) -> None:
+    """Write down which checkpoint the run begins with, before that name may come to mean another."""
+    path = run / START_FILE
+    if start is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_whole(path, json.dumps(start) + "\n")
+
+
+def noted_start(run: Path) -> dict[str, Any] | None:
+    """What `note_start` wrote; None for fresh weights."""
+    path = run / START_FILE
+    return json.loads(path.read_text("utf-8")) if path.is_file() else None
+
+
+def _check(checkpoint: Checkpoint) -> None:
+    found = None
+    if not is_trainable(checkpoint.directory):
+        found = "another tokenizer than the mini world's"
+    elif checkpoint.config != presets.mini():
+        found = "other dimensions than the mini model's"
+    if found is not None:
+        raise RunError(
+            f"the start checkpoint {checkpoint.name} has {found}; expected one that q2a train made: "
+            "give its folder or the name of a shipped one with --start"
+        )
