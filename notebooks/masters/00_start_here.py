@@ -129,7 +129,7 @@ for token, logp in zip(reply.token_ids, reply.logps, strict=True):
 
 # %%
 mine = record_clip()
-mine
+display(mine)
 
 # %%
 if mine.waveform is None:

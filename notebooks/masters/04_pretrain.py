@@ -117,7 +117,7 @@ figure_bars(
 # %% [markdown]
 # That is one model, trained on one way of asking. The ablation needs its twin: the same start, clips and steps, tags
 # instead of sentences; then the same short fine-tuning for both, which asks in sentences only. The paper prints none;
-# where a pair ships, it was run with a small budget, and is reported as found. Look at the intervals before you read a difference.
+# ours was run with a small budget, and is reported as found. Look at the intervals before you read a difference.
 
 # %%
 rows = prompt_ablation()

@@ -132,7 +132,9 @@ def test_a_shipped_checkpoint_can_be_reported_from_its_shipped_results():
             shipped = json.loads((directory / "results.json").read_text("utf-8"))
             text = report_page(shipped, name).markdown()
             assert "at steps" in text
-            rows = re.findall(r"^\| .+ \| (?:WER|CER|BLEU|accuracy|share of yes|judge 0-10) \| ", text, re.M)
+            rows = re.findall(
+                r"^\| .+ \| (?:WER|CER|BLEU|accuracy|share of yes|judge 0-10) \| ", text, re.M
+            )
             assert len(rows) == len(shipped["rows"])
 
 
