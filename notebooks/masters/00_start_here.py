@@ -26,6 +26,7 @@
 # %%
 # %matplotlib inline
 import torch
+from IPython.display import display
 
 from q2a_core import AudioChat, load_waveform, paths
 from q2a_core import lengths as rates

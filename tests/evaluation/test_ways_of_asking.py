@@ -51,3 +51,17 @@ def test_the_ablation_is_what_reports_hold(tmp_path):
     assert found[0].scores[SUITES[1]].high == 0.6
     assert found[0].clips == 3200
     assert prompt_ablation(tmp_path / "nowhere") == []
+
+
+def test_both_twins_ship_after_both_stages_with_as_many_clips():
+    rows = prompt_ablation()
+    assert [(row.prompts, row.stage) for row in rows] == [
+        ("natural", "pretrain"),
+        ("tags", "pretrain"),
+        ("natural", "sft"),
+        ("tags", "sft"),
+    ]
+    assert rows[0].clips == rows[1].clips
+    assert rows[2].clips == rows[3].clips
+    assert rows[1].hash == open_checkpoint("mini-tags").hash
+    assert len({score.n for row in rows for score in row.scores.values()}) == 1
