@@ -56,8 +56,8 @@ def log_mel(
     kept = min(conv_mel_frames(frames), max_frames)
     computed = min(frames + 2, max_frames)  # every frame whose window touches the clip
     power = power_spectrogram(waveform, frames=max(kept, computed), window=max_frames * HOP_LENGTH)
-    log_power = (mel_filters(num_mels).T @ power).clamp_(min=1e-10).log10_()
-    log_power.clamp_(min=log_power.max() - DYNAMIC_RANGE)
+    log_power = (mel_filters(num_mels).T @ power).clamp(min=1e-10).log10()
+    log_power = torch.maximum(log_power, log_power.max() - DYNAMIC_RANGE)
     return (log_power[:, :kept] + 4.0).div_(4.0)
 
 
