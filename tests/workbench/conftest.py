@@ -21,7 +21,7 @@ GALLERY = (
 )
 PATIENCE = 60_000  # ms; nothing in the browser tests is a matter of speed
 BY_STREAMLIT = ("_stcore/health", "_stcore/host-config", "/media/")
-"""A link to a page makes Streamlit's front end look for a server below that page, where there is none. On a slow machine
+"""A link to a page makes Streamlit's front end look for a server below that page. On a slow machine
 it may ask for a picture of a run that the next one has replaced, and Streamlit has forgotten."""
 ABOUT = {
     "words": ["yes", "no", "left"],
