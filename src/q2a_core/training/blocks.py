@@ -8,6 +8,7 @@ A block is drawn in lanes, each sorted and cut by itself, and every step has its
 run take lanes of their own, so that none makes clips for the others.
 """
 
+import contextlib
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -113,7 +114,9 @@ def steps_from(blocks: StepBlocks, *, start: int, workers: int) -> Iterator[list
         worker_init_fn=_begin_worker if workers else None,
     )
     skip = start % BLOCK
-    for block in loader:
+    with _deaf_children() if workers else contextlib.nullcontext():
+        made = iter(loader)
+    for block in made:
         yield from block[skip:]
         skip = 0
 
@@ -126,7 +129,27 @@ class _CountFrom(torch.utils.data.Sampler[int]):
         return iter(range(self.first, 2**31))
 
 
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that start in here never hear Ctrl-C; this one hears it afterwards.
+
+    In a terminal it reaches all of them, and one that dies of it before it has read its orders leaves the process that
+    writes them waiting for ever. Windows has no such mask: there a worker is deaf from its first line on.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # started later, it would lift the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin_worker(_: int) -> None:
-    """One thread; and Ctrl-C in a terminal, which reaches all processes, is the trainer's to act on."""
+    """One thread, and deaf to Ctrl-C, which is the trainer's to act on."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
