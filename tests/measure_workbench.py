@@ -21,7 +21,6 @@ from q2a_core.training import background
 from workbench_in_browser import median
 
 TWO_LINES = "import streamlit as st\nst.write('two lines')\n"
-BY_STREAMLIT = ("_stcore/health", "_stcore/host-config")
 ROWS = ("open", "switch", "knobs", "playhead", "train", "visitors", "uploads", "pages")
 
 
@@ -51,7 +50,7 @@ class Measurement:
         self.watched: list[list[str]] = []
 
     def watch(self, context: Any) -> None:
-        self.watched.append(real_browser.watch(context, allowed=BY_STREAMLIT))
+        self.watched.append(real_browser.watch(context, allowed=real_browser.BY_STREAMLIT))
 
     def add(self, what: str, value: str, bar: str, held: bool) -> None:
         self.rows.append(Row(what, value, bar, held))

@@ -26,6 +26,9 @@ FLAGS = [
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 ]
+BY_STREAMLIT = ("_stcore/health", "_stcore/host-config", "/media/")
+"""A link to a page makes Streamlit's front end look for a server below that page. On a slow machine
+it may ask for a picture of a run that the next one has replaced, and Streamlit has forgotten."""
 LOCAL = ("http://127.0.0.1", "data:", "blob:")
 # runs Streamlit as `python -m streamlit` does, after whatever is to be replaced
 PATCHED = """

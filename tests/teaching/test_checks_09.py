@@ -126,18 +126,26 @@ def tile_how(how):
     return divided if how == "divided" else step
 
 
-def flash(q, k, v, length, size):
-    out = torch.zeros_like(q)
-    for top in range(0, length, size):
-        rows = slice(top, min(top + size, length))
-        n = rows.stop - top
-        state = torch.full((n,), -torch.inf), torch.zeros(n), torch.zeros(n, v.shape[1])
-        for left in range(0, length, size):
-            keys = slice(left, min(left + size, length))
-            s = q[rows] @ k[keys].T * q.shape[1] ** -0.5
-            state = tile(*state, s, v[keys])
-        out[rows] = state[2] / state[1][:, None]
-    return out
+def flash_with(product):
+    """Two loops with a way of one's own to multiply a tile of queries with one of keys."""
+
+    def answer(q, k, v, length, size):
+        out = torch.zeros_like(q)
+        for top in range(0, length, size):
+            rows = slice(top, min(top + size, length))
+            n = rows.stop - top
+            state = torch.full((n,), -torch.inf), torch.zeros(n), torch.zeros(n, v.shape[1])
+            for left in range(0, length, size):
+                keys = slice(left, min(left + size, length))
+                s = product(q[rows], k[keys]) * q.shape[1] ** -0.5
+                state = tile(*state, s, v[keys])
+            out[rows] = state[2] / state[1][:, None]
+        return out
+
+    return answer
+
+
+flash = flash_with(lambda queries, keys: queries @ keys.T)
 
 
 def whole(q, k, v, length, size):
@@ -192,25 +200,6 @@ def ready_made(q, k, v, length, size):
     return out
 
 
-def flash_otherwise(product):
-    """Two loops with another way to multiply a tile with a tile."""
-
-    def answer(q, k, v, length, size):
-        out = torch.zeros_like(q)
-        for top in range(0, length, size):
-            rows = slice(top, min(top + size, length))
-            n = rows.stop - top
-            state = torch.full((n,), -torch.inf), torch.zeros(n), torch.zeros(n, v.shape[1])
-            for left in range(0, length, size):
-                keys = slice(left, min(left + size, length))
-                s = product(q[rows], k[keys]) * q.shape[1] ** -0.5
-                state = tile(*state, s, v[keys])
-            out[rows] = state[2] / state[1][:, None]
-        return out
-
-    return answer
-
-
 def times_zero(q, k, v, length, size):
     """Multiplies what is padded by a weight of zero."""
     out = flash(q, k, v, length, size)
@@ -259,9 +248,9 @@ RIGHT = {
     "09.flash": [
         flash,
         lambda q, k, v, length, size: flash_steps(q, k, v, length=length, tile=size).out,
-        flash_otherwise(lambda one, other: torch.einsum("rd,cd->rc", one, other)),
-        flash_otherwise(lambda one, other: (one[:, None] * other).sum(-1)),
-        flash_otherwise(F.linear),
+        flash_with(lambda one, other: torch.einsum("rd,cd->rc", one, other)),
+        flash_with(lambda one, other: (one[:, None] * other).sum(-1)),
+        flash_with(F.linear),
     ],
     "09.hunt": [{seed: planted(seed) for seed in HUNT}],
 }

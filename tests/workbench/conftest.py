@@ -20,9 +20,6 @@ GALLERY = (
     "from pathlib import Path; from q2a_core import paths; paths.data_samples = lambda: Path({!r})"
 )
 PATIENCE = 60_000  # ms; nothing in the browser tests is a matter of speed
-BY_STREAMLIT = ("_stcore/health", "_stcore/host-config", "/media/")
-"""A link to a page makes Streamlit's front end look for a server below that page. On a slow machine
-it may ask for a picture of a run that the next one has replaced, and Streamlit has forgotten."""
 ABOUT = {
     "words": ["yes", "no", "left"],
     "sounds": ["dog", "bell"],
@@ -99,7 +96,7 @@ def browser():
 def visit(browser):
     """A page that must neither speak to other hosts nor complain in the console."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
-    wrong = real_browser.watch(context, allowed=BY_STREAMLIT)
+    wrong = real_browser.watch(context, allowed=real_browser.BY_STREAMLIT)
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     yield page
