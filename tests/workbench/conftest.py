@@ -71,6 +71,8 @@ def workbench(gallery):
     config.set_option("runner.postScriptGC", False)  # as in the workbench's own settings
     before = set(sys.modules)
     with pytest.MonkeyPatch.context() as patch:
+        # Streamlit makes the page that it runs `__main__`, which a process that a later test spawns would run again
+        patch.setitem(sys.modules, "__main__", sys.modules["__main__"])
         patch.setattr(paths, "data_samples", lambda: gallery)
         patch.syspath_prepend(str(WORKBENCH))
         yield gallery
