@@ -276,8 +276,8 @@ check("09.hunt", guesses)
 # %% [markdown]
 # ## The kernel itself
 #
-# `kernels/attention_triton.py` does what you did, for all heads at once, in base 2, forward and backward. One program
-# owns a tile of queries; `_attend` is your inner loop.
+# `kernels/attention_triton.py` does what you did, for all heads at once, in base 2. One program owns a tile of queries;
+# `_attend` is your inner loop. `kernels/attention_backward_triton.py` has the gradients.
 
 # %%
 if here.device is None:

@@ -2,8 +2,8 @@
 
     reference   the formula in fp32 (attention_reference.py)
     sdpa        torch.nn.functional.scaled_dot_product_attention
-    triton      flash attention of our own, forward and backward (attention_triton.py), and for a single query the
-                kernel that splits the cache (attention_decode_triton.py)
+    triton      flash attention of our own, forward (attention_triton.py) and backward (attention_backward_triton.py),
+                and for a single query the kernel that splits the cache (attention_decode_triton.py)
     auto        triton on a GPU that has it, for head widths that it takes; else sdpa
 
 All backends take the same layout, mask and alignment, said once in attention_reference.py.

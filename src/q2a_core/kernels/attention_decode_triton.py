@@ -11,7 +11,15 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from q2a_core.kernels.attention_triton import LOG2E, _attend, _rows, _store, _valid, check
+from q2a_core.kernels.attention_tiles_triton import (
+    LOG2E,
+    _rows,
+    _store,
+    _valid,
+    check,
+    positive_scale,
+)
+from q2a_core.kernels.attention_triton import _attend
 
 BLOCK_N = 64
 """Keys in a tile."""
@@ -20,7 +28,7 @@ FALLBACK_PROCESSORS = 4
 """Multiprocessors counted with where there is no GPU to ask."""
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["TK"])
 def decode_kernel_parts(
     p_q, p_k, p_v, p_parts, p_lse, p_lengths, scale, H, HKV, TK,
     stride_qb, stride_qh, stride_kb, stride_kh, stride_kt, stride_vb, stride_vh, stride_vt,
@@ -37,12 +45,12 @@ def decode_kernel_parts(
     begin = start + i_s * share
     stop = tl.minimum(begin + share, stop)
     p_qg = p_q + i_b * stride_qb + i_kv * group * stride_qh
-    b_q = _rows(p_qg, o_g, o_g < group, o_d, stride_qh, D, BLOCK_D)
+    b_q = _rows(p_qg, o_g, o_g < group, o_d, stride_qh, D, BLOCK_D, True)
     b_acc = tl.zeros([BLOCK_G, BLOCK_D], tl.float32)
     b_l, b_m = tl.zeros([BLOCK_G], tl.float32), tl.full([BLOCK_G], float("-inf"), tl.float32)
     b_acc, b_l, b_m = _attend(
         b_acc, b_l, b_m, b_q, p_k + i_b * stride_kb + i_kv * stride_kh, p_v + i_b * stride_vb + i_kv * stride_vh,
-        begin, stop, o_g, o_d, stop, 0, scale * LOG2E, stride_kt, stride_vt,
+        None, None, i_b, i_kv, begin, stop, o_g, o_d, stop, 0, scale * LOG2E, stride_kt, stride_vt,
         D, BLOCK_D, BLOCK_N, True, False,
     )  # fmt: skip
     b_lse = tl.where(b_l > 0, b_m + tl.log2(tl.where(b_l > 0, b_l, 1.0)), float("-inf"))
@@ -66,7 +74,7 @@ def decode_kernel_sum(
     b_lse = tl.load(p_lse + rows)
     b_top = tl.max(b_lse, 0)
     b_w = tl.exp2(b_lse - tl.where(b_top == float("-inf"), 0.0, b_top))
-    b_parts = _rows(p_parts, rows, o_s < SPLITS, o_d, D, D, BLOCK_D)
+    b_parts = _rows(p_parts, rows, o_s < SPLITS, o_d, D, D, BLOCK_D, True)
     b_sum = tl.sum(b_w, 0)
     b_o = tl.sum(b_w[:, None] * b_parts, 0) / tl.where(b_sum > 0, b_sum, 1.0)
     tl.store(p_o + i_bh * D + o_d, b_o.to(p_o.dtype.element_ty), mask=o_d < D)
@@ -97,6 +105,7 @@ def decode_triton(
     """
     check(q)
     q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
+    q, factor = positive_scale(q, scale)
     batch, heads, _, width = q.shape
     kv_heads, keys = k.shape[1:3]
     group, parts = heads // kv_heads, splits(batch, kv_heads, keys, q.device)
@@ -107,10 +116,11 @@ def decode_triton(
     lse = torch.empty(batch * kv_heads, parts, group, device=q.device)
     out = torch.empty(q.shape, device=q.device, dtype=q.dtype)
     decode_kernel_parts[parts, batch * kv_heads](
-        q, k, v, partial, lse, lengths, width**-0.5 if scale is None else scale, heads, kv_heads, keys,
+        q, k, v, partial, lse, lengths, factor, heads, kv_heads, keys,
         *q.stride()[:2], *k.stride()[:3], *v.stride()[:3],
         D=width, BLOCK_D=block_d, BLOCK_G=max(16, triton.next_power_of_2(group)), BLOCK_N=BLOCK_N, SPLITS=parts,
-        RAGGED=lengths is not None, LEFT=padding_side == "left", num_warps=4, num_stages=3,
+        RAGGED=lengths is not None, LEFT=padding_side == "left", num_warps=4,
+        num_stages=3 if q.dtype.itemsize == 2 else 1,  # what fits into the fast memory of small GPUs
     )  # fmt: skip
     decode_kernel_sum[(batch * heads,)](
         partial, lse, out, heads, kv_heads, D=width, BLOCK_D=block_d, SPLITS=parts, num_warps=2

@@ -5,20 +5,21 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from q2a_core.kernels.attention_triton import (
+from q2a_core.kernels.attention_tiles_triton import (
     LOG2E,
     _rows,
     _scores,
     _statistics,
     _valid,
     check,
-    run_forward,
+    positive_scale,
 )
+from q2a_core.kernels.attention_triton import run_forward
 
 BLOCK_M, BLOCK_N = 32, 64
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["TQ", "TK", "ROWS", "MAP_ROWS", "MAP_KEYS"])
 def map_kernel(
     p_q, p_k, p_lse, p_rows, p_heads, p_lengths, p_map, scale, H, HKV, TQ, TK, ROWS, MAP_ROWS, MAP_KEYS, HEADS,
     stride_qb, stride_qh, stride_qt, stride_kb, stride_kh, stride_kt,
@@ -36,12 +37,12 @@ def map_kernel(
     m_r = o_r < ROWS
     o_m = tl.load(p_rows + o_r, mask=m_r, other=0)
     m_k = (o_n >= start) & (o_n < stop)
-    b_q = _rows(p_q + i_b * stride_qb + i_h * stride_qh, o_m, m_r, o_d, stride_qt, D, BLOCK_D)
+    b_q = _rows(p_q + i_b * stride_qb + i_h * stride_qh, o_m, m_r, o_d, stride_qt, D, BLOCK_D, True)
     p_kh = p_k + i_b * stride_kb + i_h // (H // HKV) * stride_kh
-    b_k = _rows(p_kh, o_n, m_k, o_d, stride_kt, D, BLOCK_D)
+    b_k = _rows(p_kh, o_n, m_k, o_d, stride_kt, D, BLOCK_D, True)
     b_lse, _ = _statistics(p_lse + (i_b * H + i_h) * TQ, p_lse + (i_b * H + i_h) * TQ, o_m, m_r)
-    b_s = _scores(b_q, b_k, o_m, o_n, stop, TK - TQ, scale * LOG2E, True, CAUSAL)
-    b_w = tl.where(m_k[None, :], tl.exp2(b_s - b_lse[:, None]), 0.0)  # [BM, BN]
+    b_s = _scores(b_q, b_k, o_m, o_n, stop, TK - TQ, True, CAUSAL)
+    b_w = tl.where(m_k[None, :], tl.exp2(b_s * (scale * LOG2E) - b_lse[:, None]), 0.0)  # [BM, BN]
     b_w = tl.sum(tl.reshape(b_w, [BLOCK_M, BLOCK_N // KEY_POOL, KEY_POOL]), 2)
     m_sees = tl.reshape((b_lse < float("inf")).to(tl.float32), [BLOCK_M // QUERY_POOL, QUERY_POOL])
     b_count = tl.maximum(tl.sum(m_sees, 1), 1.0)
@@ -72,6 +73,7 @@ def map_triton(
     left = padding_side == "left"
     if lengths is not None:
         lengths = lengths.to(device=q.device, dtype=torch.int32).contiguous()
+    q, scale = positive_scale(q, scale)
     if lse is None:
         _, lse = run_forward(q, k, k, is_causal, lengths, scale, left)
     batch, all_heads, queries, width = q.shape
