@@ -7,6 +7,7 @@ import torch
 
 from model.test_cpu_step import model_with, tokens
 from q2a_core.inference import GenerationSettings, generate
+from q2a_core.kernels import resolve_backend
 from q2a_core.model import GraphStep, can_record
 from q2a_core.model.graph_step import WARM_UP, FixedCache
 
@@ -106,19 +107,20 @@ def test_a_cpu_and_a_watched_model_are_not_recorded():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize(("rows", "padded"), [(3, False), (3, True), (1, False)])
 @torch.inference_mode()
-def test_a_recorded_step_equals_the_decoder(padded):
-    model = model_with().cuda()
+def test_a_recorded_step_equals_the_decoder(rows, padded):
+    model = model_with(d_model=64, num_heads=4, num_kv_heads=2).cuda()
     assert can_record(model)
-    ids = tokens(3, 16).cuda()
+    ids = tokens(rows, 16).cuda()
     mask = torch.ones_like(ids)
     if padded:
         mask[0, :5] = 0
     full = model(ids, attention_mask=mask).logits
-    cache = model.new_cache(3, 16)
+    cache = model.new_cache(rows, 16)
     model(ids[:, :6], attention_mask=mask[:, :6], cache=cache)
     step = GraphStep(model.decoder, cache, mask[:, :6].sum(-1))
+    assert step.fused == (rows == 1 and resolve_backend("auto", "cuda", 16) == "triton")
     for place in range(6, 16):
         torch.testing.assert_close(step(ids[:, place]), full[:, place], rtol=0, atol=1e-3)
         assert (step.graph is not None) == (place - 6 >= WARM_UP)

@@ -7,7 +7,15 @@ import torch
 from torch import Tensor
 
 from q2a_core.inference.sampling import GenerationSettings, next_tokens, penalise_repetition
-from q2a_core.model import CpuStep, GraphStep, KVCache, Qwen2Audio, can_record, can_step
+from q2a_core.model import (
+    CpuStep,
+    GraphStep,
+    KVCache,
+    Qwen2Audio,
+    can_record,
+    can_step,
+    recorded_prompt,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,9 +71,16 @@ def generate_steps(
     penalised = settings.repetition_penalty != 1.0
     seen = _seen(input_ids, attention_mask, vocab_size) if penalised else None
     tokens, finished = input_ids[:, -1], torch.zeros_like(input_ids[:, -1], dtype=torch.bool)
-    if mel is not None:
+    recorded = None
+    if prefill is None and attention_mask is None:
+        recorded = recorded_prompt(model, input_ids, mel_lengths)
+    if mel is not None and recorded is not None and mel_lengths is not None:
+        audio_embeds = recorded.encode_audio(mel, mel_lengths)
+    elif mel is not None:
         audio_embeds = model.encode_audio(mel, mel_lengths)
-    if prefill is None:
+    if recorded is not None:
+        logits = recorded.prefill(input_ids, audio_embeds, cache).float()
+    elif prefill is None:
         output = model(
             input_ids,
             audio_embeds=audio_embeds,

@@ -1,6 +1,7 @@
 """The model: tensors in, logits out. It knows neither files nor text nor sound."""
 
 from q2a_core.model.cpu_step import CpuStep, can_step
+from q2a_core.model.graph_prompt import GraphPrompt, recorded_prompt
 from q2a_core.model.graph_step import GraphStep, can_record
 from q2a_core.model.kv_cache import KVCache
 from q2a_core.model.qwen2_audio import IGNORE_INDEX, ModelOutput, Qwen2Audio, causal_lm_loss
@@ -8,6 +9,7 @@ from q2a_core.model.qwen2_audio import IGNORE_INDEX, ModelOutput, Qwen2Audio, ca
 __all__ = [
     "IGNORE_INDEX",
     "CpuStep",
+    "GraphPrompt",
     "GraphStep",
     "KVCache",
     "ModelOutput",
@@ -15,4 +17,5 @@ __all__ = [
     "can_record",
     "can_step",
     "causal_lm_loss",
+    "recorded_prompt",
 ]

@@ -134,11 +134,22 @@ class AudioEncoder(nn.Module):
         """mel (N, M, F) -> encoder frames before positions and blocks (N, E, C)."""
         return F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
 
+    def embed_mel(self, mel: Tensor, length: int) -> Tensor:
+        """Convolutions and positions: the first `length` frames of mel (N, M, F) -> what the blocks read (N, E, C)."""
+        frames = rates.encoder_frames(length)
+        x = self.conv_stem(mel[:, :, : self.config.conv_mel_frames(length)])[:, :frames]
+        return x + self.embed_positions.weight[:frames]
+
+    def blocks(self, x: Tensor, frame_lengths: Tensor | None) -> Tensor:
+        """All blocks (N, E, C) -> (N, E, C); `frame_lengths` (N,) counts each clip's valid frames."""
+        for block in self.layers:
+            x = block(x, frame_lengths, self.backend)
+        return x
+
     def _encode_group(self, mel: Tensor, clip_lengths: list[int]) -> Tensor:
         longest = max(clip_lengths)
-        frames = rates.encoder_frames(longest)
-        x = self.conv_stem(mel[:, :, : self.config.conv_mel_frames(longest)])[:, :frames]
-        x = x + self.embed_positions.weight[:frames]
+        x = self.embed_mel(mel, longest)
+        frames = x.shape[1]
         frame_lengths = None
         if min(clip_lengths) < longest:
             frame_lengths = torch.tensor(
@@ -147,9 +158,7 @@ class AudioEncoder(nn.Module):
             # a masked key still takes part in sums, where NaN or infinity behind a clip would spread
             beyond = torch.arange(frames, device=mel.device) >= frame_lengths[:, None]
             x = x.masked_fill(beyond[..., None], 0.0)
-        for block in self.layers:
-            x = block(x, frame_lengths, self.backend)
-        return x
+        return self.blocks(x, frame_lengths)
 
     def _check(self, mel: Tensor, clip_lengths: list[int]) -> None:
         if (

@@ -3,13 +3,14 @@
 A step of a large decoder on a GPU is hundreds of kernels that each run for some microseconds, about as long as Python
 needs to start one. Recorded once, they start with a single call, and the step takes what reading the weights takes.
 For that nothing may change its shape: attention is given the whole cache with the number of valid keys beside it, and
-that number lies on the device. The decoder itself is `decoder.py`'s; only its cache is another.
+that number lies on the device. A single row takes the kernels of `fused_step.py`, several rows the decoder itself.
 """
 
 import torch
 from torch import Tensor
 
 from q2a_core.model.decoder import Decoder
+from q2a_core.model.fused_step import can_fuse, fused_logits
 from q2a_core.model.kv_cache import KVCache
 from q2a_core.model.qwen2_audio import Qwen2Audio
 
@@ -75,6 +76,7 @@ class GraphStep:
         self.logits: Tensor | None = None
         self.graph: torch.cuda.CUDAGraph | None = None
         self.steps = 0
+        self.fused = can_fuse(decoder, len(self.tokens))
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """Logits (B, V) in fp32 after `tokens` (B,)."""
@@ -99,6 +101,11 @@ class GraphStep:
 
     def _step(self) -> Tensor:
         self.fixed.grow()
+        if self.fused:
+            fixed = self.fixed
+            return fused_logits(
+                self.decoder, self.tokens, fixed.memory, fixed.places, fixed.lengths
+            )
         hidden_states = self.decoder(
             self.decoder.embed_tokens(self.tokens)[:, None],
             self.fixed.places[:, None],

@@ -27,6 +27,13 @@ class KVCache:
         self.max_length = max_length
         self.length = 0
 
+    @classmethod
+    def over(cls, memory: Tensor) -> "KVCache":
+        """An empty cache in `memory` (L, 2, B, Hkv, T, Dh)."""
+        cache = cls.__new__(cls)
+        cache.memory, cache.max_length, cache.length = memory, memory.shape[4], 0
+        return cache
+
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Write k and v (B, Hkv, T, Dh) at the end of `layer`; returns keys and values (B, Hkv, length + T, Dh)."""
         stop = self.length + k.shape[2]
