@@ -5,7 +5,7 @@ import streamlit as st
 import bars
 import state
 from panels import plain
-from q2a_core.bench.recorded import COMMAND, charts, read_bench
+from q2a_core.bench.recorded import COMMAND, recorded_charts
 from q2a_core.evaluation.paper_table import OURS, RERUN
 from q2a_core.evaluation.scoreboard import (
     Board,
@@ -120,8 +120,8 @@ def _cell(row: BoardRow, cell: Cell | None) -> str:
 
 def speed() -> None:
     """What `q2a bench` found, as it was kept; without it the command that makes it."""
-    report = read_bench()
-    if report is None:
+    kept = recorded_charts()
+    if not kept:
         with st.container(border=True):
             st.markdown(
                 "**No timings are kept here yet.** They are of one machine, so they are measured and not shipped by "
@@ -131,7 +131,7 @@ def speed() -> None:
             st.code(COMMAND, language="sh")
             st.caption("It needs transformers and takes some minutes; nothing is downloaded.")
         return
-    for chart in charts(report):
+    for chart in kept:
         st.subheader(plain(chart.title), anchor=False)
         st.caption(plain(chart.conditions))
         if chart.groups:

@@ -87,8 +87,8 @@ def test_what_differs_of_pytorch_is_named_and_left_out(monkeypatch):
 
 def test_every_shape_of_the_model_is_there():
     for on_gpu in (False, True):
-        names = [shape.name for shape in shapes(on_gpu=on_gpu)]
-        assert {"encoder", "decoder", "mini encoder", "mini decoder"} == set(names)
+        names = {shape.name for shape in shapes(on_gpu=on_gpu)} - {"wide"}
+        assert names == {"encoder", "decoder", "mini encoder", "mini decoder"}
     large = shapes(on_gpu=True)
     assert any(s.heads == 20 and s.width == 64 and s.length == 1500 and s.shares for s in large)
     assert max(s.length for s in large if s.name == "decoder" and s.width == 128) == 8192

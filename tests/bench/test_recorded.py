@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from q2a_core.bench.recorded import charts, read_bench
+from q2a_core import paths
+from q2a_core.bench.recorded import charts, read_bench, recorded_charts
 from q2a_core.bench.report import Row, to_markdown
 from q2a_core.errors import Q2AError
 
@@ -110,6 +111,24 @@ def test_a_file_is_read_back_and_parts_may_be_missing(tmp_path):
     assert read_bench(path) == REPORT
     path.write_text(json.dumps({"large": REPORT["large"]}), "utf-8")
     assert len(charts(read_bench(path) or {})) == 1
+
+
+def test_a_gpus_figures_stand_beside_those_without_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "data_samples", lambda: tmp_path)
+    assert recorded_charts() == []
+    (tmp_path / "bench.json").write_text(json.dumps(REPORT), "utf-8")
+    alone = recorded_charts()
+    assert alone == charts(REPORT)
+    elsewhere = {"attention": {**REPORT["attention"], "device": "NVIDIA H100"}}
+    (tmp_path / "bench_gpu.json").write_text(json.dumps(elsewhere), "utf-8")
+    titles = [chart.title for chart in recorded_charts()]
+    assert titles == [*(c.title for c in alone), *(c.title for c in charts(elsewhere))]
+    assert "Attention on a GPU, forward" in titles
+    both = {**elsewhere, "large": {"not_measured": "is too small"}}
+    (tmp_path / "bench_gpu.json").write_text(json.dumps(both), "utf-8")
+    assert [c.notes for c in recorded_charts() if c.title.startswith("The real size")] == [
+        ("Not measured; it is too small.",)
+    ]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"rows": []}', '{"growth": {}}', "\x00"])

@@ -24,7 +24,7 @@ from q2a_core.bench.attention_cases import (
 )
 from q2a_core.bench.report import machine
 from q2a_core.errors import Q2AError
-from q2a_core.kernels import attention, resolve_backend
+from q2a_core.kernels import attention, attention_map, attention_weights, resolve_backend
 
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 4e-2}
 """Absolute, on outputs of size one: a few roundings of the type, and sums in another order."""
@@ -65,6 +65,7 @@ def run_attention(
         "matrix_peak_tflops": peak / 1e12,
         "auto": resolve_backend("auto", place, 64),
         "rows": rows,
+        "maps": map_memory(place) if place.type == "cuda" else {},
     }
 
 
@@ -181,6 +182,22 @@ def _seconds(action: Callable[[], Any], device: torch.device) -> float:
     return start.elapsed_time(end) / 1e4
 
 
+def map_memory(device: torch.device) -> dict[str, int]:
+    """Peak bytes of a map of one layer of the published encoder: its weights as they are, and pooled by the kernel."""
+    shape = Shape(name="encoder", batch=1, heads=20, width=64, length=1500)
+    q, k, *_ = (x.detach() for x in tensors(shape, device=device, dtype=torch.bfloat16))
+    heads = range(shape.heads)
+    ways: dict[str, Callable[[], Any]] = {
+        "materialised": lambda: attention_weights(q, k),
+        "pooled to 40 ms": lambda: attention_map(q, k, pool=2),
+        "pooled to 40 ms, head by head": lambda: [
+            attention_map(q, k, heads=[head], pool=2).cpu() for head in heads
+        ],
+        "pooled to 160 ms": lambda: attention_map(q, k, pool=8),
+    }
+    return {name: _memory(way, device) or 0 for name, way in ways.items()}
+
+
 def _memory(action: Callable[[], Any], device: torch.device) -> int | None:
     """Peak bytes over what lay there before; None where nobody counts."""
     if device.type != "cuda":
@@ -214,6 +231,13 @@ def to_markdown(report: dict[str, Any]) -> str:
             )
             ratio = _best(figures, ours=False) / _best(figures, ours=True)
             lines.append(f"| {row['what']} | {shown} | {ratio:.2f} |")
+    if report["maps"]:
+        whole = report["maps"]["materialised"]
+        shown = "; ".join(
+            f"{name} {size / 1e6:.3g} MB ({size / whole:.1%})"
+            for name, size in report["maps"].items()
+        )
+        lines += ["", f"Memory of the encoder's attention map, 20 heads, 1500 positions: {shown}."]
     return "\n".join(lines)
 
 

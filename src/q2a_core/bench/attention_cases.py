@@ -27,7 +27,7 @@ class Shape:
     """One attention of the model: self-attention over `length` positions."""
 
     name: str
-    """encoder, decoder or mini."""
+    """encoder, decoder, wide or mini."""
     batch: int
     heads: int
     width: int
@@ -87,6 +87,8 @@ def shapes(*, on_gpu: bool) -> list[Shape]:
         found.append(
             Shape(name="decoder", batch=rows, heads=32, width=128, length=length, is_causal=True)
         )
+    if on_gpu:  # what the published figures of other implementations are of
+        found.append(Shape(name="wide", batch=2, heads=32, width=128, length=4096))
     return found
 
 

@@ -21,8 +21,9 @@ CLIP_SECONDS = 3.0
 TEXT_TOKENS = (20, 25)
 """Before and after the clip, about as many as the chat template and a short question are."""
 INIT_STD = 0.02
-TOLERANCES = {torch.float32: 1e-3, torch.bfloat16: 5e-2, torch.float16: 2e-2}
-"""Of the last logits, relative to their norm: what the type's rounding leaves after all layers."""
+TOLERANCES = {torch.float32: 1e-3, torch.bfloat16: 1e-1, torch.float16: 2e-2}
+"""Of the last logits, relative to their norm: what the type's rounding leaves after 64 layers of random weights, which
+damp nothing (0.05 in bfloat16 on an H100); what is computed wrongly is off by about 1."""
 
 
 class Sides:

@@ -1,6 +1,7 @@
-"""A bench run that was kept: `data_samples/bench.json` read back as bars, one chart for each thing that was measured.
+"""Bench runs that were kept, read back as bars: one chart for each thing that was measured.
 
-The file is what `q2a bench --output` writes, whole or some of its rows. Needs neither torch nor transformers.
+`data_samples/bench.json` is of a computer without a GPU, `bench_gpu.json` of one with it; each is what `q2a bench
+--output` writes, whole or some of its rows. Needs neither torch nor transformers.
 """
 
 import json
@@ -13,7 +14,7 @@ from q2a_core import paths
 from q2a_core.bench.report import ATTENTION, GROWTH, LARGE, SERVE
 from q2a_core.errors import Q2AError
 
-FILE = "bench.json"
+FILE, GPU_FILE = "bench.json", "bench_gpu.json"
 COMMAND = f"q2a bench --output data_samples/{FILE}"
 OURS, OTHER = "q2a", "transformers"
 
@@ -61,6 +62,14 @@ def read_bench(path: str | Path | None = None) -> dict[str, Any] | None:
             f"{path.name} is no report of `q2a bench`; make it again: {COMMAND}"
         ) from error
     return report
+
+
+def recorded_charts() -> list[Chart]:
+    """All that was kept; a GPU's figures stand in for what says that it needs one. Raises Q2AError as above."""
+    here, on_gpu = read_bench(), read_bench(paths.data_samples() / GPU_FILE)
+    if here is not None and on_gpu is not None and LARGE in on_gpu:
+        here = {name: part for name, part in here.items() if name != LARGE}
+    return [chart for report in (here, on_gpu) if report is not None for chart in charts(report)]
 
 
 def charts(report: Mapping[str, Any]) -> list[Chart]:
@@ -174,7 +183,9 @@ def _attention(report: Mapping[str, Any]) -> list[Chart]:
             f"{report['device']}, {report['dtype']}; torch {report['machine']['torch']}, triton "
             f"{report['machine']['triton'] or 'not installed'}; medians, turn about"
         )
-        made.append(Chart(title=f"Attention, {title}", conditions=about, groups=tuple(groups)))
+        on_gpu = "" if report["device"] == "cpu" else " on a GPU"
+        title = f"Attention{on_gpu}, {title}"
+        made.append(Chart(title=title, conditions=about, groups=tuple(groups)))
     return made
 
 
