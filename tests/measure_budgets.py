@@ -26,6 +26,7 @@ from q2a_core.training.runlog import read_log
 
 TRAINING_BAR, COMMAND_BAR = 75.0, 120.0
 """Seconds of training, and of the whole command with what it has to speak and to sample first."""
+SPEED_STEPS = 100
 STARTS = {"pretrain": "mini-start", "sft": "mini-pretrain", "dpo": "mini-sft"}
 SUITES = {"pretrain": "everyday sound", "sft": "mode: kind of reply"}
 
@@ -69,11 +70,12 @@ def training_seconds(log: Path) -> float:
     records = read_log(log)
     settings = next(record["stage"] for record in records if record["kind"] == "run")
     dialogues = settings["batch_size"] * settings["accumulate"]
-    spent, last = 0.0, 0
-    for record in records:
-        if record["kind"] == "step":
-            spent += (record["step"] - last) * dialogues / record["clips_per_second"]
-            last = record["step"]
+    rates = {r["step"]: r["clips_per_second"] for r in records if r["kind"] == "step"}
+    spent, step = 0.0, max(rates)
+    while step > 0:  # a line tells the mean speed of the last hundred steps, or of all so far
+        steps = min(step, SPEED_STEPS)
+        spent += steps * dialogues / rates[step]
+        step -= steps
     return spent
 
 

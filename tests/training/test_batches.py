@@ -166,3 +166,16 @@ def test_an_interrupt_of_all_processes_leaves_the_workers_to_the_trainer(blocks)
         os.kill(child.pid, signal.SIGINT)
     for _ in range(4 * BLOCK):
         next(steps)
+
+
+def test_workers_leave_their_block_when_nobody_waits_for_it(blocks):
+    """A block takes seconds; a run that stops must not wait for the one that is being made."""
+    steps = steps_from(blocks, start=0, workers=1)
+    next(steps)
+    assert not blocks.given_up.is_set()
+    steps.close()
+    assert blocks.given_up.is_set()
+    with pytest.raises(InterruptedError, match="nobody waits"):
+        blocks[3]
+    blocks.given_up = None
+    assert len(blocks[3]) == BLOCK

@@ -1,5 +1,6 @@
 """From examples to tensors: dialogues padded on the right, clips cut to the longest of their batch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,7 +138,7 @@ class Blocks(StepBlocks):
         super().__init__(chat_format, batch_size=batch_size, accumulate=accumulate, seed=seed)
         self.corpus = corpus
 
-    def draw(self, numbers: range, rng: np.random.Generator) -> list[EncodedExample]:
+    def draw(self, numbers: Iterable[int], rng: np.random.Generator) -> list[EncodedExample]:
         """These examples of the corpus, encoded."""
         return [
             encode_example(self.corpus.example(number), self.chat_format, rng) for number in numbers

@@ -9,8 +9,9 @@ run take lanes of their own, so that none makes clips for the others.
 """
 
 import contextlib
+import multiprocessing
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,9 @@ class StepBlocks(torch.utils.data.Dataset):
         self._chat_format: ChatFormat | None = None
         self.batch_size, self.accumulate, self.seed = batch_size, accumulate, seed
         self.rank, self.processes = 0, 1
+        self.given_up: Any = None  # an event that tells workers that nobody waits for their block
 
-    def draw(self, numbers: range, rng: np.random.Generator) -> list[Any]:
+    def draw(self, numbers: Iterable[int], rng: np.random.Generator) -> list[Any]:
         """The encoded examples with these numbers; each has a `cost` to be sorted by."""
         raise NotImplementedError
 
@@ -69,12 +71,21 @@ class StepBlocks(torch.utils.data.Dataset):
         drawn = []
         for lane in range(self.rank, lanes, self.processes) if shared else range(lanes):
             numbers = range(first + lane, first + BLOCK * size, lanes)
-            examples = self.draw(numbers, np.random.default_rng([self.seed, block, 11, lane]))
+            examples = self.draw(
+                self._while_wanted(numbers), np.random.default_rng([self.seed, block, 11, lane])
+            )
             drawn.append(sorted(examples, key=lambda example: example.cost))
         return [
             self._cut([e for lane in drawn for e in lane[i * width : (i + 1) * width]], shared)
             for i in rng.permutation(BLOCK)
         ]
+
+    def _while_wanted(self, numbers: range) -> Iterator[int]:
+        """`numbers`, until the trainer has gone: it waits for its workers, and a block takes over a second."""
+        for number in numbers:
+            if self.given_up is not None and self.given_up.is_set():
+                raise InterruptedError("nobody waits for this block any more")
+            yield number
 
     def _cut(self, examples: list[Any], ours_alone: bool) -> list[Any]:
         """A step in as many pieces for each process, none larger than `batch_size`; of all examples only our pieces."""
@@ -104,21 +115,27 @@ class StepBlocks(torch.utils.data.Dataset):
 
 def steps_from(blocks: StepBlocks, *, start: int, workers: int) -> Iterator[list[Any]]:
     """The micro-batches of steps number `start`, `start` + 1, ... for ever; 0 workers makes them in this process."""
+    context = multiprocessing.get_context("spawn") if workers else None
+    blocks.given_up = None if context is None else context.Event()
     loader = torch.utils.data.DataLoader(
         blocks,
         batch_size=None,
         sampler=_CountFrom(start // BLOCK),
         num_workers=workers,
-        multiprocessing_context="spawn" if workers else None,
+        multiprocessing_context=context,
         prefetch_factor=2 if workers else None,
         worker_init_fn=_begin_worker if workers else None,
     )
     skip = start % BLOCK
     with _deaf_children() if workers else contextlib.nullcontext():
         made = iter(loader)
-    for block in made:
-        yield from block[skip:]
-        skip = 0
+    try:
+        for block in made:
+            yield from block[skip:]
+            skip = 0
+    finally:
+        if blocks.given_up is not None:
+            blocks.given_up.set()
 
 
 class _CountFrom(torch.utils.data.Sampler[int]):

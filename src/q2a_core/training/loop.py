@@ -138,6 +138,7 @@ def train(
             if done % stage.save_every == 0 or last:
                 _save(run, done, stage, objective, optimizer, processes, tally)
                 saved = done
+        steps.close()  # the workers go while the state is written
         if saved < done:
             _save(run, done, stage, objective, optimizer, processes, tally)
         log.write("end", step=done, finished=done == stage.steps)

@@ -3,7 +3,7 @@
 Rows 0 to B of a batch answer with the chosen reply, rows B to 2B with the rejected one, in the same order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,7 +105,7 @@ class PairBlocks(StepBlocks):
         super().__init__(chat_format, batch_size=batch_size, accumulate=accumulate, seed=seed)
         self.pairs, self.references = pairs, references
 
-    def draw(self, numbers: range, rng: np.random.Generator) -> list[EncodedPair]:
+    def draw(self, numbers: Iterable[int], rng: np.random.Generator) -> list[EncodedPair]:
         """Pairs with these numbers in the endless row of epochs, encoded."""
         orders: dict[int, np.ndarray] = {}
         drawn = []
