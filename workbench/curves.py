@@ -114,7 +114,7 @@ def bars(labels: list[str], values: list[float], *, title: str, key: str, alt: s
         "type": "nominal",
         "sort": None,
         "title": None,
-        "axis": {"labelLimit": 240},
+        "axis": {"labelLimit": 240, "labelOverlap": False},
     }
     x = {"field": "value", "type": "quantitative", "title": title, "axis": {"format": "%"}}
     spec = {

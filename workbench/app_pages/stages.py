@@ -23,7 +23,7 @@ LESSON = frame.Lesson(
     ),
     limits=(
         "Which weights a stage trains is our choice; the paper does not say. How far a weight moved is not what it "
-        "does. One clip is an anecdote, and intervals that touch are no difference."
+        "does. One clip is an anecdote; where intervals overlap, the figures alone do not say which stage is better."
     ),
 )
 

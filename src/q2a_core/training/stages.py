@@ -149,8 +149,9 @@ def pretrain(*, steps: int = 12_000, **changes: Any) -> StageConfig:
 
 
 def sft(*, steps: int = 3000, **changes: Any) -> StageConfig:
-    """Fine-tuning: both modes at once, on dialogues; every part learns, more gently."""
+    """Fine-tuning: both modes at once, on dialogues; every part learns, the encoder, which hears already, gently."""
     values = {"learning_rate": 4e-4, "ctc_weight": 0.3, "start": "mini-pretrain"}
+    values |= {"rates": {"audio_encoder": 0.25}}
     return StageConfig(name="sft", steps=steps, **{**GROWN, **values, **changes})
 
 
