@@ -50,7 +50,9 @@ def test_a_prompt_has_the_logits_and_the_cache_that_it_has(frames):
     expected, found = (model.new_cache(1, MULTIPLE + 20) for _ in range(2))
     logits = model(ids, audio_embeds=embeds, cache=expected, last_only=True).logits[:, -1]
     recorded = GraphPrompt(model)
-    recorded.prefill(tokens(1, MULTIPLE), None, model.new_cache(1, MULTIPLE))
+    spoilt = prompt_for(model, model.encode_audio(*clip(model, 150)))
+    nan = torch.full((int((spoilt == model.config.audio_token_id).sum()), 64), float("nan"))
+    recorded.prefill(spoilt, nan, model.new_cache(1, MULTIPLE))  # must leave nothing behind
     assert torch.allclose(recorded.prefill(ids, embeds, found), logits, rtol=0, atol=2e-5)
     assert found.length == expected.length == ids.shape[1]
     torch.testing.assert_close(found.memory, expected.memory, rtol=0, atol=2e-5)

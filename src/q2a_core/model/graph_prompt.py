@@ -61,6 +61,7 @@ class GraphPrompt:
         with self.lock:
             stack = self._stack("decoder", _filled(count))
             stack.x[:, :count] = embeds
+            stack.x[:, count:].zero_()  # a weight of zero times what an earlier prompt left could be NaN
             last = stack()[:, count - 1].clone()
             cache.memory[:, :, :, :, :count] = self.memory[:, :, :, :, :count]
         cache.advance(count)
