@@ -73,9 +73,9 @@ def training_seconds(log: Path) -> float:
     rates = {r["step"]: r["clips_per_second"] for r in records if r["kind"] == "step"}
     spent, step = 0.0, max(rates)
     while step > 0:  # a line tells the mean speed of the last hundred steps, or of all so far
-        steps = min(step, SPEED_STEPS)
-        spent += steps * dialogues / rates[step]
-        step -= steps
+        before = max((s for s in rates if s <= step - SPEED_STEPS), default=0)
+        spent += (step - before) * dialogues / rates[step]
+        step = before
     return spent
 
 

@@ -2,13 +2,15 @@
 
 import gc
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 from model.test_cpu_step import model_with, tokens
 from q2a_core.inference import GenerationSettings, generate
-from q2a_core.model import GraphPrompt, GraphStep, recorded_prompt
+from q2a_core.inspection.model_view import steered_view
+from q2a_core.model import GraphPrompt, GraphStep, recorded_model, recorded_prompt
 from q2a_core.model.graph_prompt import _KEPT, MOST_TOKENS, MULTIPLE
 
 SHAPE = {"d_model": 64, "num_heads": 4, "num_kv_heads": 2}
@@ -66,8 +68,7 @@ def test_replies_are_the_same_with_it(monkeypatch):
     settings = GenerationSettings(max_new_tokens=8)
     plain = generate(model, ids, mel=mel, mel_lengths=length, settings=settings)
     used = []
-    for module in ("graph_prompt", "graph_step"):
-        monkeypatch.setattr(f"q2a_core.model.{module}.can_record", lambda model: True)
+    monkeypatch.setattr("q2a_core.model.graph_prompt.can_record", lambda model: True)
     prefill = GraphPrompt.prefill
     monkeypatch.setattr(GraphPrompt, "prefill", lambda *a: used.append(1) or prefill(*a))
     again = generate(model, ids, mel=mel, mel_lengths=length, settings=settings)
@@ -94,6 +95,30 @@ def test_what_it_takes_and_how_long_it_is_kept(monkeypatch):
     del model
     gc.collect()
     assert len(_KEPT) == before - 1, "a model that nobody holds takes its records along"
+
+
+def test_a_model_that_somebody_wrapped_is_not_replayed(monkeypatch):
+    """A view of a model steers the last position, which is padding in a prompt that was filled up."""
+    monkeypatch.setattr("q2a_core.model.graph_prompt.can_record", lambda model: True)
+    model = model_with(**SHAPE)
+    assert recorded_model(model) is not None
+    steered = steered_view(model, 1, torch.ones(64))
+    assert recorded_model(steered) is None
+
+    class Adapted(torch.nn.Linear):
+        """Stands for an adapter."""
+
+    model.decoder.layers[0].self_attn.q_proj = Adapted(64, 64)
+    assert recorded_model(model) is None
+
+
+@torch.inference_mode()
+def test_a_clip_that_does_not_fit_is_refused_as_ever():
+    model = model_with(**SHAPE)
+    mel, length = clip(model, 40)
+    for frames in (mel[:, :, :20], mel[:, :5], mel[0]):
+        with pytest.raises(ValueError, match=r"mel (has|holds)"):
+            GraphPrompt(model).encode_audio(frames, length)
 
 
 @torch.inference_mode()
@@ -147,3 +172,17 @@ def test_recorded_prompts_equal_the_model():
     kept = recorded_prompt(model, ids, length)
     assert kept is not None
     assert all(stack.graph is not None for stack in kept.stacks.values())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_replies_at_once_are_those_alone():
+    """Every reply records a step of its own, and CUDA lets one be recorded at a time."""
+    model = model_with(**SHAPE).cuda()
+    prompts = [tokens(1, 20 + 11 * k, seed=k).cuda() for k in range(6)]
+    settings = GenerationSettings(max_new_tokens=12)
+    alone = [generate(model, ids, settings=settings).token_ids for ids in prompts]
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(4):
+            at_once = pool.map(lambda ids: generate(model, ids, settings=settings), prompts)
+            assert [reply.token_ids for reply in at_once] == alone

@@ -17,7 +17,7 @@ from q2a_core.checkpoint import Checkpoint, open_checkpoint
 from q2a_core.errors import AudioError, ChatError
 from q2a_core.inference.generate import generate_steps
 from q2a_core.inference.sampling import GenerationSettings, unsupported_settings
-from q2a_core.model import Qwen2Audio
+from q2a_core.model import Qwen2Audio, recorded_model
 from q2a_core.text import StreamDecoder, user_message
 from q2a_core.text.chat import Message
 
@@ -212,9 +212,9 @@ class AudioChat:
         ]
         weight = self.model.projector.linear.weight
         mel_lengths = torch.tensor([rates.mel_frames(len(clip.samples)) for clip in waveforms])
-        packed = self.model.encode_audio(
-            stack_mels(mels).to(weight.device, weight.dtype), mel_lengths
-        )
+        stacked = stack_mels(mels).to(weight.device, weight.dtype)
+        recorded = recorded_model(self.model) if len(waveforms) == 1 else None
+        packed = (recorded or self.model).encode_audio(stacked, mel_lengths)
         return list(packed.split(rates.audio_tokens(mel_lengths).tolist()))
 
     def _fit_context(self, settings: GenerationSettings, prompt_length: int) -> GenerationSettings:

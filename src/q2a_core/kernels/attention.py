@@ -84,6 +84,19 @@ def _attention_triton(
     scale: float | None,
     padding_side: str,
 ) -> Tensor:
+    with torch.cuda.device_of(q):  # Triton starts kernels on the current device
+        return _on_its_device(q, k, v, is_causal, lengths, scale, padding_side)
+
+
+def _on_its_device(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    is_causal: bool,
+    lengths: Tensor | None,
+    scale: float | None,
+    padding_side: str,
+) -> Tensor:
     learns = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
     if q.shape[2] == 1 and k.shape[2] > 1 and not learns:
         from q2a_core.kernels.attention_decode_triton import decode_triton

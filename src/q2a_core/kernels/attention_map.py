@@ -47,9 +47,20 @@ def attention_map(
     if resolve_backend(backend, q.device, q.shape[-1]) == "triton":
         from q2a_core.kernels.attention_map_triton import map_triton
 
-        return map_triton(
-            q, k, places, chosen, pool, query_pool, is_causal, lengths, factor, padding_side, lse
-        )
+        with torch.cuda.device_of(q):  # Triton starts kernels on the current device
+            return map_triton(
+                q,
+                k,
+                places,
+                chosen,
+                pool,
+                query_pool,
+                is_causal,
+                lengths,
+                factor,
+                padding_side,
+                lse,
+            )
     keys = repeat_kv(k, q.shape[1])[:, chosen].float().transpose(-1, -2)
     valid = attention_mask(q, k, is_causal=is_causal, lengths=lengths, padding_side=padding_side)
     padded = padded_queries(q, k, lengths, padding_side)

@@ -143,7 +143,8 @@ def fast_memory(device: torch.device) -> int:
     """Bytes of fast memory that one program may have on `device`; as on an H100 where kernels are interpreted."""
     if device.type != "cuda":
         return 227 * 1024
-    return torch.cuda.get_device_properties(device).shared_memory_per_block_optin
+    properties = torch.cuda.get_device_properties(device)
+    return getattr(properties, "shared_memory_per_block_optin", OLD_ROOM)  # AMD's say nothing
 
 
 def described(x: Tensor, rows: int) -> TensorDescriptor | None:
@@ -151,7 +152,7 @@ def described(x: Tensor, rows: int) -> TensorDescriptor | None:
 
     None where there is none, where memory is not aligned for it, and for narrow heads, which gain nothing.
     """
-    if x.is_cuda and torch.cuda.get_device_capability(x.device)[0] < 9:
+    if x.is_cuda and (torch.version.hip or torch.cuda.get_device_capability(x.device)[0] < 9):
         return None
     width, size = x.shape[-1], x.dtype.itemsize
     aligned = x.data_ptr() % 16 == 0 and all(n * size % 16 == 0 for n in x.stride()[:-1])

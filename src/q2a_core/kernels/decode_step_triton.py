@@ -65,10 +65,15 @@ def matvec(
     residual: Tensor | None = None,
     gated: bool = False,
 ) -> Tensor:
-    """x (K,) times up to three matrices (N, K), one after the other (sum of N,), summed in fp32.
+    """x (K,) times one matrix (N, K), or three, one after the other (sum of N,), summed in fp32.
 
-    `gain` (K,) has RMSNorm go before, `residual` is added; `gated` gives silu(w0 x) * (w1 x).
+    `gain` (K,) has RMSNorm go before, `residual` is added; `gated` takes two without biases: silu(w0 x) * (w1 x).
+    Raises ValueError for another number of matrices.
     """
+    if len(weights) != 2 if gated else len(weights) not in (1, 3):
+        raise ValueError(
+            f"{len(weights)} matrices were given; expected two with gated, else 1 or 3"
+        )
     rows = [len(weight) for weight in weights]
     count = rows[0] if gated else sum(rows)
     none = [None] * (3 - len(weights))

@@ -104,11 +104,14 @@ class Decoder(nn.Module):
         self, positions: Tensor, dtype: torch.dtype, *, cached: int = 0
     ) -> tuple[Tensor, Tensor]:
         """Cosines and signed sines (B or 1, 1, T, Dh) of `positions` (B or 1, T)."""
-        length = max(self.config.max_positions, cached + positions.shape[1])
-        cos, sin = rotary_table(
-            length, self.config.head_dim, self.config.rope_theta, positions.device, dtype
-        )
+        cos, sin = self.rotary_tables(cached + positions.shape[1], dtype)
         return cos[positions].unsqueeze(1), sin[positions].unsqueeze(1)
+
+    def rotary_tables(self, length: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Cosines and signed sines (at least `length`, Dh) of all positions, where the weights are."""
+        config, device = self.config, self.embed_tokens.weight.device
+        length = max(config.max_positions, length)
+        return rotary_table(length, config.head_dim, config.rope_theta, device, dtype)
 
     def forward(
         self,

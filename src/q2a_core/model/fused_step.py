@@ -4,48 +4,48 @@ The formulas are `decoder.py`'s and a test holds the two together; `kernels/deco
 kernels are quicker. Weights are read where they lie, under their own names; nothing is copied or joined.
 """
 
+import torch
 from torch import Tensor
 
 from q2a_core.kernels import attention, resolve_backend
 from q2a_core.model.decoder import Decoder, DecoderBlock
-from q2a_core.model.layers import rotary_table
+from q2a_core.model.recording import is_plain
 
 
 def can_fuse(decoder: Decoder, batch: int) -> bool:
-    """Whether the kernels take this decoder's step: one row, and attention on the triton backend."""
+    """Whether the kernels take this decoder's step: one row, the triton backend, and no block but our own."""
     weight = decoder.embed_tokens.weight
     backend = resolve_backend(decoder.backend, weight.device, decoder.config.head_dim)
-    return batch == 1 and backend == "triton"
+    return batch == 1 and backend == "triton" and is_plain(decoder.layers)
 
 
 def fused_logits(
-    decoder: Decoder, token: Tensor, memory: Tensor, place: Tensor, lengths: Tensor
+    decoder: Decoder,
+    token: Tensor,
+    tables: tuple[Tensor, Tensor],
+    memory: Tensor,
+    place: Tensor,
+    lengths: Tensor,
 ) -> Tensor:
     """Logits (1, V) after `token` (1,), whose keys and values go to `place` (1,) of memory (L, 2, 1, Hkv, T, Dh).
 
-    `lengths` (1,) counts the valid keys, the new one included.
+    `lengths` (1,) counts the valid keys, the new one included; `tables` are the decoder's rotary tables.
     """
     from q2a_core.kernels.decode_step_triton import matvec
 
-    config = decoder.config
-    table = rotary_table(
-        max(config.max_positions, memory.shape[4]),
-        config.head_dim,
-        config.rope_theta,
-        memory.device,
-        memory.dtype,
-    )
-    x = decoder.embed_tokens(token)[0]
-    for block, (keys, values) in zip(decoder.layers, memory[:, :, 0], strict=True):
-        assert isinstance(block, DecoderBlock)
-        x = _block(block, x, table, place, lengths, keys, values)
-    return matvec(x, [decoder.lm_head.weight], gain=decoder.norm.weight, eps=decoder.norm.eps)[None]
+    with torch.cuda.device_of(token):
+        x = decoder.embed_tokens(token)[0]
+        for block, (keys, values) in zip(decoder.layers, memory[:, :, 0], strict=True):
+            assert isinstance(block, DecoderBlock)
+            x = _block(block, x, tables, place, lengths, keys, values)
+        norm = decoder.norm
+        return matvec(x, [decoder.lm_head.weight], gain=norm.weight, eps=norm.eps)[None]
 
 
 def _block(
     block: DecoderBlock,
     x: Tensor,
-    table: tuple[Tensor, Tensor],
+    tables: tuple[Tensor, Tensor],
     place: Tensor,
     lengths: Tensor,
     keys: Tensor,
@@ -64,7 +64,7 @@ def _block(
         gain=before.weight,
         eps=before.eps,
     )
-    q = rotary_append(qkv, table, place, keys, values)
+    q = rotary_append(qkv, tables, place, keys, values)
     mixed = attention(q[None, :, None], keys[None], values[None], lengths=lengths, backend="triton")
     x = matvec(mixed.flatten(), [mixer.o_proj.weight], residual=x)
     gates = [mlp.gate_proj.weight, mlp.up_proj.weight]

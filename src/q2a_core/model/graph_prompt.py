@@ -13,10 +13,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from q2a_core.model.graph_step import can_record
 from q2a_core.model.kv_cache import KVCache
 from q2a_core.model.merge import merge_audio
 from q2a_core.model.qwen2_audio import Qwen2Audio
+from q2a_core.model.recording import can_record, is_plain, recorded
 
 MULTIPLE = 64
 MOST_TOKENS = 256
@@ -35,8 +35,12 @@ class GraphPrompt:
         self.memory = model.new_cache(1, MOST_TOKENS).memory
 
     def encode_audio(self, mel: Tensor, mel_lengths: Tensor) -> Tensor:
-        """Embeddings (A, D) of one clip, mel (1, M, F) with its valid frames mel_lengths (1,)."""
+        """Embeddings (A, D) of one clip, mel (1, M, F) with its valid frames mel_lengths (1,).
+
+        Raises ValueError as the model does.
+        """
         encoder = self.model.audio_encoder
+        encoder.check(mel, mel_lengths.tolist())
         x = encoder.embed_mel(mel, int(mel_lengths))
         frames = x.shape[1]
         with self.lock:
@@ -61,7 +65,9 @@ class GraphPrompt:
         with self.lock:
             stack = self._stack("decoder", _filled(count))
             stack.x[:, :count] = embeds
-            stack.x[:, count:].zero_()  # a weight of zero times what an earlier prompt left could be NaN
+            stack.x[
+                :, count:
+            ].zero_()  # a weight of zero times what an earlier prompt left could be NaN
             last = stack()[:, count - 1].clone()
             cache.memory[:, :, :, :, :count] = self.memory[:, :, :, :, :count]
         cache.advance(count)
@@ -83,14 +89,22 @@ class GraphPrompt:
         decoder = self.model.decoder
         x = self.weight.new_zeros(1, length, decoder.config.d_model)
         memory, positions = self.memory, torch.arange(length, device=x.device)[None]
-        return _Recorded(lambda: decoder(x, positions, cache=KVCache.over(memory)), x)
+        # a record reads the tables where they lie: they must outlive the shared cache of tables
+        kept = decoder.rotary_tables(length, x.dtype)
+        return _Recorded(lambda: decoder(x, positions, cache=KVCache.over(memory)), x, kept=kept)
 
 
 class _Recorded:
     """What computes on tensors that stay where they are: as it comes at first, then recorded, then replayed."""
 
-    def __init__(self, run: Callable[[], Tensor], x: Tensor, length: Tensor | None = None):
-        self.run, self.x, self.length = run, x, length
+    def __init__(
+        self,
+        run: Callable[[], Tensor],
+        x: Tensor,
+        length: Tensor | None = None,
+        kept: object = None,
+    ):
+        self.run, self.x, self.length, self.kept = run, x, length, kept
         self.used = False
         self.graph: torch.cuda.CUDAGraph | None = None
         self.output: Tensor | None = None
@@ -101,8 +115,7 @@ class _Recorded:
             self.used = True
             return self.run()
         if self.graph is None:
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with recorded(self.x.device) as graph:
                 self.output = self.run()
             self.graph = graph
         self.graph.replay()
@@ -119,7 +132,15 @@ def recorded_prompt(
 ) -> GraphPrompt | None:
     """The model's recorded prompts if they take this one: a row of moderate length with at most one clip to encode."""
     one = len(input_ids) == 1 and (mel_lengths is None or len(mel_lengths) == 1)
-    if not one or input_ids.shape[1] > MOST_TOKENS or not can_record(model):
+    if not one or input_ids.shape[1] > MOST_TOKENS:
+        return None
+    return recorded_model(model)
+
+
+def recorded_model(model: Qwen2Audio) -> GraphPrompt | None:
+    """The model's recorded prompts; None where it may not be recorded."""
+    plain = is_plain(model.decoder.layers) and is_plain(model.audio_encoder.layers)
+    if not plain or not can_record(model):
         return None
     with _KEEPING:
         kept = _KEPT.get(model)
@@ -128,11 +149,17 @@ def recorded_prompt(
     return kept
 
 
+def forget_recorded(model: Qwen2Audio) -> None:
+    """Give back the memory of the model's recorded prompts."""
+    with _KEEPING:
+        _KEPT.pop(model, None)
+
+
 def _filled(count: int) -> int:
     return -(-count // MULTIPLE) * MULTIPLE
 
 
 def _state(model: Qwen2Audio) -> tuple[object, ...]:
-    """Where the weights lie and which attention is chosen: what a record holds on to."""
-    places = tuple(parameter.data_ptr() for parameter in model.parameters())
+    """Where the weights lie, as what, and which attention is chosen: what a record holds on to."""
+    places = ((parameter.data_ptr(), parameter.dtype) for parameter in model.parameters())
     return (model.audio_encoder.backend, model.decoder.backend, *places)

@@ -12,18 +12,10 @@ from torch import Tensor
 from q2a_core.model.decoder import Decoder
 from q2a_core.model.fused_step import can_fuse, fused_logits
 from q2a_core.model.kv_cache import KVCache
-from q2a_core.model.qwen2_audio import Qwen2Audio
+from q2a_core.model.recording import recorded
 
 WARM_UP = 2
 """Steps taken as they come before one is recorded: kernels are compiled and libraries take their memory in them."""
-
-
-def can_record(model: Qwen2Audio) -> bool:
-    """Whether this model may take the recorded step: on a CUDA device, and nobody hooked in."""
-    on_gpu = model.decoder.embed_tokens.weight.device.type == "cuda"
-    return on_gpu and not any(
-        module._forward_hooks or module._forward_pre_hooks for module in model.modules()
-    )
 
 
 class FixedCache(KVCache):
@@ -77,6 +69,8 @@ class GraphStep:
         self.graph: torch.cuda.CUDAGraph | None = None
         self.steps = 0
         self.fused = can_fuse(decoder, len(self.tokens))
+        # a record reads the tables where they lie: they must outlive the shared cache of tables
+        self.tables = decoder.rotary_tables(cache.max_length, cache.memory.dtype)
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """Logits (B, V) in fp32 after `tokens` (B,)."""
@@ -86,10 +80,9 @@ class GraphStep:
             )
         self.tokens.copy_(tokens)
         if self.graph is None and self.steps >= WARM_UP and self.tokens.device.type == "cuda":
-            self.graph = torch.cuda.CUDAGraph()
-            # other threads may go on with replies of their own
-            with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
+            with recorded(self.tokens.device) as graph:
                 self.logits = self._step()
+            self.graph = graph
         if self.graph is None:
             self.logits = self._step()
         else:
@@ -104,7 +97,7 @@ class GraphStep:
         if self.fused:
             fixed = self.fixed
             return fused_logits(
-                self.decoder, self.tokens, fixed.memory, fixed.places, fixed.lengths
+                self.decoder, self.tokens, self.tables, fixed.memory, fixed.places, fixed.lengths
             )
         hidden_states = self.decoder(
             self.decoder.embed_tokens(self.tokens)[:, None],

@@ -11,7 +11,7 @@ run take lanes of their own, so that none makes clips for the others.
 import contextlib
 import multiprocessing
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -113,10 +113,11 @@ class StepBlocks(torch.utils.data.Dataset):
         return self.chat_format.tokenizer.token_id("<|endoftext|>") or 0
 
 
-def steps_from(blocks: StepBlocks, *, start: int, workers: int) -> Iterator[list[Any]]:
+def steps_from(blocks: StepBlocks, *, start: int, workers: int) -> Generator[list[Any], None, None]:
     """The micro-batches of steps number `start`, `start` + 1, ... for ever; 0 workers makes them in this process."""
     context = multiprocessing.get_context("spawn") if workers else None
-    blocks.given_up = None if context is None else context.Event()
+    given_up = None if context is None else context.Event()
+    blocks.given_up = given_up  # goes to the workers with the blocks
     loader = torch.utils.data.DataLoader(
         blocks,
         batch_size=None,
@@ -129,13 +130,14 @@ def steps_from(blocks: StepBlocks, *, start: int, workers: int) -> Iterator[list
     skip = start % BLOCK
     with _deaf_children() if workers else contextlib.nullcontext():
         made = iter(loader)
+    blocks.given_up = None
     try:
         for block in made:
             yield from block[skip:]
             skip = 0
     finally:
-        if blocks.given_up is not None:
-            blocks.given_up.set()
+        if given_up is not None:
+            given_up.set()
 
 
 class _CountFrom(torch.utils.data.Sampler[int]):

@@ -109,38 +109,43 @@ def train(
         clock = _Clock(stage, done)
         saved = done
         stopped = processes.any(hooks.should_stop())
-        steps = steps_from(blocks, start=done, workers=hooks.workers)
-        while done < stage.steps and not stopped:
-            losses = accumulate_gradients(
-                objective, next(steps), processes=processes, should_stop=hooks.should_stop
-            )
-            if losses is None:
-                break
-            set_rates(optimizer, learning_rate(stage, done))
-            update(objective, optimizer, losses, max_grad_norm=stage.max_grad_norm, step=done + 1)
-            done += 1
-            tally.add(losses)
-            clock.count(stage.step_size, losses.tokens)
-            last = done == stage.steps
-            if writes and (done % stage.log_every == 0 or last):
-                progress = clock.progress(done, tally.means())
-                log.write(
-                    "step", step=done, learning_rate=learning_rate(stage, done), **_record(progress)
+        made = steps_from(blocks, start=done, workers=hooks.workers)
+        with contextlib.closing(made) as steps:  # however it ends, the workers go at once
+            while done < stage.steps and not stopped:
+                losses = accumulate_gradients(
+                    objective, next(steps), processes=processes, should_stop=hooks.should_stop
                 )
-                tally = Tally()
-                hooks.on_progress(progress)
-            if writes and (done % stage.sample_every == 0 or last):
-                objective.eval()
-                for sample in hooks.on_sample(model, done):
-                    log.write("sample", step=done, **sample)
-                objective.train()
-            stopped = processes.any(hooks.should_stop())
-            if done % stage.save_every == 0 or last:
+                if losses is None:
+                    break
+                set_rates(optimizer, learning_rate(stage, done))
+                update(
+                    objective, optimizer, losses, max_grad_norm=stage.max_grad_norm, step=done + 1
+                )
+                done += 1
+                tally.add(losses)
+                clock.count(stage.step_size, losses.tokens)
+                last = done == stage.steps
+                if writes and (done % stage.log_every == 0 or last):
+                    progress = clock.progress(done, tally.means())
+                    log.write(
+                        "step",
+                        step=done,
+                        learning_rate=learning_rate(stage, done),
+                        **_record(progress),
+                    )
+                    tally = Tally()
+                    hooks.on_progress(progress)
+                if writes and (done % stage.sample_every == 0 or last):
+                    objective.eval()
+                    for sample in hooks.on_sample(model, done):
+                        log.write("sample", step=done, **sample)
+                    objective.train()
+                stopped = processes.any(hooks.should_stop())
+                if done % stage.save_every == 0 or last:
+                    _save(run, done, stage, objective, optimizer, processes, tally)
+                    saved = done
+            if saved < done:
                 _save(run, done, stage, objective, optimizer, processes, tally)
-                saved = done
-        steps.close()  # the workers go while the state is written
-        if saved < done:
-            _save(run, done, stage, objective, optimizer, processes, tally)
         log.write("end", step=done, finished=done == stage.steps)
         processes.wait()
     return model.eval()
