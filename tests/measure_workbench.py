@@ -116,7 +116,8 @@ class Measurement:
 
     def train(self) -> None:
         page = rows.new_page(self.browser, self.watch)
-        found = rows.stop_and_resume(page, self.address, self.folder / "home" / "runs")
+        runs = self.folder / "home" / "runs"
+        found = rows.stop_and_resume(page, self.address, runs, beside=self.beside_training)
         page.context.close()
         self.raw["train"] = found
         limit = 1.0 * self.factor
@@ -125,6 +126,23 @@ class Measurement:
         last = found["before"][-1], found["after"][-1]
         words = f"steps {last[0]} and, resumed, {last[1]}"
         self.add("resume", words, "the curve continues", found["continues"])
+
+    def beside_training(self) -> None:
+        """Clip switch and a knob while a run trains on the same cores, at twice the bar."""
+        page, count = self.page(), self.options.repeats
+        switches = rows.clip_switches(page, count)
+        page.context.close()
+        name, (path, selector, find) = next(iter(KNOBS.items()))
+        page = self.page(path)
+        act = find(page)
+        rows.knob(page, selector, act, 1)
+        knobs = rows.knob(page, selector, act, count)
+        page.context.close()
+        self.raw["beside_training"] = {"switch": switches, "knob": knobs}
+        for what, taken, bar in (("clip switch", switches, 1.0), (f"knob: {name}", knobs, 0.4)):
+            limit = bar * self.factor
+            what = f"{what}, while a run trains"
+            self.add(what, seconds(taken), f"< {limit:g} s", median(taken) < limit)
 
     def visitors(self) -> None:
         found = rows.visitors(self.browser, self.watch, self.address, 5)

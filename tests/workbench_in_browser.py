@@ -10,6 +10,7 @@ import math
 import re
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -181,11 +182,17 @@ def playhead(page: Any, folder: Path) -> dict[str, Any]:
     return {"off": off, "wrong_tokens": wrong_tokens}
 
 
-def stop_and_resume(page: Any, address: str, runs: Path) -> dict[str, Any]:
-    """Start SFT from the page Train, stop it, resume it, stop it again; the log must go on."""
+def stop_and_resume(
+    page: Any, address: str, runs: Path, *, beside: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """Start SFT from the page Train, stop it, resume it, stop it again; the log must go on.
+
+    `beside` is called while the run trains.
+    """
     page.goto(f"{address}/train")
     page.get_by_role("button", name="Start", exact=True).click()
     page.get_by_text(re.compile(r"loss after step \d+ of")).wait_for(timeout=600_000)
+    beside()
     stop = page.get_by_role("button", name="Stop", exact=True)
     stopped = "q2a.text('.st-key-run_state').includes('stopped;')"
     stops = [acted(page, stop.click, stopped)]
