@@ -1,4 +1,4 @@
-"""The Triton kernels, interpreted on the CPU in a process of their own; the cases lie in triton_cases.py.
+"""The Triton kernels, interpreted on the CPU or on a GPU, in a process of their own; the cases: triton_cases.py.
 
 `TRITON_INTERPRET=1` is read when the kernels are decorated, so this process, which may have imported them already, only
 starts the other one and reports what it says.
@@ -21,21 +21,13 @@ installed = importlib.util.find_spec("triton") is not None
 needs_triton = pytest.mark.skipif(not installed, reason="Triton is not installed")
 
 
-@needs_triton
-def test_the_cases_pass_in_the_interpreter():
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        str(HERE / "triton_cases.py"),
-        "-q",
-        "-p",
-        "no:cacheprovider",
-    ]
+def run_cases(**changes: str) -> None:
+    """The cases in a process of their own, with these environment variables and no other word on the interpreter."""
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    command = [sys.executable, "-m", "pytest", str(HERE / "triton_cases.py"), "-q", "-n", "0"]
     done = subprocess.run(
-        command,
-        env=environment,
+        [*command, "-p", "no:cacheprovider"],
+        env=environment | changes,
         capture_output=True,
         text=True,
         timeout=600,
@@ -44,6 +36,17 @@ def test_the_cases_pass_in_the_interpreter():
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
+
+
+@needs_triton
+def test_the_cases_pass_in_the_interpreter():
+    run_cases(TRITON_INTERPRET="1", OMP_NUM_THREADS="1")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_cases_pass_on_the_device():
+    run_cases()
 
 
 @needs_triton

@@ -1,4 +1,4 @@
-"""What the Triton kernels must do, against the fp32 reference; run by test_triton.py and, on a GPU, test_triton_gpu.py.
+"""What the Triton kernels must do, against the fp32 reference; run by test_triton.py.
 
 Not collected by itself: interpreted it needs TRITON_INTERPRET=1 before Triton is imported.
 """

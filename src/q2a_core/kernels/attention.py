@@ -71,24 +71,12 @@ def attention(
     if resolved == "reference":
         return attention_reference(q, k, v, is_causal, lengths, scale, padding_side=padding_side)
     if resolved == "triton":
-        return _attention_triton(q, k, v, is_causal, lengths, scale, padding_side)
+        with torch.cuda.device_of(q):  # Triton starts kernels on the current device
+            return _attention_triton(q, k, v, is_causal, lengths, scale, padding_side)
     return _attention_sdpa(q, k, v, is_causal, lengths, scale, padding_side)
 
 
 def _attention_triton(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    is_causal: bool,
-    lengths: Tensor | None,
-    scale: float | None,
-    padding_side: str,
-) -> Tensor:
-    with torch.cuda.device_of(q):  # Triton starts kernels on the current device
-        return _on_its_device(q, k, v, is_causal, lengths, scale, padding_side)
-
-
-def _on_its_device(
     q: Tensor,
     k: Tensor,
     v: Tensor,
