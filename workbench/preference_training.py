@@ -12,7 +12,7 @@ from attention_state import hold
 from panels import plain
 from preference_panel import PreferenceSettings
 from q2a_core import paths
-from q2a_core.training import background
+from q2a_core.training import background, presence
 from q2a_core.training.follow import Follower, series
 from q2a_core.training.lesson import Lesson, is_trainable, stage_of
 from q2a_core.training.own_pairs import PAIRS_FILE, write_pairs
@@ -100,7 +100,7 @@ def follow(session: state.Session) -> str:
 
 def _is_preference_run(name: str) -> bool:
     run = background.run_folder(name)
-    stage = background.read_note(run / "config.json") or {}
+    stage = presence.read_note(run / "config.json") or {}
     return stage.get("name") == "dpo" or (run / "pairs").is_dir()
 
 

@@ -16,6 +16,8 @@ from settings import kept
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at a run that is going on."""
+STOP_EVERY = 0.1
+"""The same while somebody waits for it to stop."""
 WORDS = {
     "none": (":material/radio_button_unchecked:", "no run yet"),
     "preparing": (":material/hourglass_top:", "preparing"),
@@ -53,10 +55,9 @@ def watch(
     """A run by its name, drawn again twice a second while a process works on it; `beside` draws more of it."""
     settings = session.of(WatchSettings)
     run = background.run_folder(name)
-    is_active = settings.follower(run).refresh().is_active
-    st.fragment(_watch, run_every=LOOK_EVERY if is_active else None)(
-        settings, run, is_active, beside
-    )
+    status = settings.follower(run).refresh()
+    every = (STOP_EVERY if status.state == "stopping" else LOOK_EVERY) if status.is_active else None
+    st.fragment(_watch, run_every=every)(settings, run, status.is_active, beside)
 
 
 def _watch(

@@ -13,6 +13,7 @@ from q2a_core import paths
 from q2a_core.errors import RunError
 from q2a_core.training import background
 from q2a_core.training.follow import Follower, RunStatus
+from q2a_core.training.presence import is_held, present
 from q2a_core.training.runlog import read_log
 from q2a_core.training.state import load_newest
 
@@ -81,11 +82,9 @@ def test_a_run_is_stopped_resumed_and_killed(home):
     state, record = load_newest(run)
     assert follower.records[-1] == {"kind": "end", "step": record["step"], "finished": False}
     assert record["step"] - stopped.step in (0, 1), "the log has every second step"
-    assert (run / "checkpoint" / "model.safetensors").is_file()
 
-    with pytest.raises(RunError, match="already holds a run; resume it"):
-        background.launch(run, options(home, steps=LONG))
-    background.resume(run)
+    background.resume(run)  # at once: it waits for the process that has saved and is about to go
+    assert (run / "checkpoint" / "model.safetensors").is_file()
     again = wait_for(follower, "running", step=stopped.step + 4)
     marks = [r["step"] for r in follower.records if r["kind"] == "run"]
     assert marks == [0, record["step"]], "it went on where it stood"
@@ -132,7 +131,7 @@ def test_what_ends_at_once_says_why(home):
 def test_a_command_in_a_terminal_is_seen_and_keeps_others_out(home):
     run = background.run_folder("by_hand")
     holds = (
-        "import sys\nfrom pathlib import Path\nfrom q2a_core.training.background import present\n"
+        "import sys\nfrom pathlib import Path\nfrom q2a_core.training.presence import present\n"
         f"with present(Path({str(run)!r})) as presence:\n"
         "    presence.note('speaking')(30, 120)\n    print('here', flush=True)\n    sys.stdin.read()\n"
     )
@@ -145,11 +144,11 @@ def test_a_command_in_a_terminal_is_seen_and_keeps_others_out(home):
             background.launch(run, options(home, steps=1))
         with (
             pytest.raises(RunError, match="another process is training"),
-            background.present(run),
+            present(run),
         ):
             pass
         other.stdin.close()
-    assert not background.is_held(run)
+    assert not is_held(run)
     with pytest.raises(RunError, match="started in a terminal"):
         background.resume(run)
 

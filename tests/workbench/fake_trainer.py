@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from q2a_core.training.background import present
+from q2a_core.training.presence import present
 from q2a_core.training.runlog import RunLog, read_log
 
 STEP_SECONDS = float(os.environ.get("FAKE_STEP_SECONDS", "0.02"))

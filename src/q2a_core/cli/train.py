@@ -290,7 +290,7 @@ def _run(
     runner: Any = None,
     on_pairs: Any = None,
 ) -> None:
-    from q2a_core.training.background import present
+    from q2a_core.training.presence import present
 
     folder = Path(os.path.abspath(run or paths.runs_dir() / config.name))
     finished = False

@@ -1,8 +1,5 @@
 """Runs of `q2a train` in processes of their own: started, found again by their folder, stopped and resumed.
 
-    RUN/.presence      locked by `q2a train` from its first moment to its last; the system frees it at a kill
-    RUN/.holder        the process id of whoever locked it
-    RUN/.doing         what it does before the first step: {"what", "done", "total"}
     RUN/.launch.json   the last start from here: process id, options and time
     RUN/.stop          a stop was asked for since
     RUN/.output.txt    what that process printed
@@ -19,23 +16,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from q2a_core import paths
 from q2a_core.errors import RunError
+from q2a_core.training.presence import DOING, HOLDER, is_held, read_note, taken, write_note
 
 LOG, CHECKPOINT = "log.jsonl", "checkpoint"
-PRESENCE, HOLDER, DOING = ".presence", ".holder", ".doing"
 LAUNCH, STOP, OUTPUT = ".launch.json", ".stop", ".output.txt"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 START_PATIENCE = 60.0
 """Seconds in which a process that was started elsewhere must have shown itself."""
-LOCK_PATIENCE = 2.0
-"""Seconds that a new run waits for the lock: a look at it holds it for a moment."""
-NOTE_EVERY = 0.25
-"""Seconds between two notes of what a run is doing."""
+LEAVE_PATIENCE = 15.0
+"""Seconds that a resumed run waits for the process before it, which has saved all and writes its checkpoint."""
 NICENESS = 5
 """A run in the background gives way to the face that shows it."""
 
@@ -73,81 +68,14 @@ def free_name(stage: str) -> str:
     return f"{stage}-{number}"
 
 
-class Presence:
-    """Held by a command for as long as it works on a run's folder; `note` tells watchers what it is at."""
-
-    def __init__(self, run: Path):
-        self._path = run / DOING
-        self._written = 0.0
-
-    def note(self, what: str) -> Callable[[int, int], None]:
-        """A progress callback (done, total) for one kind of preparation."""
-
-        def on_progress(done: int, total: int) -> None:
-            now = time.monotonic()
-            if now - self._written >= NOTE_EVERY:
-                self._written = now
-                _write(self._path, {"what": what, "done": done, "total": total})
-
-        return on_progress
-
-
-@contextlib.contextmanager
-def present(run: Path) -> Iterator[Presence]:
-    """Hold a run's folder from before the preparations to the end; raises RunError if another process has it.
-
-    Under torchrun the first process holds it for all.
-    """
-    presence = Presence(run)
-    if os.environ.get("RANK", "0") != "0":
-        yield presence
-        return
-    from filelock import FileLock, Timeout
-
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise RunError(
-            f"{run.name} is a file; expected the name of a folder for the run"
-        ) from error
-    except OSError as error:
-        raise RunError(
-            f"{run.name} cannot hold a run ({error.strerror}); choose another folder"
-        ) from error
-    lock = FileLock(run / PRESENCE)
-    try:
-        lock.acquire(timeout=LOCK_PATIENCE, poll_interval=0.02)
-    except Timeout as error:
-        raise RunError(_taken(run)) from error
-    try:
-        (run / DOING).unlink(missing_ok=True)
-        (run / HOLDER).write_text(str(os.getpid()), encoding="utf-8")
-        yield presence
-    finally:
-        (run / DOING).unlink(missing_ok=True)
-        lock.release()
-
-
-def is_held(run: Path) -> bool:
-    """Whether a process works in a run's folder."""
-    from filelock import FileLock, Timeout
-
-    if not (run / PRESENCE).is_file():
-        return False
-    try:
-        with FileLock(run / PRESENCE).acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
 def launch(run: Path, options: Sequence[str], *, resume: bool = False) -> None:
     """Start `q2a train` with these options, stage first, in the folder `run`; returns at once.
 
     Raises RunError if a run is going on there, or if the folder holds a run that is not to be resumed.
     """
+    _wait_for_leaving(run)
     if is_held(run) or is_starting(run):
-        raise RunError(_taken(run))
+        raise RunError(taken(run))
     if not resume and (run / "config.json").is_file():
         raise RunError(f"{run.name} already holds a run; resume it or choose another name")
     command = [sys.executable, "-m", "q2a_core.cli", "train", *options, "--run", str(run)]
@@ -162,7 +90,7 @@ def launch(run: Path, options: Sequence[str], *, resume: bool = False) -> None:
         _leaving.extend(child for child in [_children.pop(run.resolve(), None)] if child)
         _children[run.resolve()] = process
         values = {"pid": process.pid, "options": list(options), "time": time.time()}
-        _write(run / LAUNCH, values)
+        write_note(run / LAUNCH, values)
     except OSError as error:
         raise RunError(f"{run.name} cannot be started: {error.strerror}") from error
 
@@ -216,6 +144,22 @@ def has_begun(run: Path) -> bool:
     return log is not None and log >= holder
 
 
+def _wait_for_leaving(run: Path) -> None:
+    """A run that was stopped has its state on disk a moment before its process goes: give it that moment."""
+    end = time.monotonic() + LEAVE_PATIENCE
+    while (run / STOP).is_file() and is_held(run) and _has_ended(run) and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def _has_ended(run: Path) -> bool:
+    """Whether the log's last line says that the training loop is over."""
+    try:
+        *_, last = (run / LOG).read_bytes().splitlines()
+        return json.loads(last).get("kind") == "end"
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def last_output(run: Path, lines: int = 6) -> str:
     """The error that ended a run in one sentence, or the last lines that it printed; "" if it printed nothing."""
     try:
@@ -226,23 +170,6 @@ def last_output(run: Path, lines: int = 6) -> str:
     if printed and printed[-1].startswith("q2a: "):
         return printed[-1].removeprefix("q2a: ")
     return "\n".join(printed[-lines:])
-
-
-def read_note(path: Path) -> dict[str, Any] | None:
-    """A small JSON object, or None where there is none or half of one."""
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return values if isinstance(values, dict) else None
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    """Write a small JSON object, whole or not at all; a disk that refuses a note stops no run."""
-    staging = path.with_name(f"{path.name}.tmp")
-    with contextlib.suppress(OSError):
-        staging.write_text(json.dumps(values), encoding="utf-8")
-        staging.replace(path)
 
 
 def _changed(path: Path) -> int | None:
@@ -290,9 +217,3 @@ def _terminate(pid: int) -> None:
             os.kill(pid, signal.SIGTERM)
         else:
             os.killpg(pid, signal.SIGTERM)
-
-
-def _taken(run: Path) -> str:
-    return (
-        f"another process is training in {run.name}; wait for it, stop it, or choose another folder"
-    )

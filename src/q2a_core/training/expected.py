@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from q2a_core import paths
-from q2a_core.training.background import read_note
 from q2a_core.training.follow import LogReader, series
+from q2a_core.training.presence import read_note
 
 WINDOW = 4
 """Lines of the log on either side that make the band at a step."""

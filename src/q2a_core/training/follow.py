@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from q2a_core.training import background
+from q2a_core.training import background, presence
 
 State = Literal["none", "preparing", "running", "stopping", "stopped", "finished", "died"]
 ACTIVE: tuple[State, ...] = ("preparing", "running", "stopping")
@@ -101,15 +101,17 @@ class Follower:
     def refresh(self) -> RunStatus:
         """Read on, and say where the run stands."""
         # whether somebody is there comes first: a run that ends between the two looks has written its last line
-        held = background.is_held(self.run)
+        held = presence.is_held(self.run)
         starting = not held and background.is_starting(self.run)
         self.log.refresh()
         if not self.stage:
-            self.stage = background.read_note(self.run / "config.json") or {}
+            self.stage = presence.read_note(self.run / "config.json") or {}
         begun = background.has_begun(self.run)
         asked = (self.run / background.STOP).is_file()
         values: dict[str, Any] = {"step": self._step(), "steps": int(self.stage.get("steps", 0))}
         if held or starting:
+            if asked and begun and self._stopped():
+                return RunStatus(state="stopped", **values)  # saved; its process tidies up and goes
             if asked:
                 return RunStatus(state="stopping", **values)
             if begun and held:
@@ -121,22 +123,29 @@ class Follower:
     def _ended(self, begun: bool, asked: bool) -> State:
         """What the files say of a run that nobody works on."""
         if not begun:
-            names = (background.LAUNCH, background.HOLDER, background.LOG)
+            names = (background.LAUNCH, presence.HOLDER, background.LOG)
             if not any((self.run / name).is_file() for name in names):
                 return "none"
             return "stopped" if asked else "died"
-        marks = [record for record in self.records if record.get("kind") in ("run", "end")]
-        if not marks or marks[-1]["kind"] == "run":
-            return "died"
-        if not marks[-1].get("finished"):
+        if self._stopped():
             return "stopped"
-        return "finished" if (self.run / background.CHECKPOINT).is_dir() else "died"
+        finished = self._last_mark().get("finished")
+        return "finished" if finished and (self.run / background.CHECKPOINT).is_dir() else "died"
+
+    def _stopped(self) -> bool:
+        """Whether the log's last beginning ended with a save before the last step."""
+        mark = self._last_mark()
+        return mark.get("kind") == "end" and not mark.get("finished")
+
+    def _last_mark(self) -> dict[str, Any]:
+        """The log's last line about a beginning or an end; {} before the first."""
+        return next((r for r in reversed(self.records) if r.get("kind") in ("run", "end")), {})
 
     def _step(self) -> int:
         return max((int(record.get("step", 0)) for record in self.records[-8:]), default=0)
 
     def _doing(self) -> dict[str, Any]:
-        note = background.read_note(self.run / background.DOING)
+        note = presence.read_note(self.run / presence.DOING)
         return (
             {}
             if note is None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from q2a_core import paths
-from q2a_core.training import background, stages
+from q2a_core.training import background, presence, stages
 from q2a_core.training.stages import CLASS_BUDGET, FRESH_START, StageConfig
 
 STAGES = ("start", "pretrain", "sft", "dpo")
@@ -77,7 +77,7 @@ def own_checkpoints() -> dict[str, Path]:
 
 def stage_of(directory: Path) -> str | None:
     """Which stage made a checkpoint; None if it does not say."""
-    about = background.read_note(directory / "about.json") or {}
+    about = presence.read_note(directory / "about.json") or {}
     stage = about.get("stage")
     return stage if isinstance(stage, str) else None
 

@@ -146,7 +146,8 @@ def train(
                     saved = done
             if saved < done:
                 _save(run, done, stage, objective, optimizer, processes, tally)
-        log.write("end", step=done, finished=done == stage.steps)
+            # before the workers are waited for: who watches the log need not wait for them
+            log.write("end", step=done, finished=done == stage.steps)
         processes.wait()
     return model.eval()
 

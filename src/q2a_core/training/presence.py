@@ -1,0 +1,116 @@
+"""Who works in a run's folder, from a command's first moment to its last, and what it does before the first step.
+
+    RUN/.presence      locked by `q2a train`; the system frees it at a kill
+    RUN/.holder        the process id of whoever locked it
+    RUN/.doing         what it does before the first step: {"what", "done", "total"}
+
+Imports no torch: a face may look several times a second.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from q2a_core.errors import RunError
+
+PRESENCE, HOLDER, DOING = ".presence", ".holder", ".doing"
+LOCK_PATIENCE = 2.0
+"""Seconds that a new run waits for the lock: a look at it holds it for a moment."""
+NOTE_EVERY = 0.25
+"""Seconds between two notes of what a run is doing."""
+
+
+class Presence:
+    """Held by a command for as long as it works on a run's folder; `note` tells watchers what it is at."""
+
+    def __init__(self, run: Path):
+        self._path = run / DOING
+        self._written = 0.0
+
+    def note(self, what: str) -> Callable[[int, int], None]:
+        """A progress callback (done, total) for one kind of preparation."""
+
+        def on_progress(done: int, total: int) -> None:
+            now = time.monotonic()
+            if now - self._written >= NOTE_EVERY:
+                self._written = now
+                write_note(self._path, {"what": what, "done": done, "total": total})
+
+        return on_progress
+
+
+@contextlib.contextmanager
+def present(run: Path) -> Iterator[Presence]:
+    """Hold a run's folder from before the preparations to the end; raises RunError if another process has it.
+
+    Under torchrun the first process holds it for all.
+    """
+    presence = Presence(run)
+    if os.environ.get("RANK", "0") != "0":
+        yield presence
+        return
+    from filelock import FileLock, Timeout
+
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise RunError(
+            f"{run.name} is a file; expected the name of a folder for the run"
+        ) from error
+    except OSError as error:
+        raise RunError(
+            f"{run.name} cannot hold a run ({error.strerror}); choose another folder"
+        ) from error
+    lock = FileLock(run / PRESENCE)
+    try:
+        lock.acquire(timeout=LOCK_PATIENCE, poll_interval=0.02)
+    except Timeout as error:
+        raise RunError(taken(run)) from error
+    try:
+        (run / DOING).unlink(missing_ok=True)
+        (run / HOLDER).write_text(str(os.getpid()), encoding="utf-8")
+        yield presence
+    finally:
+        (run / DOING).unlink(missing_ok=True)
+        lock.release()
+
+
+def is_held(run: Path) -> bool:
+    """Whether a process works in a run's folder."""
+    from filelock import FileLock, Timeout
+
+    if not (run / PRESENCE).is_file():
+        return False
+    try:
+        with FileLock(run / PRESENCE).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def read_note(path: Path) -> dict[str, Any] | None:
+    """A small JSON object, or None where there is none or half of one."""
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def write_note(path: Path, values: dict[str, Any]) -> None:
+    """Write a small JSON object, whole or not at all; a disk that refuses a note stops no run."""
+    staging = path.with_name(f"{path.name}.tmp")
+    with contextlib.suppress(OSError):
+        staging.write_text(json.dumps(values), encoding="utf-8")
+        staging.replace(path)
+
+
+def taken(run: Path) -> str:
+    """What a second process in a folder is told."""
+    return (
+        f"another process is training in {run.name}; wait for it, stop it, or choose another folder"
+    )
