@@ -9,6 +9,7 @@
 All backends take the same layout, mask and alignment, said once in attention_reference.py.
 """
 
+import functools
 import importlib.util
 
 import torch
@@ -38,15 +39,21 @@ def resolve_backend(
         raise BackendError(
             f"no attention backend is called {name!r}; expected one of {', '.join(BACKENDS)}"
         )
-    installed = importlib.util.find_spec("triton") is not None
-    if name == "triton" and not installed:
+    if name == "triton" and not triton_is_installed():
         raise BackendError(
             "Triton is not installed; on Linux `pip install triton` brings it, or choose the backend sdpa"
         )
     if name != "auto":
         return name
     fits = TRITON_WIDTHS[0] <= head_dim <= TRITON_WIDTHS[1]
-    return "triton" if installed and fits and torch.device(device).type == "cuda" else "sdpa"
+    on_gpu = torch.device(device).type == "cuda"
+    return "triton" if on_gpu and fits and triton_is_installed() else "sdpa"
+
+
+@functools.cache
+def triton_is_installed() -> bool:
+    """Asked once: the search for a module costs more than the attention of a short clip."""
+    return importlib.util.find_spec("triton") is not None
 
 
 def attention(
