@@ -17,7 +17,9 @@ from q2a_core.errors import BackendError
 from q2a_core.kernels import attention, resolve_backend
 
 HERE = Path(__file__).parent
-entry = importlib.import_module("q2a_core.kernels.attention")  # its name in the package is the function
+entry = importlib.import_module(
+    "q2a_core.kernels.attention"
+)  # its name in the package is the function
 installed = entry.triton_is_installed()
 needs_triton = pytest.mark.skipif(not installed, reason="Triton is not installed")
 

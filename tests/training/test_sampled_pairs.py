@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from q2a_core.training import sampled_pairs
-from q2a_core.training.sampled_pairs import Sampling, best_and_worst, sample_pairs
+from q2a_core.training.sampled_pairs import Sampling, best_and_worst, sample_pairs, sample_replies
 from q2a_core.world.corpus import Example
 from q2a_core.world.dialogues import compose
 from q2a_core.world.scene import Event, Scene
@@ -57,11 +58,27 @@ class _Corpus:
 def test_most_pairs_correct_what_the_model_says_by_itself(monkeypatch, replies, found):
     asked = []
 
-    def drawn(model, chat_format, examples, sampling, generator):
+    def drawn(model, chat_format, examples, sampling, generator, *, worth):
         asked.extend(examples)
-        return [replies for _ in examples]
+        return [replies if worth(example, replies[0]) else replies[:1] for example in examples]
 
     monkeypatch.setattr(sampled_pairs, "sample_replies", drawn)
     pairs = sample_pairs(None, None, _Corpus(), count=8, sampling=Sampling(batch_size=4))
     assert len(pairs) == found
     assert len(asked) == (8 if found == 8 else 8 * sampled_pairs.PATIENCE)
+
+
+def test_others_are_drawn_where_they_are_worth_it(tiny_model, chat_format):
+    examples = [_example(), _example(), _example()]
+
+    def drawn(worth) -> list[list[str]]:
+        generator = torch.Generator().manual_seed(5)
+        return sample_replies(tiny_model, chat_format, examples, Sampling(), generator, worth=worth)
+
+    replies = drawn(lambda example, greedy: example is examples[1])
+    assert [len(each) for each in replies] == [1, 4, 1]
+    assert replies == drawn(lambda example, greedy: example is examples[1])
+    everywhere = drawn(lambda example, greedy: True)
+    assert [len(each) for each in everywhere] == [4, 4, 4]
+    assert [each[0] for each in everywhere] == [each[0] for each in replies]
+    assert len(set(everywhere[0])) > 1, "they are sampled"

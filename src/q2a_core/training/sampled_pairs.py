@@ -7,13 +7,14 @@ there come often, because saying yes to them is the habit that this stage is to 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from q2a_core.inference import GenerationSettings, generate
 from q2a_core.inference.batch import prompt_batch, stop_ids
+from q2a_core.lengths import audio_tokens
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat
 from q2a_core.training.preferences import PreferencePair
@@ -40,7 +41,7 @@ class Sampling:
     replies: int = 4
     """Replies to each question, the greedy one among them."""
     temperature: float = 1.0
-    batch_size: int = 4
+    batch_size: int = 8
     """Questions at a time."""
     seed: int = 0
 
@@ -63,6 +64,12 @@ def sample_pairs(
     rng = np.random.default_rng([sampling.seed, 17])
     pairs: list[PreferencePair] = []
     index, seen, others = 0, 0, 0
+
+    def worth(example: Example, greedy: str) -> bool:
+        """Others are drawn where they can make a pair: the answers to easy questions cost most of the time."""
+        wrong = judge(example.scene, example.task, greedy).score < GOOD
+        return wrong or others < (1 - CORRECTIONS) * count
+
     while len(pairs) < count and seen < PATIENCE * count:
         examples = []
         while len(examples) < sampling.batch_size:
@@ -72,7 +79,7 @@ def sample_pairs(
             if example.samples is not None and wanted:
                 examples.append(example)
         seen += len(examples)
-        replies = sample_replies(model, chat_format, examples, sampling, generator)
+        replies = sample_replies(model, chat_format, examples, sampling, generator, worth=worth)
         for example, drawn in zip(examples, replies, strict=True):
             pair = best_and_worst(example, drawn)
             if pair is None or len(pairs) == count:
@@ -113,25 +120,39 @@ def sample_replies(
     examples: list[Example],
     sampling: Sampling,
     generator: torch.Generator,
+    *,
+    worth: Callable[[Example, str], bool] = lambda example, greedy: True,
 ) -> list[list[str]]:
-    """Several replies to each example, the greedy one first; every clip is encoded once."""
+    """Several replies to each example, the greedy one first; every clip is encoded once.
+
+    Where the greedy reply is not `worth` others, it stays alone.
+    """
     batch = prompt_batch(
         chat_format,
         [example.task.prompt for example in examples],
         [example.samples for example in examples if example.samples is not None],
         device=model.projector.linear.weight.device,
     )
-    embeds = model.encode_audio(batch.pop("mel"), batch.pop("mel_lengths"))
-    drawn: list[list[str]] = [[] for _ in examples]
-    for round_number in range(sampling.replies):
-        settings = GenerationSettings(
-            stop_ids=stop_ids(chat_format),
-            max_new_tokens=MAX_NEW_TOKENS,
-            temperature=0.0 if round_number == 0 else sampling.temperature,
+    counts = [audio_tokens(length) for length in batch["mel_lengths"].tolist()]
+    audio_embeds = model.encode_audio(batch.pop("mel"), batch.pop("mel_lengths"))
+    heard = audio_embeds.split(counts)
+    settings = GenerationSettings(stop_ids=stop_ids(chat_format), max_new_tokens=MAX_NEW_TOKENS)
+
+    def replies(settings: GenerationSettings, rows: list[int]) -> list[str]:
+        found = generate(
+            model,
+            audio_embeds=torch.cat([heard[row] for row in rows]),
+            settings=settings,
+            generator=generator,
+            **{name: values[rows] for name, values in batch.items()},
         )
-        reply = generate(
-            model, audio_embeds=embeds, settings=settings, generator=generator, **batch
-        )
-        for row, token_ids in enumerate(reply.token_ids):
-            drawn[row].append(chat_format.tokenizer.decode(token_ids))
+        return [chat_format.tokenizer.decode(token_ids) for token_ids in found.token_ids]
+
+    drawn = [[greedy] for greedy in replies(settings, list(range(len(examples))))]
+    rows = [row for row, example in enumerate(examples) if worth(example, drawn[row][0])]
+    rows *= sampling.replies - 1
+    if rows:
+        warm = replace(settings, temperature=sampling.temperature)
+        for row, reply in zip(rows, replies(warm, rows), strict=True):
+            drawn[row].append(reply)
     return drawn
