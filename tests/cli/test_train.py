@@ -86,24 +86,24 @@ def test_a_taken_folder_and_bad_pairs_are_told_in_one_line(q2a, home, tmp_path):
 
 
 def test_the_class_budget_is_small_and_gives_way_to_what_is_set():
-    from q2a_core.cli.train import _stage
+    from q2a_core.cli.train_run import configured
     from q2a_core.training.stages import CLASS_BUDGET, sft
 
-    small = _stage(sft, "class", utterances=None)
+    small = configured(sft, "class", utterances=None)
     assert small.steps == CLASS_BUDGET["sft"]["steps"]
     assert small.utterances == CLASS_BUDGET["sft"]["utterances"]
-    assert _stage(sft, "class", steps=7, utterances=500).steps == 7
-    assert _stage(sft, "class", utterances=12_000).utterances == 12_000
-    assert _stage(sft, "full", utterances=None, batch_size=None) == sft()
+    assert configured(sft, "class", steps=7, utterances=500).steps == 7
+    assert configured(sft, "class", utterances=12_000).utterances == 12_000
+    assert configured(sft, "full", utterances=None, batch_size=None) == sft()
 
 
 def test_fresh_weights_are_a_start_too():
-    from q2a_core.cli.train import _stage
+    from q2a_core.cli.train_run import configured
     from q2a_core.training.stages import CLASS_BUDGET, pretrain
 
-    assert _stage(pretrain, "class").start == CLASS_BUDGET["pretrain"]["start"]
-    assert _stage(pretrain, "class", start="fresh").start is None
-    assert _stage(pretrain, "class", start="mini-pretrain").start == "mini-pretrain"
+    assert configured(pretrain, "class").start == CLASS_BUDGET["pretrain"]["start"]
+    assert configured(pretrain, "class", start="fresh").start is None
+    assert configured(pretrain, "class", start="mini-pretrain").start == "mini-pretrain"
 
 
 @pytest.mark.parametrize(

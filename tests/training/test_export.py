@@ -116,7 +116,7 @@ def test_the_command_of_a_card_makes_the_same_run(name, start, budget, monkeypat
     if name == "dpo":
         stage = replace(stage, beta=0.25, nll_weight=0.5)
     seen = []
-    monkeypatch.setattr(cli, "_run", lambda *given: seen.append(given))
+    monkeypatch.setattr(cli, "run_to_end", lambda *given: seen.append(given))
     monkeypatch.chdir(tmp_path)
     pair = {"prompt": "Hello", "chosen": "Hello!", "rejected": "No."}
     (tmp_path / "PAIRS").write_text(json.dumps(pair) + "\n", "utf-8")

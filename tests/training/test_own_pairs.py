@@ -191,7 +191,7 @@ def test_a_lessons_options_are_those_of_the_command(monkeypatch):
     from q2a_core.cli import train as cli
 
     seen = []
-    monkeypatch.setattr(cli, "_run", lambda config, run, *rest: seen.append((config, run)))
+    monkeypatch.setattr(cli, "run_to_end", lambda config, run, *rest: seen.append((config, run)))
     lesson = Lesson(
         stage="sft", start="mini-sft", steps=7, learning_rate=2e-4, dialogues=24, seed=5
     )

@@ -1,52 +1,34 @@
 """`q2a train`: the stages."""
 
-import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from q2a_core import paths
 from q2a_core.cli.progress import bar
-from q2a_core.cli.stopping import Stopping
+from q2a_core.cli.train_options import (
+    Accumulate,
+    BatchSize,
+    Budget,
+    Flite,
+    Optimizer,
+    Precision,
+    Rate,
+    Resume,
+    Run,
+    Seed,
+    Start,
+    Steps,
+    Utterances,
+    Workers,
+)
+from q2a_core.cli.train_run import configured, run_to_end
 
 app = typer.Typer(
     help="Train a stage on the mini world; stop with Ctrl-C, go on with --resume.",
     no_args_is_help=True,
 )
-
-
-Run = Annotated[
-    Path | None, typer.Option(help="Folder of the run; by default one among your runs.")
-]
-Steps = Annotated[
-    int | None, typer.Option(min=1, help="Optimizer steps; the stage's own number by default.")
-]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Dialogues in a micro-batch.")]
-Accumulate = Annotated[int | None, typer.Option(min=1, help="Micro-batches in a step.")]
-Rate = Annotated[
-    float | None, typer.Option(min=0.0, help="Peak learning rate; the stage's own by default.")
-]
-Utterances = Annotated[int | None, typer.Option(min=100, help="Spoken phrases to synthesise once.")]
-Seed = Annotated[int, typer.Option(min=0, help="Decides scenes, wording and order.")]
-Start = Annotated[
-    str | None, typer.Option(help="Checkpoint to go on from; fresh: weights drawn anew.")
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
-Workers = Annotated[int, typer.Option(min=0, help="Processes that make batches.")]
-Precision = Annotated[str, typer.Option(help="no or bf16.")]
-Flite = Annotated[
-    bool, typer.Option("--flite", help="Let flite, if installed, speak some of the English.")
-]
-Optimizer = Annotated[
-    Literal["adamw", "muon"] | None,
-    typer.Option(help="What updates the matrices; the stage's own by default."),
-]
-Budget = Annotated[
-    Literal["class", "full"],
-    typer.Option(help="class: a little over a minute of training, for a lesson."),
-]
 
 
 @app.command(name="start")
@@ -72,7 +54,7 @@ def start_stage(
     """
     from q2a_core.training.stages import start as stage
 
-    config = _stage(
+    config = configured(
         stage,
         budget,
         steps=steps,
@@ -85,7 +67,7 @@ def start_stage(
         engines=("espeak", "flite") if flite else None,
         seed=seed,
     )
-    _run(config, run, resume, workers, precision)
+    run_to_end(config, run, resume, workers, precision)
 
 
 @app.command()
@@ -120,7 +102,7 @@ def pretrain(
     """
     from q2a_core.training.stages import pretrain as stage
 
-    config = _stage(
+    config = configured(
         stage,
         budget,
         steps=steps,
@@ -136,7 +118,7 @@ def pretrain(
         engines=("espeak", "flite") if flite else None,
         seed=seed,
     )
-    _run(config, run, resume, workers, precision)
+    run_to_end(config, run, resume, workers, precision)
 
 
 @app.command()
@@ -162,7 +144,7 @@ def sft(
     """
     from q2a_core.training.stages import sft as stage
 
-    config = _stage(
+    config = configured(
         stage,
         budget,
         steps=steps,
@@ -175,7 +157,7 @@ def sft(
         engines=("espeak", "flite") if flite else None,
         seed=seed,
     )
-    _run(config, run, resume, workers, precision)
+    run_to_end(config, run, resume, workers, precision)
 
 
 @app.command()
@@ -232,7 +214,7 @@ def dpo(
     sampled = SAMPLED_PAIRS[budget] if sampled is None else sampled
     if absent is None:
         absent = ABSENT_PAIRS[budget] if sampled else 0
-    config = _stage(
+    config = configured(
         stage,
         budget,
         steps=steps,
@@ -246,7 +228,7 @@ def dpo(
         seed=seed,
     )
     with bar("sampling", "pairs") as on_pairs:
-        _run(
+        run_to_end(
             config,
             run,
             resume,
@@ -269,72 +251,3 @@ def export(
     from q2a_core.training.export import export_newest
 
     typer.echo(f"checkpoint: {export_newest(run, output)}")
-
-
-def _stage(stage: Any, budget: str, **options: Any) -> Any:
-    """The stage as its budget has it; options that were set overrule it, None leaves it."""
-    from q2a_core.training.stages import CLASS_BUDGET, FRESH_START
-
-    given = {name: value for name, value in options.items() if value is not None}
-    if given.get("start") == FRESH_START:
-        given["start"] = None
-    return stage(**(CLASS_BUDGET[stage.__name__] if budget == "class" else {}) | given)
-
-
-def _run(
-    config: Any,
-    run: Path | None,
-    resume: bool,
-    workers: int,
-    precision: str,
-    runner: Any = None,
-    on_pairs: Any = None,
-) -> None:
-    from q2a_core.training.presence import present
-
-    folder = Path(os.path.abspath(run or paths.runs_dir() / config.name))
-    finished = False
-    with Stopping() as stopping, present(folder) as presence:
-        from q2a_core.training.loop import Hooks, Progress
-        from q2a_core.training.run import run_stage
-
-        noted = {}
-        if on_pairs is not None:
-            noted["on_pairs"] = _both(on_pairs, presence.note("sampling"))
-        with bar("speech", "phrases") as on_speech, bar(config.name, "steps") as on_step:
-
-            def show(progress: Progress) -> None:
-                nonlocal finished
-                finished = progress.step == progress.steps
-                on_step(progress.step, progress.steps)
-
-            hooks = Hooks(
-                on_begin=stopping.begin,
-                on_progress=show,
-                should_stop=lambda: stopping.asked,
-                on_message=lambda message: typer.echo(message, err=True),
-                workers=workers,
-            )
-            checkpoint = (runner or run_stage)(
-                config,
-                folder,
-                resume=resume,
-                hooks=hooks,
-                precision=precision,
-                on_speech=_both(on_speech, presence.note("speaking")),
-                **noted,
-            )
-    if checkpoint is not None:
-        typer.echo(f"checkpoint: {checkpoint}")
-    if stopping.asked and not finished:
-        typer.echo("stopped early; go on with --resume", err=True)
-
-
-def _both(first: Any, second: Any) -> Any:
-    """A progress callback that tells two listeners."""
-
-    def tell(done: int, total: int) -> None:
-        first(done, total)
-        second(done, total)
-
-    return tell

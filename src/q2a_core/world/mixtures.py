@@ -20,26 +20,26 @@ Stage = Literal["pretrain", "sft"]
 
 STAGE_SHARES: dict[Stage, dict[SceneKind, float]] = {
     "pretrain": {
-        "speech": 0.56,
-        "sound": 0.14,
+        "speech": 0.5,
+        "sound": 0.12,
         "vocal": 0.06,
         "music": 0.06,
         "sounds": 0.06,
-        "mixed": 0.09,
+        "mixed": 0.17,
         "silence": 0.015,
         "noise": 0.015,
     },
     "sft": {
-        "speech": 0.4,
-        "sound": 0.09,
+        "speech": 0.36,
+        "sound": 0.08,
         "vocal": 0.05,
-        "music": 0.06,
-        "sounds": 0.07,
-        "mixed": 0.1,
-        "question": 0.18,
+        "music": 0.05,
+        "sounds": 0.06,
+        "mixed": 0.14,
+        "question": 0.22,
         "lone_question": 0.02,
-        "silence": 0.015,
-        "noise": 0.015,
+        "silence": 0.01,
+        "noise": 0.01,
     },
 }
 """How often a stage draws each kind of scene."""

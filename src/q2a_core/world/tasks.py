@@ -23,9 +23,9 @@ Wording = Callable[[str, str], str]
 
 PRETRAIN_SHARES: dict[str, dict[str, float]] = {
     "speech": {
-        "transcribe": 0.46,
-        "translate": 0.26,
-        "emotion": 0.2,
+        "transcribe": 0.44,
+        "translate": 0.25,
+        "emotion": 0.23,
         "speaker": 0.05,
         "caption": 0.03,
         "is_there": 0.04,

@@ -1,0 +1,37 @@
+"""Options that several stages of `q2a train` share."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Run = Annotated[
+    Path | None, typer.Option(help="Folder of the run; by default one among your runs.")
+]
+Steps = Annotated[
+    int | None, typer.Option(min=1, help="Optimizer steps; the stage's own number by default.")
+]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Dialogues in a micro-batch.")]
+Accumulate = Annotated[int | None, typer.Option(min=1, help="Micro-batches in a step.")]
+Rate = Annotated[
+    float | None, typer.Option(min=0.0, help="Peak learning rate; the stage's own by default.")
+]
+Utterances = Annotated[int | None, typer.Option(min=100, help="Spoken phrases to synthesise once.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides scenes, wording and order.")]
+Start = Annotated[
+    str | None, typer.Option(help="Checkpoint to go on from; fresh: weights drawn anew.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that make batches.")]
+Precision = Annotated[str, typer.Option(help="no or bf16.")]
+Flite = Annotated[
+    bool, typer.Option("--flite", help="Let flite, if installed, speak some of the English.")
+]
+Optimizer = Annotated[
+    Literal["adamw", "muon"] | None,
+    typer.Option(help="What updates the matrices; the stage's own by default."),
+]
+Budget = Annotated[
+    Literal["class", "full"],
+    typer.Option(help="class: a little over a minute of training, for a lesson."),
+]
