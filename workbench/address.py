@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+import clip_state
 import state
+from clip_state import Clip
 from q2a_core import paths
 from q2a_core.inspection import read_gallery
 from settings import change
-from state import Clip, Session
+from state import Session
 
 NUMBERS = ("layer", "head", "token")
 NAMES = ("clip", "checkpoint", *NUMBERS)
@@ -100,7 +102,7 @@ def _counts(session: Session, clip: Clip | None) -> dict[str, int]:
     """How many layers, heads and tokens there are, where that is asked for and known."""
     counts = {}
     if clip and session.spot.token is not None:
-        counts["token"] = state.clip_view(clip).audio_tokens
+        counts["token"] = clip_state.clip_view(clip).audio_tokens
     is_asked = session.spot.layer is not None or session.spot.head is not None
     if is_asked and (dimensions := state.dimensions(session)):
         parts = dimensions.config.encoder, dimensions.config.decoder

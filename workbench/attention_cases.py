@@ -6,12 +6,13 @@ import numpy as np
 import streamlit as st
 
 from attention_state import Span
+from clip_state import Clip
+from model_state import ModelLoad
 from q2a_core.inspection import attention_views as views
 from q2a_core.inspection.attention_widget import thumbs_data
 from q2a_core.inspection.case import Case, open_case
 from q2a_core.inspection.causes import Effect, edit_effect
 from q2a_core.inspection.edits import Site
-from state import Clip, ModelLoad
 
 LONGEST_REPLY = 64
 """Tokens of a reply that are looked at."""

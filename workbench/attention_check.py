@@ -7,8 +7,9 @@ import numpy as np
 import streamlit as st
 
 import attention_cases as cases
-import state
+import clip_state
 from attention_state import AttentionState, Span, hold
+from model_state import ModelLoad
 from panels import plain
 from q2a_core import lengths
 from q2a_core.inspection import read_gallery
@@ -17,7 +18,6 @@ from q2a_core.inspection.case import Case
 from q2a_core.inspection.causes import CausalMap, Effect, causal_rows, collect_rows, window_width
 from q2a_core.inspection.edits import AUDIO_TOKENS, Site, sites, windows
 from settings import change, kept
-from state import ModelLoad
 
 FILLS = {"mean": "the clip's mean", "zero": "zeros", "noise": "noise", "other": "another clip"}
 TOKEN_SECONDS = lengths.SAMPLES_PER_TOKEN / lengths.SAMPLE_RATE
@@ -160,7 +160,7 @@ def _donor(look: AttentionState, load: ModelLoad) -> tuple[Case, str]:
         default=look.donor,
         format_func=lambda name: f"{samples[name].label} · {samples[name].seconds:.1f} s",
     )
-    clip = state.sample_clip(samples[look.donor])
+    clip = clip_state.sample_clip(samples[look.donor])
     return cases.opened(clip, samples[look.donor].ask, load), clip.key
 
 

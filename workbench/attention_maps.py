@@ -9,15 +9,17 @@ import streamlit as st
 
 import attention_cases as cases
 import attention_check as check
-import state
 from attention_panel import show
 from attention_state import AttentionState, hold
+from clip_state import Clip
+from explain import explain
+from model_state import ModelLoad
 from panels import plain
 from q2a_core.inspection import attention_views as views
 from q2a_core.inspection.attention_widget import cause_data, map_data
 from q2a_core.inspection.case import Case
 from settings import kept
-from state import Clip, ModelLoad, Session
+from state import Session
 
 PARTS = {"decoder": "What the reply reads", "encoder": "What the encoder reads"}
 
@@ -57,7 +59,7 @@ def _said() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        st.error(plain(state.explain(error)))
+        st.error(plain(explain(error)))
 
 
 def _chosen(look: AttentionState, case: Case) -> tuple[int, int | None]:

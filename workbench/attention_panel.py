@@ -10,8 +10,10 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2 import component
 
-import state
+import clip_state
 from attention_state import hold
+from clip_state import Clip
+from explain import explain
 from frame import Lesson
 from panels import plain, player_data
 from q2a_core.inspection.attention_widget import (
@@ -20,7 +22,7 @@ from q2a_core.inspection.attention_widget import (
     attention_data,
     attention_js,
 )
-from state import Clip, Session
+from state import Session
 
 MOUNT = """
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -86,12 +88,12 @@ def look(session: Session, clip: Clip, asked: str | None) -> None:
             "reply the moments that it reads, and here what becomes of the reply without them."
         )
         return
-    if clip.waveform.seconds > state.WINDOW_SECONDS:
+    if clip.waveform.seconds > clip_state.WINDOW_SECONDS:
         with columns[0]:
             show(clip)
         columns[1].info(
             f"This clip lasts {clip.waveform.seconds:.1f} s; attention is looked at within one window of "
-            f"{state.WINDOW_SECONDS:g} s. Choose or cut a shorter clip.",
+            f"{clip_state.WINDOW_SECONDS:g} s. Choose or cut a shorter clip.",
             icon=":material/timer:",
         )
         return
@@ -103,14 +105,14 @@ def look(session: Session, clip: Clip, asked: str | None) -> None:
     except Exception as error:
         with columns[0]:
             show(clip)
-        columns[1].error(plain(state.explain(error)))
+        columns[1].error(plain(explain(error)))
         return
     maps(session, clip, case, case_key(clip, asked, load), load, columns)
 
 
 def show(clip: Clip, *, on: dict[str, Callable[[], None]] | None = None, **parts: Any) -> None:
     """The player with whatever is known under it; `on` holds what to do when something is clicked."""
-    view = state.clip_view(clip)
+    view = clip_state.clip_view(clip)
     player = player_data(view, clip.waveform.samples, name=clip.waveform.name)
     data = attention_data(player, **parts)
     callbacks: dict[str, Any] = {f"on_{name}_change": action for name, action in (on or {}).items()}

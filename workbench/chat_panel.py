@@ -5,10 +5,15 @@ from contextlib import closing
 
 import streamlit as st
 
-import state
+import dialogue_state
+import model_state
+from clip_state import Clip
+from dialogue_state import Dialogue, Turn
+from explain import explain
+from model_state import ModelLoad
 from panels import model_status, plain
 from q2a_core.inspection import RecordedReply
-from state import Clip, Dialogue, ModelLoad, Session, Turn
+from state import Session
 
 HISTORY_HEIGHT = 440
 USER, ASSISTANT = ":material/person:", ":material/hearing:"
@@ -42,7 +47,9 @@ def chat(session: Session, clip: Clip | None, *, split: bool = False) -> None:
     asked = _ask(clip, dialogue, ready=bool(session.source))
     if asked:
         with history:
-            _answer(session, clip, load or state.load_model(session.source), asked, split=split)
+            _answer(
+                session, clip, load or model_state.load_model(session.source), asked, split=split
+            )
     elif not (dialogue and dialogue.turns):
         with beginning.container():
             _draw_beginning(clip)
@@ -106,7 +113,7 @@ def _answer(
             time.sleep(0.2)
         waiting.empty()
         if error := load.future.exception():
-            st.error(plain(state.explain(error)))
+            st.error(plain(explain(error)))
             return
         dialogue = session.dialogue(clip, load)
         waveform = clip.waveform if clip and turn.clip else None
@@ -140,11 +147,11 @@ def _draw_outcome(dialogue: Dialogue, turn: Turn, clip: Clip | None, *, text: bo
     for notice in reply.notices:
         if notice not in known:
             st.caption(f":material/info: {plain(notice)}")
-    st.caption(plain(state.reply_line(dialogue, reply)))
+    st.caption(plain(dialogue_state.reply_line(dialogue, reply)))
 
 
 def _draw_doubt(confidence: float) -> None:
-    if confidence < state.LOW_CONFIDENCE:
+    if confidence < dialogue_state.LOW_CONFIDENCE:
         st.warning(
             f"Low confidence ({confidence:.0%}): this may be a guess.", icon=":material/help:"
         )

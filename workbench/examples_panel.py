@@ -8,6 +8,7 @@ import streamlit as st
 import panels
 import spoken_book
 import state
+from explain import explain
 from panels import plain
 from q2a_core import paths
 from q2a_core.audio import wav_bytes
@@ -62,7 +63,7 @@ def examples(session: Session, reports: list[Report]) -> None:
         found = [example for example in recorded if _place(example) == (asked.suite, asked.number)]
         _draw(session, asked, found[0] if found else None)
     except Exception as error:
-        st.error(plain(state.explain(error)))
+        st.error(plain(explain(error)))
 
 
 def _place(example: Example) -> tuple[str, int]:
@@ -185,7 +186,7 @@ def _progress() -> None:
     job = spoken_book.current()
     error = job.future.exception() if job and job.future.done() else None
     if error:
-        st.error(plain(state.explain(error)))
+        st.error(plain(explain(error)))
         st.caption("Questions, truths and recorded replies can be read and judged without a sound.")
         st.button("Try again", key="speak_again", on_click=spoken_book.begin)
     elif job and not job.future.done():
@@ -238,7 +239,7 @@ def _other(name: str, asked: Question, item: Item) -> Said | None:
         chat = AudioChat.from_pretrained(name)
         return _said(asked.suite, asked.number, chat.checkpoint.hash, asked, item, chat)
     except Q2AError as error:
-        st.warning(f"{plain(name)}: {plain(state.explain(error))}")
+        st.warning(f"{plain(name)}: {plain(explain(error))}")
         return None
 
 

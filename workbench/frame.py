@@ -14,7 +14,9 @@ import panels
 import stand
 import state
 import tour
-from state import Clip, Session
+from clip_state import Clip
+from explain import explain
+from state import Session
 
 CHAT_WIDTH = 520
 
@@ -89,7 +91,7 @@ def _clip(session: Session, title: str, *, player: bool, redraw: bool) -> Clip |
             panels.no_clip()
         return clip
     except Exception as error:
-        st.error(panels.plain(state.explain(error)))
+        st.error(panels.plain(explain(error)))
         return None
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-import state
+from explain import explain
 from panels import plain
 
 
@@ -14,5 +14,5 @@ def part(draw: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     try:
         return draw(*arguments, **options)
     except Exception as error:
-        st.error(plain(state.explain(error)))
+        st.error(plain(explain(error)))
         return None

@@ -9,9 +9,11 @@ import streamlit as st
 
 import address
 import panels
-import state
+from clip_state import Clip
+from explain import explain
+from model_state import ModelLoad
 from settings import change, kept
-from state import Clip, ModelLoad, Session
+from state import Session
 
 STEPS, BUG = "Step by step", "Find the bug"
 ICONS = {STEPS: ":material/grid_on:", BUG: ":material/bug_report:"}
@@ -33,7 +35,7 @@ def kernel(session: Session, clip: Clip | None, *, may_load: bool) -> None:
     try:
         _draw(session, clip, load)
     except Exception as error:
-        st.error(panels.plain(state.explain(error)))
+        st.error(panels.plain(explain(error)))
     address.write(session, clip)
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import streamlit as st
 
+from clip_state import Clip
+from model_state import ModelLoad
 from q2a_core.inspection import flash_clip
 from q2a_core.inspection.flash_clip import EncoderInputs, HeadRun, StepView
 from q2a_core.inspection.flash_pictures import held_pictures, map_picture
 from settings import change, kept
-from state import Clip, ModelLoad
 
 FRAME_SECONDS = 0.02
 CLIPS_KEPT, RUNS_KEPT = 4, 24

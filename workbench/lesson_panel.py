@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-import state
+from explain import explain
 from panels import plain
 from q2a_core.training import background
 from q2a_core.training.lesson import BEFORE, STAGES, Lesson, class_stage, how_to_make, starts_for
@@ -95,7 +95,7 @@ def _start(lesson: Lesson) -> None:
         try:
             background.launch(background.run_folder(name.strip()), lesson.options())
         except Exception as error:
-            st.error(plain(state.explain(error)))
+            st.error(plain(explain(error)))
             return
         change(RUN, name.strip())
         st.rerun()

@@ -4,9 +4,13 @@ import json
 
 import streamlit as st
 
+import clip_state
+import model_state
 import panels
 import stand
 import state
+from clip_state import Clip
+from explain import explain
 from q2a_core import lengths
 from q2a_core.inspection.budget import Dimensions, token_budget
 from q2a_core.inspection.front_end import (
@@ -19,7 +23,7 @@ from q2a_core.inspection.front_end import (
 )
 from q2a_core.inspection.player import player_data
 from settings import change, kept
-from state import Clip, Session
+from state import Session
 
 BUDGET, LAB = "Token budget", "Front-end lab"
 ICONS = {BUDGET: ":material/calculate:", LAB: ":material/science:"}
@@ -46,7 +50,7 @@ def closer(session: Session, clip: Clip | None) -> None:
             else:
                 lab(clip)
         except Exception as error:
-            st.error(panels.plain(state.explain(error)))
+            st.error(panels.plain(explain(error)))
 
 
 def budget(session: Session, clip: Clip | None) -> None:
@@ -68,7 +72,9 @@ def budget(session: Session, clip: Clip | None) -> None:
     asked[f"{seconds:.2f} s"] = round(seconds * lengths.SAMPLE_RATE)
     table, words = st.columns([3, 2], gap="large", vertical_alignment="center")
     table.markdown(budget_table(asked, dimensions))
-    words.markdown(budget_words(dimensions, state.about(session.source).get("trained_seconds")))
+    words.markdown(
+        budget_words(dimensions, model_state.about(session.source).get("trained_seconds"))
+    )
 
 
 def budget_words(dimensions: Dimensions, trained_seconds: object) -> str:
@@ -128,7 +134,7 @@ def lab(clip: Clip | None) -> None:
         st.caption("Once there is a clip you hear here what other mel settings leave of it.")
         return
     settings = MelSettings(**_knobs())
-    found, usual = (state.resynthesis(clip, each) for each in (settings, MelSettings()))
+    found, usual = (clip_state.resynthesis(clip, each) for each in (settings, MelSettings()))
     st.markdown(lab_words(found, usual))
     if clip.waveform.seconds > MAX_SECONDS:
         st.caption(f"The experiment takes the first {MAX_SECONDS:g} s of the clip.")

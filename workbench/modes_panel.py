@@ -5,16 +5,19 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+import clip_state
+import dialogue_state
 import modes_state
-import state
+from clip_state import Clip
+from explain import explain
 from frame import Lesson
+from model_state import ModelLoad
 from modes_html import listening_html, tokens_html
 from modes_state import ModesSettings
 from panels import plain
 from q2a_core.audio import Waveform, wav_bytes
 from q2a_core.inspection import read_gallery
 from q2a_core.inspection.modes import QUESTION_VOICES, ModeReply, ModeTurn, mode_turns
-from state import Clip, ModelLoad
 
 ORDERS = ("after the clip", "before the clip")
 RECORD = "my own"
@@ -57,7 +60,7 @@ def settings_row(settings: ModesSettings) -> tuple[Waveform | None, str | None]:
             return (modes_state.recorded(file) if file else None), "Record a question first."
         return modes_state.spoken(settings.words, settings.voice), None
     except Exception as error:
-        return None, state.explain(error)
+        return None, explain(error)
 
 
 def replies(
@@ -80,7 +83,7 @@ def replies(
             try:
                 answered[turn.name] = _answer(settings, clip, load, turn, split=split)
             except Exception as error:
-                st.error(plain(state.explain(error)))
+                st.error(plain(explain(error)))
                 continue
             _draw_reply(answered[turn.name], clip)
     if question is None and missing:
@@ -107,7 +110,7 @@ def _draw_reply(done: ModeReply, clip: Clip) -> None:
     if done.turn.question is not None:
         st.audio(wav_bytes(done.turn.waveform.samples), format="audio/wav")
     st.html(tokens_html(done.pieces, done.reply.logps, label=f"reply in {done.turn.name}"))
-    doubt = " · may be a guess" if done.reply.confidence < state.LOW_CONFIDENCE else ""
+    doubt = " · may be a guess" if done.reply.confidence < dialogue_state.LOW_CONFIDENCE else ""
     st.caption(f"confidence {done.reply.confidence:.0%}{doubt}")
     for notice in done.reply.notices:
         if notice not in clip.waveform.notices:
@@ -139,7 +142,7 @@ def meter(
             format_func=lambda name: others[name].label,
         )
     done = answered[settings.scored]
-    other = state.sample_clip(others[settings.other]) if others and settings.other else None
+    other = clip_state.sample_clip(others[settings.other]) if others and settings.other else None
     key = ("meter", turn_key(clip, load, done.turn), other.key if other else None, split)
     listening = settings.once(
         key, lambda: _score(load, done, other.waveform if other else None, split=split)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+import clip_state
 import state
 from q2a_core.audio import Waveform
 from q2a_core.errors import SpeechError
@@ -22,8 +23,8 @@ from q2a_core.inspection.modes import MIXED_TEXT, SPOKEN_QUESTION, speak_questio
 from settings import kept
 
 if TYPE_CHECKING:
+    from model_state import ModelLoad
     from q2a_core.inspection.mode_probe import ModeProbe
-    from state import ModelLoad
 
 EXAMPLES = 240
 """Clips that a probe is fitted to and judged on."""
@@ -208,4 +209,4 @@ def spoken(words: str, voice: str) -> Waveform:
 
 def recorded(file: BytesIO) -> Waveform:
     """A question that the visitor spoke. Raises Q2AError."""
-    return state.uploaded_clip(file, name="your question").waveform
+    return clip_state.uploaded_clip(file, name="your question").waveform

@@ -12,13 +12,18 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 import address
+import clip_state
+import model_state
 import stand
 import state
+from clip_state import Clip
+from explain import explain
+from model_state import ModelLoad
 from q2a_core import paths
 from q2a_core.inspection import read_gallery
 from q2a_core.inspection.player import PLAYER_HEIGHT, SKELETON, player_css, player_data, player_js
 from settings import kept
-from state import Clip, ModelLoad, Session
+from state import Session
 
 SOURCES = {
     "Samples": ":material/library_music:",
@@ -79,7 +84,7 @@ def clip_choice() -> Clip | None:
             format_func=lambda name: f"{samples[name].label} · {samples[name].seconds:.1f} s",
             **hidden,
         )
-        return state.sample_clip(samples[name]) if name else None
+        return clip_state.sample_clip(samples[name]) if name else None
 
 
 def _keep_file(key: str) -> None:
@@ -89,7 +94,7 @@ def _keep_file(key: str) -> None:
 
 def _kept_clip(key: str, *, name: str | None = None) -> Clip | None:
     file = state.session().files.get(key)
-    return state.uploaded_clip(file, name=name) if file else None
+    return clip_state.uploaded_clip(file, name=name) if file else None
 
 
 def player(clip: Clip, *, token: int | None = None, redraw: bool = False) -> None:
@@ -97,7 +102,7 @@ def player(clip: Clip, *, token: int | None = None, redraw: bool = False) -> Non
 
     A token that is clicked becomes `Session.spot.token`. With `redraw` the whole page runs again then.
     """
-    view = state.clip_view(clip)
+    view = clip_state.clip_view(clip)
     data = player_data(view, clip.waveform.samples, name=clip.waveform.name, token=token)
     mount = _mount_player if redraw else st.fragment(_mount_player)
     # as bytes: a dict would make Streamlit import pandas to look for tables in it, before the first picture
@@ -143,10 +148,10 @@ def clip_notes(clip: Clip) -> None:
 
 def split_choice(clip: Clip) -> bool:
     """Whether a clip longer than the model's window goes in as several clips of one turn."""
-    if clip.waveform.seconds <= state.WINDOW_SECONDS:
+    if clip.waveform.seconds <= clip_state.WINDOW_SECONDS:
         return False
     st.warning(
-        f"This clip lasts {clip.waveform.seconds:.1f} s; the model hears {state.WINDOW_SECONDS:g} s at once.",
+        f"This clip lasts {clip.waveform.seconds:.1f} s; the model hears {clip_state.WINDOW_SECONDS:g} s at once.",
         icon=":material/timer:",
     )
     return st.toggle("Cut it into clips of one turn", key="split")
@@ -178,7 +183,7 @@ def checkpoint_choice(session: Session) -> None:
 
 def what_can_i_say(session: Session) -> None:
     """The words, the sounds and lines to try of the chosen checkpoint."""
-    about = state.about(session.source)
+    about = model_state.about(session.source)
     st.subheader("What can I say?")
     if not about:
         st.caption("This checkpoint does not say what it was trained on.")
@@ -232,9 +237,9 @@ def _draw_status(session: Session, load: ModelLoad | None, key: str) -> None:
     if not session.source or load is None:
         st.caption(":material/hourglass_empty: no checkpoint chosen")
     elif error := load.future.exception():
-        st.error(plain(state.explain(error)))
+        st.error(plain(explain(error)))
         if st.button("Try again", key=key):
-            state.forget_model(load)
+            model_state.forget_model(load)
             st.rerun()
     else:
         checkpoint = load.future.result().checkpoint

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+import clip_state
+import model_state
 import stage_panel
 import stand
-import state
 from panels import plain
 from q2a_core.inspection import read_gallery
 from q2a_core.training.own_pairs import (
@@ -38,7 +39,7 @@ class PreferenceSettings:
     outcomes: dict[tuple[str, ...], stage_panel.Outcome] = field(default_factory=dict)
 
 
-def question_for(clip: state.Clip | None) -> str:
+def question_for(clip: clip_state.Clip | None) -> str:
     """What is asked about the clip; "" is the clip alone."""
     suggestion = clip.sample.ask if clip and clip.sample else None
     return st.text_input(
@@ -50,10 +51,10 @@ def question_for(clip: state.Clip | None) -> str:
 
 
 def choose(
-    load: state.ModelLoad | None,
+    load: model_state.ModelLoad | None,
     source: str,
     settings: PreferenceSettings,
-    clip: state.Clip | None,
+    clip: clip_state.Clip | None,
     question: str,
 ) -> None:
     """Draw two replies of the loaded checkpoint `source` and take the better one."""
@@ -97,7 +98,7 @@ def choose(
 
 def _two(
     settings: PreferenceSettings,
-    clip: state.Clip | None,
+    clip: clip_state.Clip | None,
     question: str,
     drawn: "tuple[Reply, Reply]",
 ) -> None:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
+import clip_state
 import curves
+import model_state
 import run_panel
 import stage_panel
 import state
@@ -114,7 +116,7 @@ def compare(
     session: state.Session,
     settings: PreferenceSettings,
     name: str,
-    clip: state.Clip | None,
+    clip: clip_state.Clip | None,
     question: str,
     *,
     ready: bool,
@@ -132,18 +134,20 @@ def compare(
         return
     known = paths.shipped_checkpoints()
     if (run / "pairs").is_dir():
-        stamps = state.stamp(start, Path(start)), state.stamp("", after)
+        stamps = model_state.stamp(start, Path(start)), model_state.stamp("", after)
         report = _report(start, str(after), str(run / "pairs"), stamps)
         _draw_margins(report, float(follower.stage.get("beta", 0.1)), name)
     columns = {start: known.get(start, Path(start)), f"run {name}": after}
     _both_replies(settings, columns, clip, question)
 
 
-def compare_shipped(settings: PreferenceSettings, clip: state.Clip | None, question: str) -> None:
+def compare_shipped(
+    settings: PreferenceSettings, clip: clip_state.Clip | None, question: str
+) -> None:
     """The replies before and after the shipped run on preferences, if it ships."""
     known = paths.shipped_checkpoints()
     for after, directory in known.items():
-        before = (state.about(after).get("start") or {}).get("name")
+        before = (model_state.about(after).get("start") or {}).get("name")
         if stage_of(directory) == "dpo" and before in known:
             st.subheader("3 · Compare", anchor=False)
             columns = {before: known[before], after: directory}
@@ -167,7 +171,10 @@ def _draw_margins(report: PairReport, trained: float, run: str) -> None:
 
 
 def _both_replies(
-    settings: PreferenceSettings, columns: dict[str, Path], clip: state.Clip | None, question: str
+    settings: PreferenceSettings,
+    columns: dict[str, Path],
+    clip: clip_state.Clip | None,
+    question: str,
 ) -> None:
     asked = st.button(
         "Ask both about this clip",
@@ -176,7 +183,9 @@ def _both_replies(
         disabled=not (clip or question),
     )
     slots = {}
-    keys = {n: (clip.key if clip else "", question, state.stamp(n, columns[n])) for n in columns}
+    keys = {
+        n: (clip.key if clip else "", question, model_state.stamp(n, columns[n])) for n in columns
+    }
     for (name, heading), column in zip(
         zip(columns, ("Before", "After"), strict=True), st.columns(2), strict=True
     ):

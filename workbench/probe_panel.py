@@ -5,7 +5,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import modes_state
-import state
+from clip_state import Clip
+from explain import explain
+from model_state import ModelLoad
 from modes_html import probe_svg, probe_words, tokens_html
 from modes_panel import turn_key
 from modes_state import Job, ModesSettings
@@ -14,7 +16,6 @@ from q2a_core.inspection.mode_probe import ModeProbe
 from q2a_core.inspection.mode_scenes import MODE_TASKS
 from q2a_core.inspection.modes import ModeReply
 from q2a_core.inspection.steering import random_direction
-from state import Clip, ModelLoad
 
 KINDS = {"means": "between the means", "probe": "the probe's weights"}
 TEACH_PROBE = """
@@ -170,7 +171,7 @@ def push(
             pushed = _pushed(settings, load, done, along, split=split)
             column.html(tokens_html(pushed.pieces, pushed.reply.logps, label=title))
         except Exception as error:
-            column.error(plain(state.explain(error)))
+            column.error(plain(explain(error)))
     _draw_effects(settings, load, found)
 
 
@@ -217,7 +218,7 @@ def _finished(job: Job, name: str):
         st.fragment(_watch, run_every=1.0)(job)
         return None
     if error := job.future.exception():
-        st.error(plain(state.explain(error)))
+        st.error(plain(explain(error)))
         if st.button("Try again", key=f"retry_{name}"):
             modes_state.forget(job)
             st.rerun()

@@ -8,6 +8,7 @@ import streamlit as st
 
 import curves
 import state
+from explain import explain
 from panels import plain
 from q2a_core.training import background
 from q2a_core.training.expected import Band, ShippedRun, band, differences, shipped_run
@@ -110,7 +111,7 @@ def _try(action) -> None:
     try:
         action()
     except Exception as error:
-        st.error(plain(state.explain(error)))
+        st.error(plain(explain(error)))
     else:
         st.rerun()
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 import bars
-import state
+from explain import explain
 from panels import plain
 from q2a_core.bench.recorded import COMMAND, recorded_charts
 from q2a_core.evaluation.paper_table import OURS, RERUN
@@ -53,7 +53,7 @@ def scoreboard(session: Session) -> None:
 
                 st.fragment(examples_panel.examples)(session, reports)
         except Exception as error:
-            st.error(plain(state.explain(error)))
+            st.error(plain(explain(error)))
 
 
 def _reports(session: Session) -> list[Report]:

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+import clip_state
+import dialogue_state
+import model_state
 import stand
-import state
 from attention_state import hold
+from explain import explain
 from panels import plain
 from q2a_core import paths
+from q2a_core.inspection.trace import describe_decoding
 from q2a_core.training.lesson import how_to_make, own_checkpoints, stage_of
 from q2a_core.world.prompts import in_tags
 from settings import change, kept
@@ -129,11 +133,15 @@ def tags_pair(known: dict[str, Path]) -> list[str]:
 
 
 def _prompts(name: str, path: Path) -> str | None:
-    config = state.about(name if name in paths.shipped_checkpoints() else str(path)).get("config")
+    config = model_state.about(name if name in paths.shipped_checkpoints() else str(path)).get(
+        "config"
+    )
     return config.get("prompts") if isinstance(config, dict) else None
 
 
-def replies(settings: StagesSettings, columns: dict[str, Path], clip: state.Clip | None) -> None:
+def replies(
+    settings: StagesSettings, columns: dict[str, Path], clip: clip_state.Clip | None
+) -> None:
     """The question, the button, and a column for each checkpoint."""
     suggestion = clip.sample.ask if clip and clip.sample else None
     with st.container(horizontal=True, vertical_alignment="bottom", key="stages_ask"):
@@ -158,7 +166,10 @@ def replies(settings: StagesSettings, columns: dict[str, Path], clip: state.Clip
             if (text := put_to(name, columns[name], question)) != question:
                 st.caption(f":material/sell: asked in tags: {plain(text)}")
             slots[name] = st.empty()
-    keys = {n: (clip.key if clip else "", question, n, state.stamp(n, columns[n])) for n in columns}
+    keys = {
+        n: (clip.key if clip else "", question, n, model_state.stamp(n, columns[n]))
+        for n in columns
+    }
     for name in columns:
         with slots[name].container():
             draw_outcome(settings.outcomes.get(keys[name]))
@@ -173,7 +184,7 @@ def put_to(name: str, path: Path, question: str) -> str:
 
 
 def ask_together(
-    columns: dict[str, Path], slots: dict[str, Any], clip: state.Clip | None, question: str
+    columns: dict[str, Path], slots: dict[str, Any], clip: clip_state.Clip | None, question: str
 ) -> dict[str, Outcome]:
     """Ask every checkpoint the same; a token from each in turn, so that they stream side by side."""
     outcomes = {name: Outcome() for name in columns}
@@ -186,7 +197,7 @@ def ask_together(
             text = put_to(name, columns[name], question)
             streams[name] = chat, chat.stream(waveform, text or None, split="window")
         except Exception as error:
-            outcomes[name].error = state.explain(error)
+            outcomes[name].error = explain(error)
     while streams:
         for name in list(streams):
             chat, pieces = streams[name]
@@ -198,7 +209,7 @@ def ask_together(
                 outcomes[name].made_by = f"{chat.checkpoint.name} {chat.checkpoint.hash}"
                 streams.pop(name)
             except Exception as error:
-                outcomes[name].error = state.explain(error)
+                outcomes[name].error = explain(error)
                 streams.pop(name)
     for name, outcome in outcomes.items():
         with slots[name].container():
@@ -207,7 +218,7 @@ def ask_together(
 
 
 def _chat(name: str, path: Path) -> "AudioChat":
-    load = state.load_model(name if name in paths.shipped_checkpoints() else str(path))
+    load = model_state.load_model(name if name in paths.shipped_checkpoints() else str(path))
     return load.future.result().fork()
 
 
@@ -223,9 +234,9 @@ def draw_outcome(outcome: Outcome | None) -> None:
     reply = outcome.reply
     if reply is None:
         return
-    if reply.confidence < state.LOW_CONFIDENCE:
+    if reply.confidence < dialogue_state.LOW_CONFIDENCE:
         st.warning(f"Low confidence ({reply.confidence:.0%}): this may be a guess.")
-    decoding = state.describe_decoding(reply.settings, reply.seed)
+    decoding = describe_decoding(reply.settings, reply.seed)
     st.caption(plain(f"{outcome.made_by} · {decoding} · confidence {reply.confidence:.0%}"))
     for notice in reply.notices:
         st.caption(f":material/info: {plain(notice)}")

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 import curves
-import state
+import model_state
 from panels import plain
 from q2a_core.evaluation.stage_results import SuiteRow, read_results, side_by_side
 from q2a_core.inspection.weight_change import (
@@ -62,7 +62,7 @@ def weights(columns: dict[str, Path], *, ready: bool) -> None:
         st.caption(":material/hourglass_top: waits for the model to be loaded")
         return
     first, second = (str(columns[name]) for name in (before, after))
-    stamps = tuple(state.stamp(name, columns[name]) for name in (before, after))
+    stamps = tuple(model_state.stamp(name, columns[name]) for name in (before, after))
     changes = _changes(first, second, stamps)
     rows = GROUPS[group](changes)
     st.markdown(in_words(by_part(changes), by_layer(changes)))

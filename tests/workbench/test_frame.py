@@ -205,8 +205,7 @@ class Arriving(Future):
 def test_a_question_is_kept_when_the_model_arrives_while_it_is_asked(app, missing):
     page = opened(app)
     page.chat_input(key="question").set_value("Warm up?").run()
-    state = sys.modules["state"]
-    load = state.load_model("mini")
+    load = sys.modules["model_state"].load_model("mini")
     arriving = Arriving(load.future)
     arriving.missing = missing
     load.future = arriving

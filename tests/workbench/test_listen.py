@@ -277,7 +277,7 @@ def test_a_directory_is_a_checkpoint(page, tiny_checkpoint):
 
 
 def test_what_nobody_expected_shows_no_traceback(page, monkeypatch, caplog):
-    monkeypatch.setattr(sys.modules["state"], "_clip_view", "a mistake")
+    monkeypatch.setattr(sys.modules["clip_state"], "_clip_view", "a mistake")
     page.selectbox(key="sample").set_value("long").run()
     [error] = errors(page)
     assert error.startswith("Something went wrong inside the workbench")
@@ -285,12 +285,12 @@ def test_what_nobody_expected_shows_no_traceback(page, monkeypatch, caplog):
 
 
 def test_a_damaged_trace_is_computed_anew(workbench, monkeypatch):
-    import state
+    import clip_state
 
     def broken(sample):
-        raise state.Q2AError("damaged")
+        raise clip_state.Q2AError("damaged")
 
-    monkeypatch.setattr(state, "recorded_trace", broken)
+    monkeypatch.setattr(clip_state, "recorded_trace", broken)
     page = AppTest.from_file(str(WORKBENCH / "app.py"), default_timeout=PATIENCE).run()
     assert not errors(page)
     assert page.get("bidi_component")
@@ -326,15 +326,15 @@ def test_two_tabs_share_the_model_and_nothing_else(page):
 
 
 def test_a_retrained_checkpoint_is_loaded_anew(page, workbench):
-    import state
+    import model_state
 
-    before = state.load_model("mini")
-    assert state.load_model("mini") is before
+    before = model_state.load_model("mini")
+    assert model_state.load_model("mini") is before
     about = workbench / "checkpoints" / "mini" / "about.json"
     text = about.read_text("utf-8")
     about.write_text(text + "\n", "utf-8")
     try:
-        assert state.load_model("mini") is not before
+        assert model_state.load_model("mini") is not before
     finally:
         about.write_text(text, "utf-8")
 

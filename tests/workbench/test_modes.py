@@ -60,10 +60,10 @@ def page(workbench) -> AppTest:
 
 def ready(page: AppTest) -> AppTest:
     """The page once the model has loaded; a browser would look again by itself."""
-    import state
+    import model_state
 
     page.session_state["session"].has_painted = True
-    state.load_model("mini").future.result(timeout=60)
+    model_state.load_model("mini").future.result(timeout=60)
     return page.run()
 
 
@@ -168,13 +168,13 @@ def test_no_words_and_no_recording_leave_two_modes(page):
 
 
 def test_the_probe_runs_once_and_the_push_follows_it(page, chat):
+    import model_state
     import modes_state
-    import state
 
     page.segmented_control(key="modes_task").set_value("text").run()
     assert "Run the probe first" in shown(page)
     page.button(key="run_probe").click().run()
-    load = state.load_model("mini")
+    load = model_state.load_model("mini")
     job = modes_state.probe_job(load, "text")
     finished(page, job)
     assert not errors(page)
@@ -205,16 +205,16 @@ def page_layer(page: AppTest) -> int:
 
 
 def test_without_an_engine_a_spoken_task_says_so_and_can_be_tried_again(page):
+    import model_state
     import modes_state
-    import state
 
     page.segmented_control(key="modes_task").set_value("question").run()
     page.button(key="run_probe").click().run()
-    job = modes_state.probe_job(state.load_model("mini"), "question")
+    job = modes_state.probe_job(model_state.load_model("mini"), "question")
     finished(page, job)
     assert errors(page) == [r"no speech engine here\; install one"]
     page.button(key="retry_probe").click().run()
-    assert modes_state.probe_job(state.load_model("mini"), "question") is not job
+    assert modes_state.probe_job(model_state.load_model("mini"), "question") is not job
 
 
 def test_too_long_a_clip_is_one_sentence_a_mode(page):

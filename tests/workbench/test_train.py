@@ -89,10 +89,10 @@ def keys(page: AppTest) -> set[str]:
 
 
 def loaded(page: AppTest, *sources: str) -> AppTest:
-    import state
+    import model_state
 
     for source in sources:
-        state.load_model(source).future.result()
+        model_state.load_model(source).future.result()
     page.session_state["session"].has_painted = True
     return page.run()
 

@@ -1,0 +1,98 @@
+"""Models for all browser tabs: each checkpoint is loaded once, in a thread, and found by its name and files.
+
+Nothing here imports torch: the thread that loads a model does.
+"""
+
+import json
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from q2a_core import paths
+from q2a_core.inspection.trace import clip_hash
+
+if TYPE_CHECKING:
+    from q2a_core.inference import AudioChat
+
+MODELS_KEPT = 4
+"""Enough for the stages side by side."""
+
+
+@dataclass
+class ModelLoad:
+    """A checkpoint on its way into memory, or there."""
+
+    source: str
+    stamp: str
+    future: "Future[AudioChat]" = field(default_factory=Future)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+
+def load_model(source: str) -> ModelLoad:
+    """Start loading a checkpoint in a thread, or find it loading or loaded; one for all browser tabs."""
+    return _load_model(source, _stamp(source))
+
+
+def forget_model(load: ModelLoad) -> None:
+    """Let the next `load_model` try again."""
+    _load_model.clear(load.source, load.stamp)  # type: ignore[attr-defined]
+
+
+@st.cache_resource(max_entries=MODELS_KEPT, show_spinner=False)
+def _load_model(source: str, stamp: str) -> ModelLoad:
+    load = ModelLoad(source, stamp)
+
+    def run() -> None:
+        try:
+            from q2a_core import AudioChat
+
+            load.future.set_result(AudioChat.from_pretrained(source))
+        except BaseException as error:
+            load.future.set_exception(error)
+
+    threading.Thread(target=run, name=f"load {source}", daemon=True).start()
+    return load
+
+
+def directory_of(source: str) -> Path | None:
+    """Where a checkpoint lies on this machine, by its name or path; None if it does not."""
+    try:
+        path = paths.shipped_checkpoints().get(source, Path(source).expanduser())
+        return path if source and path.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # no such user, a name too long, a zero byte
+        return None
+
+
+def stamp(name: str, directory: Path) -> str:
+    """Names the files of a checkpoint that lies on this machine; changes when it is trained anew."""
+    return _stamp(name if name in paths.shipped_checkpoints() else str(directory))
+
+
+def _stamp(source: str) -> str:
+    """Names the files of a local checkpoint by size and time, so that a retrained one is loaded anew."""
+    directory = directory_of(source)
+    entries = []
+    for path in sorted(directory.glob("*.*")) if directory else ():
+        if path.suffix in (".json", ".safetensors", ".jinja") and path.is_file():
+            status = path.stat()
+            entries.append((path.name, status.st_size, status.st_mtime_ns))
+    return clip_hash(repr(entries).encode())
+
+
+def about(source: str) -> dict[str, Any]:
+    """What a local checkpoint says of itself; {} if it says nothing."""
+    directory = directory_of(source)
+    try:
+        values = json.loads((directory / "about.json").read_text("utf-8")) if directory else {}
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
