@@ -4,62 +4,22 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from q2a_core import lengths as rates
-from q2a_core.audio import Waveform, load_waveform
+from q2a_core.audio import Waveform
 from q2a_core.audio.mel import log_mel, stack_mels
 from q2a_core.checkpoint import Checkpoint, open_checkpoint
-from q2a_core.errors import AudioError, ChatError
+from q2a_core.errors import ChatError
+from q2a_core.inference.clips import Clip, read_clips
 from q2a_core.inference.generate import generate_steps
+from q2a_core.inference.reply import Prompt, Reply, Timings
 from q2a_core.inference.sampling import GenerationSettings, unsupported_settings
 from q2a_core.model import Qwen2Audio, recorded_model
 from q2a_core.text import StreamDecoder, user_message
 from q2a_core.text.chat import Message
-
-Clip = Any
-"""A path, bytes, a file, a Waveform, or an array that comes with a sample rate."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Timings:
-    """How long a reply took."""
-
-    time_to_first_token: float  # seconds from the call, reading the clip included
-    tokens_per_second: float  # of the tokens after the first; 0 if there was one only
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prompt:
-    """A dialogue up to the answer, as the model receives it."""
-
-    messages: list[Message]
-    ids: list[int]  # (T,), one placeholder per audio token
-    audio_embeds: list[Tensor]  # one (A, D) per clip of the dialogue
-    notices: tuple[str, ...]  # what a user should know of this turn's clips
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reply:
-    """One answer."""
-
-    text: str
-    token_ids: list[int]  # without the stop token
-    logps: list[float]  # the model's log-probability of each token
-    timings: Timings
-    notices: tuple[str, ...]  # what a user should know: resampled, silent, longer than trained on
-    prompt: str  # the rendered dialogue up to the answer, one placeholder per clip
-    settings: GenerationSettings
-    seed: int
-
-    @property
-    def confidence(self) -> float:
-        """Geometric mean of the tokens' probabilities, 0 to 1."""
-        return float(np.exp(np.mean(self.logps))) if self.logps else 0.0
 
 
 class AudioChat:
@@ -153,7 +113,8 @@ class AudioChat:
         split: str | None = None,
     ) -> Prompt:
         """What `stream` gives the model for these arguments; the dialogue stays as it is."""
-        waveforms = self._read_clips(audio, sample_rate=sample_rate, split=split)
+        window = self.model.config.encoder.max_samples
+        waveforms = read_clips(audio, window=window, sample_rate=sample_rate, split=split)
         text = text if text and text.strip() else None
         if not waveforms and text is None:
             raise ChatError("neither a clip nor text was given; pass audio=..., text=..., or both")
@@ -166,39 +127,6 @@ class AudioChat:
             audio_embeds=audio_embeds,
             notices=self._notices(waveforms),
         )
-
-    def _read_clips(
-        self, audio: Clip | list[Clip] | None, *, sample_rate: int | None, split: str | None
-    ) -> list[Waveform]:
-        if split not in (None, "window"):
-            raise ChatError(f"split is {split!r}; expected None (refuse long clips) or 'window'")
-        clips = [] if audio is None else list(audio) if _is_list_of_clips(audio) else [audio]
-        return [
-            piece
-            for clip in clips
-            for piece in self._fit_window(_read_clip(clip, sample_rate), split=split is not None)
-        ]
-
-    def _fit_window(self, waveform: Waveform, *, split: bool) -> list[Waveform]:
-        window = self.model.config.encoder.max_samples
-        count = len(waveform.samples)
-        if count <= window:
-            return [waveform]
-        if not split:
-            raise AudioError(
-                f"{waveform.name} lasts {waveform.seconds:.1f} s; the model hears {window / rates.SAMPLE_RATE:g} s at "
-                "once. Cut the clip, or ask with split='window' to hear it as several clips of one turn"
-            )
-        starts = list(range(0, count, window))
-        if (
-            count - starts[-1] < rates.MIN_SAMPLES
-        ):  # too short a rest for one token: take it from the piece before
-            starts[-1] = count - rates.MIN_SAMPLES
-        notice = f"{waveform.name} was cut into {len(starts)} clips"
-        return [
-            replace(waveform, samples=waveform.samples[a:b], notices=(*waveform.notices, notice))
-            for a, b in zip(starts, [*starts[1:], count], strict=True)
-        ]
 
     @torch.inference_mode()
     def _encode(self, waveforms: list[Waveform]) -> list[Tensor]:
@@ -306,20 +234,3 @@ class _Turn:
         )
         chat.messages = [*self.prompt.messages, {"role": "assistant", "content": text}]
         chat._audio_embeds = self.prompt.audio_embeds
-
-
-def _read_clip(clip: Clip, sample_rate: int | None) -> Waveform:
-    if isinstance(clip, Waveform):
-        return clip
-    return load_waveform(clip, sample_rate=sample_rate if _is_array(clip) else None)
-
-
-def _is_array(clip: Clip) -> bool:
-    return isinstance(clip, (np.ndarray, torch.Tensor, list, tuple))
-
-
-def _is_list_of_clips(audio: Clip) -> bool:
-    """A list of numbers is one clip; a list of anything else is several."""
-    return isinstance(audio, (list, tuple)) and not (
-        len(audio) and isinstance(audio[0], (int, float, np.number))
-    )

@@ -1,0 +1,73 @@
+"""The clips of one turn, however they are given, read and fitted to what the model hears at once."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from q2a_core import lengths as rates
+from q2a_core.audio import Waveform, load_waveform
+from q2a_core.errors import AudioError, ChatError
+
+Clip = Any
+"""A path, bytes, a file, a Waveform, or an array that comes with a sample rate."""
+
+
+def read_clips(
+    audio: Clip | list[Clip] | None,
+    *,
+    window: int,
+    sample_rate: int | None = None,
+    split: str | None = None,
+) -> list[Waveform]:
+    """The waveforms of a turn, none longer than `window` samples; `sample_rate` goes with arrays.
+
+    A longer clip is refused, or with `split="window"` cut into several. Raises AudioError, and ChatError for another
+    `split`.
+    """
+    if split not in (None, "window"):
+        raise ChatError(f"split is {split!r}; expected None (refuse long clips) or 'window'")
+    clips = [] if audio is None else list(audio) if _is_list_of_clips(audio) else [audio]
+    return [
+        piece
+        for clip in clips
+        for piece in _fit(_read_clip(clip, sample_rate), window, split=split is not None)
+    ]
+
+
+def _fit(waveform: Waveform, window: int, *, split: bool) -> list[Waveform]:
+    count = len(waveform.samples)
+    if count <= window:
+        return [waveform]
+    if not split:
+        raise AudioError(
+            f"{waveform.name} lasts {waveform.seconds:.1f} s; the model hears {window / rates.SAMPLE_RATE:g} s at "
+            "once. Cut the clip, or ask with split='window' to hear it as several clips of one turn"
+        )
+    starts = list(range(0, count, window))
+    if count - starts[-1] < rates.MIN_SAMPLES:
+        # too short a rest for one token: take it from the piece before
+        starts[-1] = count - rates.MIN_SAMPLES
+    notice = f"{waveform.name} was cut into {len(starts)} clips"
+    return [
+        replace(waveform, samples=waveform.samples[a:b], notices=(*waveform.notices, notice))
+        for a, b in zip(starts, [*starts[1:], count], strict=True)
+    ]
+
+
+def _read_clip(clip: Clip, sample_rate: int | None) -> Waveform:
+    if isinstance(clip, Waveform):
+        return clip
+    return load_waveform(clip, sample_rate=sample_rate if _is_array(clip) else None)
+
+
+def _is_array(clip: Clip) -> bool:
+    return isinstance(clip, (np.ndarray, Tensor, list, tuple))
+
+
+def _is_list_of_clips(audio: Clip) -> bool:
+    """A list of numbers is one clip; a list of anything else is several."""
+    return isinstance(audio, (list, tuple)) and not (
+        len(audio) and isinstance(audio[0], (int, float, np.number))
+    )
