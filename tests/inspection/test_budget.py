@@ -12,7 +12,7 @@ from q2a_core.audio.mel import log_mel
 from q2a_core.checkpoint import save_checkpoint
 from q2a_core.config import config_to_hf
 from q2a_core.errors import CheckpointError
-from q2a_core.inference import AudioChat
+from q2a_core.inference.clips import read_clips
 from q2a_core.inspection.budget import Dimensions, read_dimensions, token_budget
 from q2a_core.model import KVCache
 
@@ -37,9 +37,9 @@ def test_the_model_makes_what_the_budget_says(tiny_model, samples):
 @pytest.mark.parametrize("samples", [80_001, 80_320, 80_321, 120_000, 160_000, 160_001])
 def test_a_long_clip_is_cut_as_the_chat_cuts_it(tiny_model, chat_format, tmp_path, samples):
     save_checkpoint(tiny_model, tmp_path / "tiny", chat_format=chat_format)
-    chat = AudioChat.from_pretrained(tmp_path / "tiny")
     waveform = load_waveform(noise(samples), sample_rate=lengths.SAMPLE_RATE)
-    pieces = [len(piece.samples) for piece in chat._fit_window(waveform, split=True)]
+    window = tiny_model.config.encoder.max_samples
+    pieces = [len(p.samples) for p in read_clips(waveform, window=window, split="window")]
     budget = token_budget(samples, read_dimensions(tmp_path / "tiny"))
     assert budget.windows == len(pieces)
     assert budget.audio_tokens == sum(lengths.tokens_of_samples(piece) for piece in pieces)
