@@ -61,7 +61,7 @@ class MiniSuite:
 
 def mini_scenes(suite: MiniSuite, book: UtteranceBook) -> Iterator[tuple[Scene, Task]]:
     """What a suite asks, without end and the same on every machine: each scene, not yet heard, and its dialogue."""
-    sampler = GrownSampler(book, "test", seed=suite.seed, stage="sft", kinds=suite.kinds)
+    sampler = GrownSampler(book, "test", seed=suite.seed, stage="suites", kinds=suite.kinds)
     for index in count_from(0):
         scene = sampler.scene(index)
         if suite.fits(scene):

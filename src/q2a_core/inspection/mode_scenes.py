@@ -145,7 +145,7 @@ def _scenes(
     fits: Callable[[Scene], bool] | None = None,
 ) -> Iterator[Scene]:
     known: Any = SimpleNamespace(utterances=[]) if book is None else book
-    sampler = GrownSampler(known, "test", seed=seed, stage="sft", kinds=kinds)
+    sampler = GrownSampler(known, "test", seed=seed, stage="suites", kinds=kinds)
     index = 0
     while True:
         scene = sampler.scene(index)

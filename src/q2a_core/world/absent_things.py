@@ -47,7 +47,7 @@ def things_asked(count: int, *, split: Split = "test", seed: int = 0) -> list[Th
 
 def _endless(split: Split, seed: int) -> Iterator[ThingAsked]:
     silent: Any = SimpleNamespace(utterances=[])  # nobody speaks in these scenes
-    sampler = GrownSampler(silent, split, seed=SEED + seed, stage="sft", kinds=KINDS, ramp=0)
+    sampler = GrownSampler(silent, split, seed=SEED + seed, stage="suites", kinds=KINDS, ramp=0)
     index = 0
     while True:
         scene = sampler.scene(index)

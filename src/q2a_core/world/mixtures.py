@@ -43,6 +43,19 @@ STAGE_SHARES: dict[Stage, dict[SceneKind, float]] = {
     },
 }
 """How often a stage draws each kind of scene."""
+SUITE_SHARES: dict[SceneKind, float] = {
+    "speech": 0.4,
+    "sound": 0.09,
+    "vocal": 0.05,
+    "music": 0.06,
+    "sounds": 0.07,
+    "mixed": 0.1,
+    "question": 0.18,
+    "lone_question": 0.02,
+    "silence": 0.015,
+    "noise": 0.015,
+}
+"""The same for the suites of an evaluation: they stay as they are when training draws otherwise."""
 EASIEST = 0.3
 """Hardness of the first training scene; 1 is the full spread, and test scenes have TEST_HARDNESS."""
 TEST_HARDNESS = 0.4
@@ -77,7 +90,7 @@ class GrownSampler:
         split: Split,
         *,
         seed: int = 0,
-        stage: Stage = "pretrain",
+        stage: Stage | Literal["suites"] = "pretrain",
         kinds: tuple[SceneKind, ...] = (),
         ramp: int = RAMP,
     ):
@@ -90,7 +103,7 @@ class GrownSampler:
         for place, item in enumerate(book.utterances):
             if item.question:
                 self.questions.setdefault(item.question, []).append(place)
-        shares = STAGE_SHARES[stage]
+        shares = SUITE_SHARES if stage == "suites" else STAGE_SHARES[stage]
         self.kinds = kinds or tuple(shares)
         weights = np.array([shares.get(kind, 1.0) for kind in self.kinds])
         self.weights = weights / weights.sum()
