@@ -11,7 +11,6 @@ from q2a_core.world.room import (
     change_speed,
     clip,
     level_of,
-    mask_mel,
     mix_at_snr,
     reverberate,
     set_level,
@@ -144,29 +143,3 @@ def test_levels_are_met():
     assert 20 * np.log10(level_of(set_level(white(), -23.0))) == pytest.approx(-23.0, abs=0.01)
     assert np.abs(set_peak(white(), 0.7)).max() == pytest.approx(0.7, abs=1e-6)
     assert not set_peak(np.zeros(5, dtype=np.float32), 0.7).any()
-
-
-def test_mel_mask_is_one_band_and_one_span_at_the_mean():
-    mel = np.random.default_rng(0).standard_normal((128, 240)).astype(np.float32)
-    widths = set()
-    for seed in range(30):
-        masked = mask_mel(mel, np.random.default_rng(seed))
-        changed = masked != mel
-        rows, columns = changed.all(axis=1), changed.all(axis=0)
-        assert np.array_equal(changed, rows[:, None] | columns[None, :])
-        assert np.all(masked[changed] == mel.mean())
-        assert np.count_nonzero(np.diff(rows.astype(int), prepend=0, append=0)) <= 2
-        assert np.count_nonzero(np.diff(columns.astype(int), prepend=0, append=0)) <= 2
-        assert rows.sum() <= 24
-        assert columns.sum() <= 40
-        widths.add((int(rows.sum()), int(columns.sum())))
-    assert len(widths) > 20
-
-
-@pytest.mark.parametrize("frames", [1, 4, 7])
-def test_mel_mask_leaves_most_of_a_short_clip(frames):
-    mel = np.arange(128 * frames, dtype=np.float32).reshape(128, frames)
-    for seed in range(20):
-        masked = mask_mel(mel, np.random.default_rng(seed))
-        assert masked.shape == mel.shape
-        assert (masked == mel).mean() > 0.5

@@ -38,6 +38,11 @@ def mel_filters(num_mels: int = NUM_MELS, n_fft: int = N_FFT) -> Tensor:
         return torch.from_numpy(filters.astype(np.float32))
 
 
+def mel_centres(num_mels: int = NUM_MELS) -> np.ndarray:
+    """Centre frequencies (M,) of the filters in Hz."""
+    return _mel_to_hertz(np.linspace(0.0, _hertz_to_mel(SAMPLE_RATE / 2), num_mels + 2))[1:-1]
+
+
 def log_mel(
     samples: np.ndarray | Tensor, *, num_mels: int = NUM_MELS, max_frames: int = WINDOW_FRAMES
 ) -> Tensor:

@@ -13,11 +13,13 @@ from q2a_core.model import IGNORE_INDEX
 from q2a_core.text import ChatFormat
 from q2a_core.training.blocks import StepBlocks
 from q2a_core.world.corpus import Corpus, Example
+from q2a_core.world.mel_changes import mask_mel, vary_mel
 from q2a_core.world.prompts import TASKS
-from q2a_core.world.room import mask_mel
 from q2a_core.world.speech.spelling import spell
 
-MASKED_SHARE = 0.3
+VARIED_SHARE = 0.5
+"""Training clips that are heard as from another throat and microphone."""
+MASKED_SHARE = 0.4
 """Training clips in which a band and a span are hidden."""
 
 
@@ -66,12 +68,14 @@ class EncodedExample:
 def encode_example(
     example: Example, chat_format: ChatFormat, rng: np.random.Generator | None
 ) -> EncodedExample:
-    """Tokens, mel and spelling of one example; `rng` hides random bands and spans, None hides nothing."""
+    """Tokens, mel and spelling of one example; `rng` changes and hides parts of the mel, None changes nothing."""
     mel, mel_length, counts = None, 0, []
     if example.samples is not None:
         mel_length = rates.mel_frames(len(example.samples))
         counts = [rates.audio_tokens(mel_length)]
         mel = log_mel(example.samples)
+        if rng is not None and rng.random() < VARIED_SHARE:
+            mel = torch.from_numpy(vary_mel(mel.numpy(), rng))
         if rng is not None and rng.random() < MASKED_SHARE:
             mel = torch.from_numpy(mask_mel(mel.numpy(), rng))
     dialogue = chat_format.dialogue(list(example.task.messages), counts)

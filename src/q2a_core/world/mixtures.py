@@ -63,6 +63,8 @@ RAMP = 60_000
 """Training scenes until the full spread."""
 CLEAN_SHARE = 0.25
 """Training clips without any room or microphone."""
+RECORDED_SHARE = 0.3
+"""Training phrases that are drawn from flite's alone, whose voices are cut from real speakers' recordings."""
 NOISY_SHARE = 0.5
 """Clips with something in the background."""
 BEST_SNR_DB = 45.0
@@ -99,6 +101,7 @@ class GrownSampler:
         self.seed = seed
         self.ramp = ramp
         self.statements = [i for i, item in enumerate(book.utterances) if not item.question]
+        self.recorded = [i for i in self.statements if book.utterances[i].engine == "flite"]
         self.questions: dict[str, list[int]] = {}
         for place, item in enumerate(book.utterances):
             if item.question:
@@ -122,8 +125,9 @@ class GrownSampler:
         events, overlap = self._events(kind, rng, hardness)
         noisy = kind == "noise" or (kind != "silence" and rng.random() < NOISY_SHARE)
         strength = float(rng.uniform(0, hardness))
-        if self.split == "train" and rng.random() < CLEAN_SHARE:
-            strength = 0.0
+        if self.split == "train":
+            roughest = max(strength, float(rng.uniform(0, hardness)))
+            strength = 0.0 if rng.random() < CLEAN_SHARE else roughest
         return Scene(
             kind=kind,
             split=self.split,
@@ -203,6 +207,8 @@ class GrownSampler:
         return [speech, *events] if rng.random() < 0.25 else [*events, speech]
 
     def _speech(self, places: list[int], rng: np.random.Generator) -> Event:
+        if places is self.statements and self.split == "train" and self.recorded:
+            places = self.recorded if rng.random() < RECORDED_SHARE else places
         place = places[int(rng.integers(len(places)))]
         item = self.book.utterances[place]
         return Event(kind="speech", label=item.text, utterance=place, spoken=item)

@@ -12,6 +12,8 @@ from q2a_core.world.sounds.music import synthesise_tune
 from q2a_core.world.sounds.vocal_sounds import synthesise_vocal
 from q2a_core.world.speech.utterance_book import UtteranceBook
 
+TIGHT_SHARE = 0.2
+"""Training clips that are cut where the first event begins, and as many where the last one ends."""
 MAX_SECONDS = 10.0
 """Longest clip that the mini world makes."""
 
@@ -39,6 +41,8 @@ def render(scene: Scene, book: UtteranceBook) -> Rendered:
     parts = [_event_samples(event, scene, book, rng) for event in scene.events]
     lead = rng.uniform(0.02, 0.4)
     tail = rng.uniform(0.02, 0.4)
+    if scene.split == "train":
+        lead, tail = (0.0 if rng.random() < TIGHT_SHARE else gap for gap in (lead, tail))
     onsets, end = _timeline(parts, lead, scene, rng)
     length = int((end + tail) * SAMPLE_RATE) if parts else int(rng.uniform(0.8, 4.0) * SAMPLE_RATE)
     samples = np.zeros(min(length, int(MAX_SECONDS * SAMPLE_RATE)), dtype=np.float32)

@@ -2,7 +2,7 @@
 
 Each effect is a pure function of samples (S,) float32 at 16 kHz and, where it is random, of the generator handed in.
 `augment` chains them as the second feasibility trial did, which is what let a model trained on synthetic speech alone
-understand real people. `mask_mel` works one step later, on the log-mel.
+understand real people. What changes one step later, in the log-mel, is in mel_changes.py.
 """
 
 import numpy as np
@@ -133,25 +133,6 @@ def mix_at_snr(signal: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarr
     if loud < SILENT or quiet < SILENT:
         return signal
     return (signal + noise * np.float32(loud / quiet * 10.0 ** (-snr_db / 20))).astype(np.float32)
-
-
-def mask_mel(
-    mel: np.ndarray, rng: np.random.Generator, *, most_bins: int = 24, most_frames: int = 40
-) -> np.ndarray:
-    """Copy of `mel` (M, F) with one band and one time span set to the clip's mean.
-
-    Widths are uniform up to `most_bins`, and up to `most_frames` or a fifth of the clip. After SpecAugment
-    (arXiv 1904.08779), one mask of each kind.
-    """
-    bins, frames = mel.shape
-    masked, mean = mel.copy(), mel.mean()
-    width = int(rng.integers(0, min(most_bins, bins) + 1))
-    low = int(rng.integers(0, bins - width + 1))
-    masked[low : low + width] = mean
-    span = int(rng.integers(0, min(most_frames, frames // 5) + 1))
-    start = int(rng.integers(0, frames - span + 1))
-    masked[:, start : start + span] = mean
-    return masked
 
 
 def _padded(samples: np.ndarray) -> int:

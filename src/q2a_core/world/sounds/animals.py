@@ -25,10 +25,14 @@ from q2a_core.world.sounds.throat import draw_throat, utter
 
 
 def dog(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Barks: a short pitch arch with a hard attack, half tone and half hiss."""
-    pitch = log_uniform(rng, 220, 1_000)
+    """Barks: a short pitch arch with a hard attack, tone and hiss; of large dogs hardly more than a cough."""
+    pitch = log_uniform(rng, 130, 1_000)
     throat = draw_throat(
-        rng, tilt_hz=1_800, breath=(0.1, 0.9), roughness=(0, 0.7), scale=(0.7, 1.4)
+        rng,
+        tilt_hz=log_uniform(rng, 600, 2_400),
+        breath=(0.1, 2.5),
+        roughness=(0, 0.8),
+        scale=(0.6, 1.4),
     )
     peak_at, depth = rng.uniform(0.15, 0.5), rng.uniform(0.4, 0.8)
     attack = log_uniform(rng, 0.006, 0.03)
@@ -77,9 +81,13 @@ def cat(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def cow(rng: np.random.Generator, count: int) -> np.ndarray:
     """Moos: low and long, hummed through the nose first, then open; some break into a higher voice."""
-    pitch = log_uniform(rng, 70, 190)
+    pitch = log_uniform(rng, 70, 230)
     throat = draw_throat(
-        rng, tilt_hz=700, breath=(0.02, 0.2), roughness=(0, 0.4), scale=(0.8, 1.25)
+        rng,
+        tilt_hz=log_uniform(rng, 500, 2_200),
+        breath=(0.02, 0.5),
+        roughness=(0, 0.5),
+        scale=(0.75, 1.3),
     )
     rise, breaks = rng.uniform(1.05, 1.7), rng.uniform() < 0.35
     opens = rng.uniform(0.25, 0.55)
@@ -100,8 +108,10 @@ def cow(rng: np.random.Generator, count: int) -> np.ndarray:
 def sheep(rng: np.random.Generator, count: int) -> np.ndarray:
     """Bleats: a steady "eh" that flutters in loudness and pitch six to twelve times a second."""
     pitch = log_uniform(rng, 130, 520)
-    throat = draw_throat(rng, tilt_hz=2_200, breath=(0.1, 0.6), roughness=(0, 0.4))
-    rate, deep = rng.uniform(6.0, 12.0), rng.uniform(0.3, 0.65)
+    throat = draw_throat(
+        rng, tilt_hz=log_uniform(rng, 1_500, 4_000), breath=(0.1, 1.2), roughness=(0, 0.6)
+    )
+    rate, deep = rng.uniform(6.0, 12.0), rng.uniform(0.2, 0.65)
     second = log_uniform(rng, 1_500, 2_200)
     bleats = []
     for seconds in event_seconds(rng, count, 0.5, 1.3):
@@ -119,8 +129,10 @@ def sheep(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def horse(rng: np.random.Generator, count: int) -> np.ndarray:
     """Neighs: a shrill call that climbs, then shakes its way down to a low nicker."""
-    high = log_uniform(rng, 450, 1_600)
-    throat = draw_throat(rng, tilt_hz=2_300, breath=(0.1, 0.5), roughness=(0.1, 0.5))
+    high = log_uniform(rng, 450, 2_400)
+    throat = draw_throat(
+        rng, tilt_hz=log_uniform(rng, 1_600, 3_600), breath=(0.08, 1.0), roughness=(0.0, 0.6)
+    )
     rate, deep = rng.uniform(8.0, 15.0), rng.uniform(0.03, 0.14)
     top_at, low = rng.uniform(0.1, 0.45), rng.uniform(0.2, 0.45)
     shaken = rng.uniform(0.25, 0.6)

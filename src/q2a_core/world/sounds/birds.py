@@ -24,14 +24,14 @@ from q2a_core.world.sounds.throat import draw_throat, utter
 
 def rooster(rng: np.random.Generator, count: int) -> np.ndarray:
     """Crows of three or four syllables in one breath: short ones that climb, then a long one, held or sinking."""
-    pitch = log_uniform(rng, 420, 900)
-    throat = draw_throat(rng, tilt_hz=2_800, breath=(0.03, 0.35))
+    pitch = log_uniform(rng, 420, 1_050)
+    throat = draw_throat(rng, tilt_hz=log_uniform(rng, 1_600, 3_600), breath=(0.02, 0.5))
     dip, sinking = rng.uniform(0.4, 0.65), rng.uniform(0.75, 1.0)
     short = rng.uniform(0.12, 0.17)
     four = rng.uniform() < 0.6
     last = short * (3.0 if four else 2.0)
     crows = []
-    for seconds in event_seconds(rng, count, 1.3, 2.4):
+    for seconds in event_seconds(rng, count, 1.1, 2.6):
         n = to_samples(seconds)
         path, loud = [(0.0, 0.6)], [(0.0, 0.3)]
         for index, top in enumerate((0.9, 1.1, 1.25) if four else (0.8, 1.15)):
@@ -60,34 +60,39 @@ def rooster(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def duck(rng: np.random.Generator, count: int) -> np.ndarray:
     """Quacks: short, nasal and buzzing, sinking and weakening along the row."""
-    pitch = log_uniform(rng, 140, 330)
-    throat = draw_throat(rng, tilt_hz=3_500, breath=(0.03, 0.35), roughness=(0.1, 0.5))
-    nose = log_uniform(rng, 1_000, 1_600)
+    pitch = log_uniform(rng, 140, 420)
+    throat = draw_throat(
+        rng, tilt_hz=log_uniform(rng, 1_800, 4_000), breath=(0.03, 0.8), roughness=(0.1, 0.7)
+    )
+    nose = log_uniform(rng, 900, 1_800)
     fade = rng.uniform(0.8, 1.0)
     quacks = []
-    for index, seconds in enumerate(event_seconds(rng, count, 0.12, 0.36)):
+    for index, seconds in enumerate(event_seconds(rng, count, 0.1, 0.36)):
         n = to_samples(seconds)
         f0 = pitch * fade**index * contour(n, [(0, 0.9), (0.3, 1.1), (1, rng.uniform(0.7, 0.9))])
         wide, shut = (nose, nose * 1.9, nose * 2.9), (nose * 0.8, nose * 1.6, nose * 2.6)
         quack = utter(rng, throat, f0, [wide, wide, shut], jitter=0.01, jitter_rate=150)
         quack *= fade**index * contour(n, [(0, 0.7), (0.3, 1), (1, 0.4)])
         quacks.append(quack * swell(n, attack=0.015, release=0.35 * seconds))
-    return in_sequence(rng, quacks, gap=(0.12, 0.45))
+    return in_sequence(rng, quacks, gap=(0.07, 0.45))
 
 
 def crow(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Caws: hoarse, with more noise and broken pulses than tone, flat and then falling."""
-    pitch = log_uniform(rng, 330, 620)
-    throat = draw_throat(rng, tilt_hz=2_500, breath=(0.5, 1.6), roughness=(0.4, 1.0))
+    """Caws: hoarse to rattling, some clear enough for their tone to be heard, flat and then falling."""
+    pitch = log_uniform(rng, 300, 680)
+    throat = draw_throat(
+        rng, tilt_hz=log_uniform(rng, 1_800, 3_600), breath=(0.06, 1.6), roughness=(0.1, 1.0)
+    )
+    broken, crackle = log_uniform(rng, 0.01, 0.06), rng.uniform(0.05, 0.35)
     mouth = log_uniform(rng, 1_200, 1_900)
     caws = []
-    for seconds in event_seconds(rng, count, 0.22, 0.6):
+    for seconds in event_seconds(rng, count, 0.2, 0.7):
         n = to_samples(seconds)
         f0 = pitch * contour(n, [(0, 0.8), (0.15, 1), (0.6, 0.97), (1, rng.uniform(0.65, 0.85))])
         wide, shut = (mouth, mouth * 1.75, mouth * 2.6), (mouth * 0.8, mouth * 1.5, mouth * 2.3)
-        caw = utter(rng, throat, f0, [wide, wide, shut], jitter=0.05, jitter_rate=260)
+        caw = utter(rng, throat, f0, [wide, wide, shut], jitter=broken, jitter_rate=260)
         # the pulses of a caw break: its loudness crackles.
-        caw *= (1 + 0.3 * wander(rng, n, 120)) * contour(
+        caw *= (1 + crackle * wander(rng, n, 120)) * contour(
             n, [(0, 0.6), (0.2, 1), (0.8, 0.8), (1, 0.5)]
         )
         caws.append(caw * swell(n, attack=0.02, release=0.08))
@@ -96,12 +101,12 @@ def crow(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def owl(rng: np.random.Generator, count: int) -> np.ndarray:
     """Hoots: an almost pure, soft tone, low in large owls, falling at the end; some with a quaver."""
-    pitch = log_uniform(rng, 260, 1_000)
+    pitch = log_uniform(rng, 220, 1_000)
     quaver = rng.uniform(0.1, 0.35) if rng.uniform() < 0.35 else 0.0
     overtones = [(n, log_uniform(rng, 0.01, 0.15) / (n - 1)) for n in range(2, 5)]
-    breath, falls = rng.uniform(0.005, 0.04), rng.uniform(0.8, 1.0)
+    breath, falls = log_uniform(rng, 0.005, 0.15), rng.uniform(0.8, 1.0)
     hoots = []
-    for seconds in event_seconds(rng, count, 0.2, 0.9):
+    for seconds in event_seconds(rng, count, 0.2, 1.3):
         n = to_samples(seconds)
         shaking = tone(np.full(n, rng.uniform(8, 13)))
         f0 = pitch * contour(n, [(0, rng.uniform(0.88, 1)), (0.25, 1.02), (0.7, 1), (1, falls)])

@@ -1,0 +1,81 @@
+"""Changes of the log-mel while training, against the same changes made to the samples."""
+
+import librosa
+import numpy as np
+import pytest
+
+from q2a_core.audio.mel import log_mel, mel_centres
+from q2a_core.lengths import SAMPLE_RATE
+from q2a_core.world.mel_changes import FLOOR, add_hiss, mask_mel, move_formants, vary_mel
+
+
+def tone_mel(hertz: float) -> np.ndarray:
+    time = np.arange(SAMPLE_RATE, dtype=np.float32) / SAMPLE_RATE
+    return log_mel(0.5 * np.sin(2 * np.pi * hertz * time)).numpy()
+
+
+@pytest.mark.parametrize("factor", [0.87, 1.0, 1.14])
+@pytest.mark.parametrize("hertz", [400.0, 1_300.0, 3_500.0])
+def test_a_tone_moves_as_if_it_had_been_played_higher(hertz, factor):
+    moved, played = move_formants(tone_mel(hertz), factor), tone_mel(hertz * factor)
+    middle = slice(20, 80)
+    peaks = [mel[:, middle].mean(axis=1).argmax() for mel in (moved, played)]
+    assert abs(int(peaks[0]) - int(peaks[1])) <= 1
+
+
+def test_the_centres_are_those_of_librosa():
+    theirs = librosa.mel_frequencies(130, fmin=0.0, fmax=SAMPLE_RATE / 2)[1:-1]
+    assert mel_centres() == pytest.approx(theirs, abs=1e-6)
+
+
+def test_a_varied_mel_keeps_its_shape_and_range_and_when_things_happen():
+    rng = np.random.default_rng(0)
+    samples = np.zeros(2 * SAMPLE_RATE, dtype=np.float32)
+    samples[8_000:16_000] = 0.3 * rng.standard_normal(8_000)
+    mel = log_mel(samples).numpy()
+    loud = mel.mean(axis=0)
+    seen = set()
+    for seed in range(30):
+        varied = vary_mel(mel, np.random.default_rng(seed))
+        assert varied.dtype == np.float32
+        assert varied.shape == mel.shape
+        assert varied.max() - varied.min() <= FLOOR + 1e-6
+        assert np.corrcoef(varied.mean(axis=0), loud)[0, 1] > 0.95
+        assert np.array_equal(varied, vary_mel(mel, np.random.default_rng(seed)))
+        seen.add(float(varied.mean()))
+    assert len(seen) == 30
+
+
+def test_hiss_hides_only_what_is_softer():
+    mel = tone_mel(1_000.0)
+    for seed in range(20):
+        hissing = add_hiss(mel, np.random.default_rng(seed))
+        assert np.all(hissing >= mel)
+        assert hissing.max() == mel.max()
+        assert (hissing > mel).mean() > 0.3
+
+
+def test_mel_mask_is_one_band_and_one_span_at_the_mean():
+    mel = np.random.default_rng(0).standard_normal((128, 240)).astype(np.float32)
+    widths = set()
+    for seed in range(30):
+        masked = mask_mel(mel, np.random.default_rng(seed))
+        changed = masked != mel
+        rows, columns = changed.all(axis=1), changed.all(axis=0)
+        assert np.array_equal(changed, rows[:, None] | columns[None, :])
+        assert np.all(masked[changed] == mel.mean())
+        assert np.count_nonzero(np.diff(rows.astype(int), prepend=0, append=0)) <= 2
+        assert np.count_nonzero(np.diff(columns.astype(int), prepend=0, append=0)) <= 2
+        assert rows.sum() <= 24
+        assert columns.sum() <= 40
+        widths.add((int(rows.sum()), int(columns.sum())))
+    assert len(widths) > 20
+
+
+@pytest.mark.parametrize("frames", [1, 4, 7])
+def test_mel_mask_leaves_most_of_a_short_clip(frames):
+    mel = np.arange(128 * frames, dtype=np.float32).reshape(128, frames)
+    for seed in range(20):
+        masked = mask_mel(mel, np.random.default_rng(seed))
+        assert masked.shape == mel.shape
+        assert (masked == mel).mean() > 0.5
