@@ -1,6 +1,8 @@
 """Grown scenes, their dialogues and their judge: one truth, told in many ways."""
 
 from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -61,6 +63,42 @@ def test_training_grows_harder_and_the_test_split_stays(grown_book):
     early = np.mean([train.scene(i).strength for i in range(100)])
     late = np.mean([train.scene(i).strength for i in range(2000, 2100)])
     assert late > 1.5 * early
+
+
+def test_training_alone_has_long_sounds_and_recordings_cut_tight_or_late(grown_book):
+    def of(split, count=150):
+        sampler = GrownSampler(grown_book, split, seed=3, kinds=("sound",), ramp=1)
+        return [sampler.scene(index) for index in range(count)]
+
+    lasting = {
+        split: [s.events[0].seconds for s in of(split) if s.events[0].seconds is not None]
+        for split in ("train", "test")
+    }
+    assert max(lasting["test"]) <= 2.4 < 5 < max(lasting["train"])
+    onsets = {
+        split: [render(scene, grown_book).placed[0].onset for scene in of(split, 80)]
+        for split in ("train", "test")
+    }
+    assert min(onsets["train"]) == 0.0
+    assert max(onsets["train"]) > 0.4
+    assert min(onsets["test"]) > 0.0
+    assert max(onsets["test"]) < 0.4
+
+
+def test_training_draws_more_of_the_voices_cut_from_recordings(grown_book):
+    spoken = [
+        replace(u, engine="flite") if i % 8 == 0 else u for i, u in enumerate(grown_book.utterances)
+    ]
+    book = SimpleNamespace(utterances=spoken)
+    engines = {
+        split: Counter(
+            GrownSampler(book, split, kinds=("speech",)).scene(i).events[0].spoken.engine
+            for i in range(300)
+        )["flite"]
+        / 300
+        for split in ("train", "test")
+    }
+    assert engines["train"] > 2 * engines["test"]
 
 
 def test_questions_are_asked_about_what_answers_them(scenes):

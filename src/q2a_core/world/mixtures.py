@@ -4,6 +4,7 @@ Training scenes grow harder with their index: the first ones are as the first wo
 rooms, microphones and levels have their full spread. A scene still follows from its index alone.
 """
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -80,6 +81,8 @@ BACKGROUND_SHARES: dict[Split, tuple[float, ...]] = {
 OVERLAP_SHARE = 0.5
 """Mixtures whose second event starts while the first goes on."""
 SOUND_SECONDS = (0.8, 2.4)
+LONG_SHARE, LONG_SECONDS = 0.2, (2.4, 6.5)
+"""Training clips of one sound alone in which it goes on for as long as in most collections of recordings."""
 MUSIC_SECONDS = (1.8, 4.0)
 
 
@@ -161,7 +164,11 @@ class GrownSampler:
         if kind == "speech":
             return [self._speech(self.statements, rng)], False
         if kind in ("sound", "vocal", "music"):
-            return [_heard(kind, rng)], False
+            event = _heard(kind, rng)
+            goes_on = self.split == "train" and kind == "sound" and event.seconds is not None
+            if goes_on and rng.random() < LONG_SHARE:
+                event = replace(event, seconds=float(rng.uniform(*LONG_SECONDS)))
+            return [event], False
         if kind == "sounds":
             first = _any_sound(rng)
             second = _any_sound(rng)

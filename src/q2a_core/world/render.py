@@ -14,6 +14,8 @@ from q2a_core.world.speech.utterance_book import UtteranceBook
 
 TIGHT_SHARE = 0.2
 """Training clips that are cut where the first event begins, and as many where the last one ends."""
+LONG_GAP_SHARE, LONG_GAP = 0.08, 2.5
+"""Training clips that begin long before the first event, as many that end long after the last, and seconds of it."""
 MAX_SECONDS = 10.0
 """Longest clip that the mini world makes."""
 
@@ -42,7 +44,7 @@ def render(scene: Scene, book: UtteranceBook) -> Rendered:
     lead = rng.uniform(0.02, 0.4)
     tail = rng.uniform(0.02, 0.4)
     if scene.split == "train":
-        lead, tail = (0.0 if rng.random() < TIGHT_SHARE else gap for gap in (lead, tail))
+        lead, tail = (_another_gap(gap, rng) for gap in (lead, tail))
     onsets, end = _timeline(parts, lead, scene, rng)
     length = int((end + tail) * SAMPLE_RATE) if parts else int(rng.uniform(0.8, 4.0) * SAMPLE_RATE)
     samples = np.zeros(min(length, int(MAX_SECONDS * SAMPLE_RATE)), dtype=np.float32)
@@ -56,6 +58,14 @@ def render(scene: Scene, book: UtteranceBook) -> Rendered:
         samples = augment(samples, rng, strength=scene.strength)
     samples = _lay_over_background(samples, scene, rng)
     return Rendered(samples=_limit(samples, rng), placed=tuple(placed))
+
+
+def _another_gap(seconds: float, rng: np.random.Generator) -> float:
+    """How far a recording's end lies from what is heard: as a rule `seconds`, sometimes nothing, sometimes far."""
+    share = rng.random()
+    if share < TIGHT_SHARE:
+        return 0.0
+    return float(rng.uniform(0.4, LONG_GAP)) if share > 1 - LONG_GAP_SHARE else seconds
 
 
 def _event_samples(
