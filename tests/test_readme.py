@@ -53,6 +53,9 @@ def test_each_command_exists(command):
         extras = re.findall(r"\[(\w+)\]", command)
         pyproject = (ROOT / "pyproject.toml").read_text("utf-8")
         assert all(f"\n{extra} = [" in pyproject for extra in extras)
+    elif words[0] == "python" and words[1] != "-m":
+        script = (ROOT / words[1]).read_text("utf-8")
+        assert all(f'"{word}"' in script for word in words[2:] if word.startswith("--"))
     elif words[0] == "python":
         module = paths.PACKAGE_DIR / words[2].removeprefix("q2a_core.").replace(".", "/")
         assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file()
@@ -92,6 +95,26 @@ def test_help_does_not_import_torch():
     code += "print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_what_it_makes_of_real_recordings_is_what_was_measured():
+    import json
+
+    from q2a_core.checkpoint import checkpoint_hash
+
+    report = json.loads((ROOT / "data_samples" / "recordings.json").read_text("utf-8"))
+    shipped = paths.shipped_checkpoint(report["checkpoint"]["name"])
+    assert report["checkpoint"]["hash"] == checkpoint_hash(shipped)
+    figures = {
+        (row["suite"], row["language"]): row["score"]
+        for row in report["rows"]
+        if row["metric"] in ("word accuracy", "accuracy")
+    }
+    words, sounds = figures["transcribe", "en"], figures["sound", "en"]
+    told = " ".join(README.split())
+    assert f"of {words['n']} English words" in told
+    assert f"{words['value']:.0%}".replace("%", " %") + " right" in told
+    assert f"{sounds['value']:.0%}".replace("%", " %") + f" of {sounds['n']} sounds" in told
 
 
 def test_the_scores_shown_are_those_measured_on_the_shipped_checkpoint():
