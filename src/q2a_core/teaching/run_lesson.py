@@ -17,6 +17,8 @@ from q2a_core.teaching.exercise import VERDICT_MIME
 
 STEPS_VARIABLE = "Q2A_LESSON_STEPS"
 """Environment variable that cuts training cells; `lesson_steps` reads it."""
+TURN = 0.5
+"""Seconds between two looks for a kernel's answer."""
 OFFLINE = """
 import socket as _socket
 _connect = _socket.socket.connect
@@ -82,7 +84,14 @@ def run_notebook(
     if steps is not None:
         environment[STEPS_VARIABLE] = str(steps)
     total = len(notebook.cells)
-    client = nbclient.NotebookClient(
+
+    class Client(nbclient.NotebookClient):
+        async def async_start_new_kernel_client(self) -> Any:
+            kernel = await super().async_start_new_kernel_client()
+            kernel.shell_channel.get_msg = _asking_again(kernel.shell_channel.get_msg)
+            return kernel
+
+    client = Client(
         notebook,
         timeout=int(cell_timeout),
         kernel_name="python3",
@@ -100,6 +109,27 @@ def run_notebook(
     if offline:
         del notebook.cells[0]
     return LessonRun(seconds=seconds, notebook=notebook, **_read_outputs(notebook))
+
+
+def _asking_again(get_msg: Callable[..., Any]) -> Callable[..., Any]:
+    """`get_msg` of a channel, waiting in short turns.
+
+    A message that arrives while one is being sent on the same socket, as a widget's output does, raises no event there:
+    it would be found when the whole patience for a cell is over.
+    """
+    from queue import Empty
+
+    async def get(timeout: float | None = None) -> Any:
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = TURN if end is None else min(TURN, end - time.monotonic())
+            try:
+                return await get_msg(timeout=max(left, 0.0))
+            except Empty:
+                if end is not None and time.monotonic() >= end:
+                    raise
+
+    return get
 
 
 def _read_outputs(notebook: Any) -> dict[str, Any]:
