@@ -9,7 +9,6 @@ again finds it. A face may poll these functions: they import no torch, and `Foll
 """
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -23,6 +22,7 @@ from typing import Any
 from q2a_core import paths
 from q2a_core.errors import RunError
 from q2a_core.training.presence import DOING, HOLDER, is_held, read_note, taken, write_note
+from q2a_core.training.runlog import read_log
 
 LOG, CHECKPOINT = "log.jsonl", "checkpoint"
 LAUNCH, STOP, OUTPUT = ".launch.json", ".stop", ".output.txt"
@@ -153,11 +153,8 @@ def _wait_for_leaving(run: Path) -> None:
 
 def _has_ended(run: Path) -> bool:
     """Whether the log's last line says that the training loop is over."""
-    try:
-        *_, last = (run / LOG).read_bytes().splitlines()
-        return json.loads(last).get("kind") == "end"
-    except (OSError, ValueError, AttributeError):
-        return False
+    records = read_log(run / LOG) if (run / LOG).is_file() else []
+    return bool(records) and records[-1]["kind"] == "end"
 
 
 def last_output(run: Path, lines: int = 6) -> str:

@@ -6,16 +6,16 @@ the spectrum smoothly makes many of one, at a hundredth of what the same would c
 
 import numpy as np
 
-from q2a_core.audio.mel import mel_centres
+from q2a_core.audio.mel import DYNAMIC_RANGE, mel_centres
 
 THROAT = 0.13
 """Largest change of the formants' frequencies, as a natural logarithm: about 14 % up or down."""
 BENDS = 7
 """Points, evenly spaced over the mel bins, between which the spectrum is bent."""
 BEND = 0.09
-"""Standard deviation of a bend in the log-mel's units, a quarter of a decade of power: 3.6 dB."""
-FLOOR = 2.0
-"""How far below its maximum a log-mel is cut off: eight decades in its units."""
+"""Standard deviation of a bend in the log-mel's units, of four decades of power: 3.6 dB."""
+FLOOR = DYNAMIC_RANGE / 4
+"""How far below its maximum a log-mel is cut off, in its units of four decades."""
 HISS_SHARE = 0.5
 """Varied clips over which the microphone's own noise lies."""
 HISS = (1.0, 2.0)
