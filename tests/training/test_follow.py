@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 
 from q2a_core import paths
+from q2a_core.errors import RunError
 from q2a_core.training.expected import Band, ShippedRun, band, differences, shipped_run
-from q2a_core.training.follow import LogReader, names_in, samples_in, series
+from q2a_core.training.follow import (
+    SILENT_END,
+    Follower,
+    LogReader,
+    names_in,
+    samples_in,
+    series,
+)
+from q2a_core.training.presence import present
 from q2a_core.training.runlog import RunLog, read_log
 
 
@@ -34,6 +43,22 @@ def test_pieces_of_any_size_give_every_record_once(tmp_path):
         assert reader.records == [json.loads(line) for line in data[:place].split(b"\n")[:-1]]
     assert not reader.refresh(), "nothing was added"
     assert reader.records == read_log(path)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(RunError("no such thing"), "no such thing"), (KeyError("x"), "KeyError: 'x'")],
+)
+def test_what_ended_a_run_is_known_as_soon_as_nobody_holds_its_folder(tmp_path, error, words):
+    follower = Follower(tmp_path)
+    with pytest.raises(type(error)), present(tmp_path):  # noqa: PT012
+        assert follower.refresh().state == "preparing"
+        raise error
+    status = follower.refresh()  # its process would print the reason a moment later
+    assert (status.state, status.error) == ("died", words)
+    with present(tmp_path):
+        pass
+    assert follower.refresh().error == SILENT_END, "what ended the run before is forgotten"
 
 
 @pytest.mark.parametrize("cut", [0, 1, 7, 29])

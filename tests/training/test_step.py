@@ -19,7 +19,7 @@ from q2a_core.training.loop import Hooks, train
 from q2a_core.training.optimizer import describe, freeze, learning_rate, make_optimizer, set_rates
 from q2a_core.training.processes import Processes
 from q2a_core.training.runlog import read_log
-from q2a_core.training.stages import PARTS, StageConfig
+from q2a_core.training.stages import PARTS, StageConfig, with_part_rates
 from q2a_core.training.state import load_newest
 from q2a_core.training.step import accumulate_gradients, update
 from q2a_core.training.supervised import BY_TASK, Supervised
@@ -184,6 +184,36 @@ def test_every_part_learns_at_its_own_rate():
 def test_rates_that_make_no_sense_are_refused(rates):
     with pytest.raises(RunError, match="expected a factor over 0 for one of the parts that train"):
         replace(STAGE, rates=rates)
+
+
+def test_parts_are_slowed_hurried_and_frozen_one_by_one():
+    stage = replace(STAGE, rates={"audio_encoder": 0.25})
+    assert with_part_rates(stage, ["decoder=0", "projector=2"]).trains == (
+        "audio_encoder",
+        "projector",
+    )
+    assert with_part_rates(stage, ["decoder=0", "projector=2"]).rates == {
+        "audio_encoder": 0.25,
+        "projector": 2,
+    }
+    assert with_part_rates(stage, ["audio_encoder=1"]).rates == {}
+    frozen = replace(STAGE, trains=("projector", "decoder"))
+    assert with_part_rates(frozen, ["audio_encoder=.5"]).trains == PARTS, (
+        "what was frozen moves again"
+    )
+
+
+@pytest.mark.parametrize(
+    "given", ["ear=1", "decoder", "decoder=fast", "decoder=-1", "decoder=inf", ""]
+)
+def test_a_rate_that_is_none_is_refused(given):
+    with pytest.raises(RunError, match="expected part=factor"):
+        with_part_rates(STAGE, [given])
+
+
+def test_a_stage_in_which_nothing_moves_is_refused():
+    with pytest.raises(RunError, match="expected some of"):
+        with_part_rates(STAGE, [f"{part}=0" for part in PARTS])
 
 
 def test_a_config_from_before_the_new_fields_still_reads():

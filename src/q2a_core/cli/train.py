@@ -13,7 +13,9 @@ from q2a_core.cli.train_options import (
     Budget,
     Flite,
     Optimizer,
+    PartRate,
     Precision,
+    Ramp,
     Rate,
     Resume,
     Run,
@@ -39,6 +41,7 @@ def start_stage(
     batch_size: BatchSize = None,
     accumulate: Accumulate = None,
     learning_rate: Rate = None,
+    part_rate: PartRate = None,
     optimizer: Optimizer = None,
     utterances: Utterances = None,
     flite: Flite = False,
@@ -59,6 +62,7 @@ def start_stage(
         budget,
         steps=steps,
         learning_rate=learning_rate,
+        part_rates=part_rate,
         optimizer=optimizer,
         start=start,
         utterances=utterances,
@@ -78,6 +82,7 @@ def pretrain(
     batch_size: BatchSize = None,
     accumulate: Accumulate = None,
     learning_rate: Rate = None,
+    part_rate: PartRate = None,
     optimizer: Optimizer = None,
     utterances: Utterances = None,
     level: Annotated[
@@ -86,9 +91,7 @@ def pretrain(
     prompts: Annotated[
         Literal["natural", "tags"], typer.Option(help="How the tasks are worded.")
     ] = "natural",
-    ramp: Annotated[
-        int | None, typer.Option(min=1, help="Clips until the grown world is at its hardest.")
-    ] = None,
+    ramp: Ramp = None,
     flite: Flite = False,
     seed: Seed = 0,
     start: Start = None,
@@ -107,6 +110,7 @@ def pretrain(
         budget,
         steps=steps,
         learning_rate=learning_rate,
+        part_rates=part_rate,
         optimizer=optimizer,
         start=start,
         utterances=utterances,
@@ -129,8 +133,10 @@ def sft(
     batch_size: BatchSize = None,
     accumulate: Accumulate = None,
     learning_rate: Rate = None,
+    part_rate: PartRate = None,
     optimizer: Optimizer = None,
     utterances: Utterances = None,
+    ramp: Ramp = None,
     flite: Flite = False,
     seed: Seed = 0,
     start: Start = None,
@@ -149,11 +155,13 @@ def sft(
         budget,
         steps=steps,
         learning_rate=learning_rate,
+        part_rates=part_rate,
         optimizer=optimizer,
         start=start,
         utterances=utterances,
         batch_size=batch_size,
         accumulate=accumulate,
+        ramp=ramp,
         engines=("espeak", "flite") if flite else None,
         seed=seed,
     )
@@ -185,6 +193,7 @@ def dpo(
     batch_size: BatchSize = None,
     accumulate: Accumulate = None,
     learning_rate: Rate = None,
+    part_rate: PartRate = None,
     optimizer: Optimizer = None,
     beta: Annotated[
         float | None, typer.Option(min=0.0, help="How strongly the reference holds.")
@@ -219,6 +228,7 @@ def dpo(
         budget,
         steps=steps,
         learning_rate=learning_rate,
+        part_rates=part_rate,
         optimizer=optimizer,
         start=start,
         batch_size=batch_size,

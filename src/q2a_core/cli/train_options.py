@@ -16,6 +16,17 @@ Accumulate = Annotated[int | None, typer.Option(min=1, help="Micro-batches in a 
 Rate = Annotated[
     float | None, typer.Option(min=0.0, help="Peak learning rate; the stage's own by default.")
 ]
+PartRate = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="<part=factor>",
+        help="A part's rate as a factor of the learning rate, 0 freezes it; may be given for each part. "
+        "Example: audio_encoder=0.25",
+    ),
+]
+Ramp = Annotated[
+    int | None, typer.Option(min=1, help="Clips until the grown world is at its hardest.")
+]
 Utterances = Annotated[int | None, typer.Option(min=100, help="Spoken phrases to synthesise once.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides scenes, wording and order.")]
 Start = Annotated[

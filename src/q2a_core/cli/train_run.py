@@ -11,14 +11,17 @@ from q2a_core.cli.progress import bar
 from q2a_core.cli.stopping import Stopping
 
 
-def configured(stage: Any, budget: str, **options: Any) -> Any:
+def configured(
+    stage: Any, budget: str, *, part_rates: list[str] | None = None, **options: Any
+) -> Any:
     """The stage as its budget has it; options that were set overrule it, None leaves it."""
-    from q2a_core.training.stages import CLASS_BUDGET, FRESH_START
+    from q2a_core.training.stages import CLASS_BUDGET, FRESH_START, with_part_rates
 
     given = {name: value for name, value in options.items() if value is not None}
     if given.get("start") == FRESH_START:
         given["start"] = None
-    return stage(**(CLASS_BUDGET[stage.__name__] if budget == "class" else {}) | given)
+    config = stage(**(CLASS_BUDGET[stage.__name__] if budget == "class" else {}) | given)
+    return with_part_rates(config, part_rates) if part_rates else config
 
 
 def run_to_end(

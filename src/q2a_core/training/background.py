@@ -21,7 +21,7 @@ from typing import Any
 
 from q2a_core import paths
 from q2a_core.errors import RunError
-from q2a_core.training.presence import DOING, HOLDER, is_held, read_note, taken, write_note
+from q2a_core.training.presence import DOING, FAILED, HOLDER, is_held, read_note, taken, write_note
 from q2a_core.training.runlog import read_log
 
 LOG, CHECKPOINT = "log.jsonl", "checkpoint"
@@ -82,7 +82,7 @@ def launch(run: Path, options: Sequence[str], *, resume: bool = False) -> None:
     command += ["--resume"] if resume else []
     try:
         run.mkdir(parents=True, exist_ok=True)
-        for name in (STOP, HOLDER, DOING):
+        for name in (STOP, HOLDER, DOING, FAILED):
             (run / name).unlink(missing_ok=True)
         with (run / OUTPUT).open("wb") as output:
             process = _spawn(command, output)

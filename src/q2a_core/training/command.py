@@ -7,7 +7,13 @@ import shlex
 from typing import Any, Literal
 
 from q2a_core.training import stages
-from q2a_core.training.stages import CLASS_BUDGET, FRESH_START, StageConfig
+from q2a_core.training.stages import (
+    CLASS_BUDGET,
+    FRESH_START,
+    StageConfig,
+    part_rates,
+    with_part_rates,
+)
 
 Budget = Literal["full", "class"]
 OPTIONS = ("steps", "batch_size", "accumulate", "learning_rate", "optimizer", "seed")
@@ -15,7 +21,7 @@ OPTIONS = ("steps", "batch_size", "accumulate", "learning_rate", "optimizer", "s
 OPTIONS_OF = {
     "start": ("utterances",),
     "pretrain": ("utterances", "level", "prompts", "ramp"),
-    "sft": ("utterances",),
+    "sft": ("utterances", "ramp"),
     "dpo": ("beta", "nll_weight"),
 }
 """Settings that have one in some."""
@@ -37,6 +43,8 @@ def command_of(config: dict[str, Any], pairs: dict[str, int] | None = None) -> s
         parts += ["--start", FRESH_START]
     for name in (*OPTIONS, *OPTIONS_OF[stage.name]):
         parts += [f"--{name.replace('_', '-')}", str(getattr(stage, name))]
+    for rate in _part_rates(stage, budget):
+        parts += ["--part-rate", rate]
     if stage.engines == FLITE and stage.name != "dpo":
         parts.append("--flite")
     if pairs is not None:
@@ -65,7 +73,14 @@ def _made(stage: StageConfig, budget: Budget, *, start: bool = True) -> StageCon
     if stage.engines == FLITE and stage.name != "dpo":
         said["engines"] = FLITE
     given = CLASS_BUDGET[stage.name] if budget == "class" else {}
-    return getattr(stages, stage.name)(**given | said)
+    return with_part_rates(getattr(stages, stage.name)(**given | said), _part_rates(stage, budget))
+
+
+def _part_rates(stage: StageConfig, budget: Budget) -> list[str]:
+    """What `--part-rate` must say, for the parts whose rates are not the stage's own."""
+    own = getattr(stages, stage.name)(**(CLASS_BUDGET[stage.name] if budget == "class" else {}))
+    mine, theirs = part_rates(stage), part_rates(own)
+    return [f"{part}={factor}" for part, factor in mine.items() if factor != theirs[part]]
 
 
 def _differing(stage: StageConfig, other: StageConfig) -> list[str]:

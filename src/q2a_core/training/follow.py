@@ -153,7 +153,8 @@ class Follower:
         )
 
     def _error(self) -> str:
-        return background.last_output(self.run) or SILENT_END
+        failed = presence.read_note(self.run / presence.FAILED) or {}
+        return failed.get("error") or background.last_output(self.run) or SILENT_END
 
     def _seconds_left(self) -> float | None:
         for record in reversed(self.records):

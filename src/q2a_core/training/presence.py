@@ -3,6 +3,7 @@
     RUN/.presence      locked by `q2a train`; the system frees it at a kill
     RUN/.holder        the process id of whoever locked it
     RUN/.doing         what it does before the first step: {"what", "done", "total"}
+    RUN/.failed        the error that ended it: {"error"}
 
 Imports no torch: a face may look several times a second.
 """
@@ -15,9 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from q2a_core.errors import RunError
+from q2a_core.errors import Q2AError, RunError
 
-PRESENCE, HOLDER, DOING = ".presence", ".holder", ".doing"
+PRESENCE, HOLDER, DOING, FAILED = ".presence", ".holder", ".doing", ".failed"
 LOCK_PATIENCE = 2.0
 """Seconds that a new run waits for the lock: a look at it holds it for a moment."""
 NOTE_EVERY = 0.25
@@ -71,9 +72,15 @@ def present(run: Path) -> Iterator[Presence]:
     except Timeout as error:
         raise RunError(taken(run)) from error
     try:
-        (run / DOING).unlink(missing_ok=True)
+        for name in (DOING, FAILED):
+            (run / name).unlink(missing_ok=True)
         (run / HOLDER).write_text(str(os.getpid()), encoding="utf-8")
         yield presence
+    except Exception as error:
+        # before the lock is free: who sees the folder without a holder finds the reason there
+        words = str(error) if isinstance(error, Q2AError) else f"{type(error).__name__}: {error}"
+        write_note(run / FAILED, {"error": words})
+        raise
     finally:
         (run / DOING).unlink(missing_ok=True)
         lock.release()

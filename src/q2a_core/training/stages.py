@@ -4,7 +4,8 @@ The paper names three stages and not which weights each of them trains; the tabl
 """
 
 import math
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from q2a_core.errors import RunError
@@ -168,6 +169,36 @@ def dpo(*, steps: int = 300, **changes: Any) -> StageConfig:
         "trains": ("projector", "decoder"),
     }
     return StageConfig(name="dpo", steps=steps, **{**values, **changes})
+
+
+def part_rates(stage: StageConfig) -> dict[Part, float]:
+    """Each part's rate as a factor of the learning rate; 0 where it is frozen."""
+    return {part: stage.rates.get(part, 1.0) if part in stage.trains else 0.0 for part in PARTS}
+
+
+def with_part_rates(stage: StageConfig, given: Sequence[str]) -> StageConfig:
+    """The stage with the rates of some parts changed, each said as part=factor; a factor of 0 freezes a part.
+
+    Raises RunError for what is no such pair, for unknown parts and where nothing is left to train.
+    """
+    rates = part_rates(stage)
+    for text in given:
+        part, _, factor = text.partition("=")
+        try:
+            value = float(factor)
+        except ValueError:
+            value = math.nan
+        if part not in PARTS or not 0 <= value < math.inf:
+            raise RunError(
+                f"{text!r} is no rate of a part; expected part=factor, a factor of at least 0 for one of "
+                f"{', '.join(PARTS)}"
+            )
+        rates[part] = value
+    return replace(
+        stage,
+        trains=tuple(part for part in PARTS if rates[part]),
+        rates={part: rate for part, rate in rates.items() if rate not in (0.0, 1.0)},
+    )
 
 
 LESSON: dict[str, Any] = {"log_every": 2, "sample_every": 30, "save_every": 60}
