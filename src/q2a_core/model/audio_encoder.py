@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from q2a_core import lengths as rates
 from q2a_core.config import EncoderConfig
 from q2a_core.kernels import attention
+from q2a_core.model.frame_conv import FrameConv
 
 GROUP_RATIO = 0.75
 """Clips share a padded group if the shorter has at least this share of the longer's frames."""
@@ -92,8 +93,8 @@ class AudioEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.backend = "auto"
-        self.conv1 = nn.Conv1d(config.num_mel_bins, config.d_model, kernel_size=3, padding=1)
-        self.conv2 = nn.Conv1d(
+        self.conv1 = FrameConv(config.num_mel_bins, config.d_model, kernel_size=3, padding=1)
+        self.conv2 = FrameConv(
             config.d_model, config.d_model, kernel_size=3, stride=rates.CONV_STRIDE, padding=1
         )
         self.embed_positions = nn.Embedding(config.max_source_positions, config.d_model)

@@ -201,17 +201,23 @@ def with_part_rates(stage: StageConfig, given: Sequence[str]) -> StageConfig:
     )
 
 
-LESSON: dict[str, Any] = {"log_every": 2, "sample_every": 30, "save_every": 60}
-"""A short run is watched closely."""
+LESSON: dict[str, Any] = {
+    "log_every": 2,
+    "sample_every": 30,
+    "save_every": 60,
+    "batch_size": 8,
+    "accumulate": 2,
+}
+"""A short run is watched closely, and stops between two small micro-batches."""
 CLASS_BUDGET: dict[str, dict[str, Any]] = {
     "start": {"steps": 150, "warmup_steps": 20, "utterances": 2000} | LESSON,
     "pretrain": {"steps": 150, "warmup_steps": 20, "start": "mini-start", "utterances": 2000}
     | LESSON,
     "sft": {"steps": 120, "warmup_steps": 15, "utterances": 2000} | LESSON,
-    "dpo": {"steps": 60, "warmup_steps": 10, "utterances": 1500} | LESSON,
+    "dpo": {"steps": 90, "warmup_steps": 10, "learning_rate": 1e-4, "utterances": 1500} | LESSON,
 }
 """What a class does in little over a minute, from the shipped checkpoint of the stage before."""
-SAMPLED_PAIRS = {"class": 80, "full": 800}
+SAMPLED_PAIRS = {"class": 110, "full": 800}
 """Preference pairs about the model's own replies, by budget: what they cost is the questions asked to find them."""
 ABSENT_PAIRS = {"class": 24, "full": 250}
 """Pairs about things that are not there, which go with the sampled ones."""

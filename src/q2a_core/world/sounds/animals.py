@@ -21,23 +21,23 @@ from q2a_core.world.sounds.acoustics import (
     tone,
     wander,
 )
-from q2a_core.world.sounds.throat import draw_throat, utter
+from q2a_core.world.sounds.throat import Throat, draw_throat, utter
 
 
 def dog(rng: np.random.Generator, count: int) -> np.ndarray:
     """Barks: a short pitch arch with a hard attack, tone and hiss; of large dogs hardly more than a cough."""
-    pitch = log_uniform(rng, 130, 1_000)
+    pitch = log_uniform(rng, 85, 1_000)
     throat = draw_throat(
         rng,
-        tilt_hz=log_uniform(rng, 600, 2_400),
-        breath=(0.1, 2.5),
-        roughness=(0, 0.8),
-        scale=(0.6, 1.4),
+        tilt_hz=log_uniform(rng, 320, 2_600),
+        breath=(0.06, 3.5),
+        roughness=(0, 0.9),
+        scale=(0.55, 1.4),
     )
     peak_at, depth = rng.uniform(0.15, 0.5), rng.uniform(0.4, 0.8)
-    attack = log_uniform(rng, 0.006, 0.03)
+    attack = log_uniform(rng, 0.006, 0.08)
     barks = []
-    for seconds in event_seconds(rng, count, 0.1, 0.3):
+    for seconds in event_seconds(rng, count, 0.1, 0.42):
         n = to_samples(seconds)
         top = pitch * rng.uniform(0.92, 1.08)
         f0 = contour(n, [(0, top * depth), (peak_at, top), (1, top * depth * rng.uniform(0.7, 1))])
@@ -50,20 +50,22 @@ def dog(rng: np.random.Generator, count: int) -> np.ndarray:
             jitter=0.04 * throat.roughness,
             jitter_rate=180,
         )
-        bark *= contour(n, [(0, 1), (0.35, 0.9), (1, 0.1)])
+        bark *= contour(n, [(0, 1), (rng.uniform(0.25, 0.6), 0.9), (1, 0.1)])
         barks.append(bark * swell(n, attack=attack, release=0.4 * seconds))
     return in_sequence(rng, barks, gap=(0.13, 0.7))
 
 
 def cat(rng: np.random.Generator, count: int) -> np.ndarray:
     """Meows: a long pitch arch while the mouth opens from "mi" to "a" and closes to "ow"."""
-    pitch = log_uniform(rng, 380, 950)
-    throat = draw_throat(rng, tilt_hz=2_000, breath=(0.01, 0.2), roughness=(0, 0.15))
-    arch, peak_at = rng.uniform(1.03, 1.6), rng.uniform(0.2, 0.65)
+    pitch = log_uniform(rng, 300, 950)
+    throat = draw_throat(
+        rng, tilt_hz=log_uniform(rng, 1_300, 4_500), breath=(0.01, 0.4), roughness=(0, 0.4)
+    )
+    arch, peak_at = rng.uniform(1.03, 1.9), rng.uniform(0.2, 0.65)
     shake = rng.uniform(0.0, 0.02)
     loudest = rng.uniform(0.25, 0.55)
     meows = []
-    for seconds in event_seconds(rng, count, 0.45, 1.4):
+    for seconds in event_seconds(rng, count, 0.35, 1.7):
         n = to_samples(seconds)
         start = pitch * rng.uniform(0.92, 1.08)
         f0 = contour(n, [(0, start), (peak_at, start * arch), (1, start * rng.uniform(0.7, 1.0))])
@@ -81,18 +83,18 @@ def cat(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def cow(rng: np.random.Generator, count: int) -> np.ndarray:
     """Moos: low and long, hummed through the nose first, then open; some break into a higher voice."""
-    pitch = log_uniform(rng, 70, 230)
+    pitch = log_uniform(rng, 65, 260)
     throat = draw_throat(
         rng,
-        tilt_hz=log_uniform(rng, 500, 2_200),
-        breath=(0.02, 0.5),
+        tilt_hz=log_uniform(rng, 450, 3_200),
+        breath=(0.02, 0.9),
         roughness=(0, 0.5),
         scale=(0.75, 1.3),
     )
     rise, breaks = rng.uniform(1.05, 1.7), rng.uniform() < 0.35
     opens = rng.uniform(0.25, 0.55)
     moos = []
-    for seconds in event_seconds(rng, count, 0.8, 2.4):
+    for seconds in event_seconds(rng, count, 0.7, 2.6):
         n = to_samples(seconds)
         high = pitch * (rng.uniform(1.9, 2.6) if breaks else rise)
         before = pitch if breaks else pitch * (1 + 0.6 * (rise - 1))
@@ -106,21 +108,25 @@ def cow(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def sheep(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Bleats: a steady "eh" that flutters in loudness and pitch six to twelve times a second."""
-    pitch = log_uniform(rng, 130, 520)
+    """Bleats: a steady, buzzing "eh" that flutters in loudness and pitch, of some hardly, of others till it breaks."""
+    pitch = log_uniform(rng, 110, 560)
     throat = draw_throat(
-        rng, tilt_hz=log_uniform(rng, 1_500, 4_000), breath=(0.1, 1.2), roughness=(0, 0.6)
+        rng, tilt_hz=log_uniform(rng, 1_500, 5_500), breath=(0.06, 2.0), roughness=(0, 0.8)
     )
-    rate, deep = rng.uniform(6.0, 12.0), rng.uniform(0.2, 0.65)
-    second = log_uniform(rng, 1_500, 2_200)
+    rate, deep = rng.uniform(5.5, 13.0), rng.uniform(0.1, 0.8)
+    second = log_uniform(rng, 1_400, 2_600)
+    first = rng.uniform(0.75, 1.25)
     bleats = []
-    for seconds in event_seconds(rng, count, 0.5, 1.3):
+    for seconds in event_seconds(rng, count, 0.4, 1.5):
         n = to_samples(seconds)
         shaking = tone(rate * (1 + 0.12 * wander(rng, n, 8)), start=rng.uniform())
         shaking *= contour(n, [(0, 0.2), (0.3, 1), (1, 1)])
         f0 = pitch * contour(n, [(0, 0.85), (0.2, 1.05), (0.7, 1), (1, 0.85)])
         f0 *= 1 + 0.06 * deep * shaking
-        meh, baa = (450.0, 0.8 * second, 2_700.0), (780.0, second, 2_900.0)
+        meh, baa = (
+            (450.0 * first, 0.8 * second, 1.7 * second),
+            (780.0 * first, second, 1.75 * second),
+        )
         bleat = utter(rng, throat, f0, [meh, baa, baa], jitter=0.015)
         bleat *= (1 - deep * (0.5 + 0.5 * shaking)) * contour(n, [(0, 0.5), (0.2, 1), (1, 0.55)])
         bleats.append(bleat * swell(n, attack=0.04, release=0.2 * seconds))
@@ -128,7 +134,7 @@ def sheep(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def horse(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Neighs: a shrill call that climbs, then shakes its way down to a low nicker."""
+    """Neighs: a shrill call that climbs, then shakes its way down to a low nicker; some squeal, and blow after it."""
     high = log_uniform(rng, 450, 2_400)
     throat = draw_throat(
         rng, tilt_hz=log_uniform(rng, 1_600, 3_600), breath=(0.08, 1.0), roughness=(0.0, 0.6)
@@ -136,6 +142,7 @@ def horse(rng: np.random.Generator, count: int) -> np.ndarray:
     rate, deep = rng.uniform(8.0, 15.0), rng.uniform(0.03, 0.14)
     top_at, low = rng.uniform(0.1, 0.45), rng.uniform(0.2, 0.45)
     shaken = rng.uniform(0.25, 0.6)
+    squeals = rng.uniform() < 0.35
     neighs = []
     for seconds in event_seconds(rng, count, 0.9, 2.1):
         n = to_samples(seconds)
@@ -151,26 +158,43 @@ def horse(rng: np.random.Generator, count: int) -> np.ndarray:
         neigh = utter(rng, throat, f0, [shrill, middle, nicker], jitter=0.015)
         neigh *= 1 - shaken * late * (0.5 + 0.5 * shaking)
         neigh *= contour(n, [(0, 0.3), (top_at + 0.05, 1), (0.75, 0.6), (1, 0.2)])
+        if squeals:
+            neigh = _squeal(rng, throat, n, high * rng.uniform(0.9, 1.1))
         neighs.append(neigh * swell(n, attack=0.05, release=0.15 * seconds))
     return in_sequence(rng, neighs, gap=(0.25, 0.6))
+
+
+def _squeal(rng: np.random.Generator, throat: Throat, n: int, top: float) -> np.ndarray:
+    """A horse's call in one arch, with a low voice under it, and the breath that it blows out afterwards."""
+    ends = rng.uniform(0.45, 0.75)
+    arch = [(0, rng.uniform(0.5, 0.8)), (0.3 * ends, 1), (ends, rng.uniform(0.8, 1)), (1, 0.6)]
+    voice = utter(rng, throat, top * contour(n, arch), [(1_000.0, 2_100.0, 3_400.0)], jitter=0.01)
+    voice *= contour(n, [(0, 0.3), (0.2 * ends, 1), (0.9 * ends, 0.9), (ends, 0.05), (1, 0)])
+    low = np.full(n, rng.uniform(80, 160), dtype=np.float32)
+    chest = utter(rng, throat, low, [(500.0, 1_300.0, 2_300.0)], jitter=0.05)
+    chest *= rng.uniform(0.0, 0.5) * contour(n, [(0, 1), (ends, 0.6), (1, 0.3)])
+    fluttering = 0.5 + 0.5 * tone(np.full(n, rng.uniform(14, 30)))
+    blow = filter_by(noise(rng, n), band_gain(250, log_uniform(rng, 1_500, 4_500), order=1))
+    blow *= fluttering * contour(n, [(0, 0.03), (ends, 0.1), (min(1, ends + 0.1), 1), (1, 0.3)])
+    return voice + chest + rng.uniform(0.1, 0.8) * blow
 
 
 def frog(rng: np.random.Generator, count: int) -> np.ndarray:
     """Croaks: a rattle of pulses that ring in the throat pouch, or a slower chatter of short rasps."""
     chatters = rng.uniform() < 0.4
-    pouch = log_uniform(rng, 450, 2_400)
-    rate = log_uniform(rng, 90, 250) if chatters else log_uniform(rng, 18, 70)
+    pouch = log_uniform(rng, 320, 2_600)
+    rate = log_uniform(rng, 70, 250) if chatters else log_uniform(rng, 15, 80)
     rasps = rng.uniform(6.5, 13.0)
     ringing = rng.uniform(6, 15) / pouch
     modes = [(pouch * ratio, ringing * last, weight) for ratio, last, weight in _pouch(rng)]
     two_parts = rng.uniform() < 0.5
     croaks = []
-    for seconds in event_seconds(rng, count, 0.2, 0.8):
+    for seconds in event_seconds(rng, count, 0.08, 0.9):
         n = to_samples(seconds)
         speed = contour(n, [(0, 0.8), (0.5, 1), (1, rng.uniform(0.9, 1.5))])
         blows = np.diff(np.floor(np.cumsum(rate * speed) / SAMPLE_RATE), prepend=-1.0) > 0
         croak = ring(blows * (1 + 0.25 * wander(rng, n, min(rate, 400))), modes)
-        croak += rng.uniform(0.02, 0.3) * np.abs(croak) * noise(rng, n)
+        croak += rng.uniform(0.02, 0.8) * np.abs(croak) * noise(rng, n)
         if chatters:
             croak *= 0.2 + 0.8 * (0.5 + 0.5 * tone(np.full(n, rasps), start=-0.25)) ** 1.5
         one, two = (

@@ -6,6 +6,7 @@ Each public function makes `count` calls of one bird; the songbird, whose chirps
 import numpy as np
 
 from q2a_core.world.sounds.acoustics import (
+    band_gain,
     contour,
     event_seconds,
     filter_by,
@@ -24,10 +25,12 @@ from q2a_core.world.sounds.throat import draw_throat, utter
 
 def rooster(rng: np.random.Generator, count: int) -> np.ndarray:
     """Crows of three or four syllables in one breath: short ones that climb, then a long one, held or sinking."""
-    pitch = log_uniform(rng, 420, 1_050)
-    throat = draw_throat(rng, tilt_hz=log_uniform(rng, 1_600, 3_600), breath=(0.02, 0.5))
+    pitch = log_uniform(rng, 380, 1_100)
+    throat = draw_throat(
+        rng, tilt_hz=log_uniform(rng, 1_300, 4_200), breath=(0.01, 0.9), roughness=(0, 0.5)
+    )
     dip, sinking = rng.uniform(0.4, 0.65), rng.uniform(0.75, 1.0)
-    short = rng.uniform(0.12, 0.17)
+    short = rng.uniform(0.08, 0.18)
     four = rng.uniform() < 0.6
     last = short * (3.0 if four else 2.0)
     crows = []
@@ -60,11 +63,12 @@ def rooster(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def duck(rng: np.random.Generator, count: int) -> np.ndarray:
     """Quacks: short, nasal and buzzing, sinking and weakening along the row."""
-    pitch = log_uniform(rng, 140, 420)
+    pitch = log_uniform(rng, 120, 420)
+    # a drake's quack is mostly breath
     throat = draw_throat(
-        rng, tilt_hz=log_uniform(rng, 1_800, 4_000), breath=(0.03, 0.8), roughness=(0.1, 0.7)
+        rng, tilt_hz=log_uniform(rng, 1_600, 4_500), breath=(0.03, 3.0), roughness=(0.1, 0.9)
     )
-    nose = log_uniform(rng, 900, 1_800)
+    nose = log_uniform(rng, 800, 2_100)
     fade = rng.uniform(0.8, 1.0)
     quacks = []
     for index, seconds in enumerate(event_seconds(rng, count, 0.1, 0.36)):
@@ -101,15 +105,18 @@ def crow(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def owl(rng: np.random.Generator, count: int) -> np.ndarray:
     """Hoots: an almost pure, soft tone, low in large owls, falling at the end; some with a quaver."""
-    pitch = log_uniform(rng, 220, 1_000)
+    pitch = log_uniform(rng, 200, 1_000)
     quaver = rng.uniform(0.1, 0.35) if rng.uniform() < 0.35 else 0.0
     overtones = [(n, log_uniform(rng, 0.01, 0.15) / (n - 1)) for n in range(2, 5)]
-    breath, falls = log_uniform(rng, 0.005, 0.15), rng.uniform(0.8, 1.0)
+    breath, falls = log_uniform(rng, 0.005, 0.2), rng.uniform(0.75, 1.0)
+    arch = rng.uniform(1.0, 1.25)
     hoots = []
-    for seconds in event_seconds(rng, count, 0.2, 1.3):
+    for seconds in event_seconds(rng, count, 0.2, 1.8):
         n = to_samples(seconds)
         shaking = tone(np.full(n, rng.uniform(8, 13)))
-        f0 = pitch * contour(n, [(0, rng.uniform(0.88, 1)), (0.25, 1.02), (0.7, 1), (1, falls)])
+        f0 = pitch * contour(
+            n, [(0, rng.uniform(0.88, 1)), (0.25, 1.02), (0.5, arch), (0.75, 1), (1, falls)]
+        )
         f0 *= 1 + 0.05 * quaver * shaking
         hoot = tone(f0)
         for harmonic, weight in overtones:
@@ -123,11 +130,12 @@ def owl(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def bird(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Song: high whistled syllables, each repeated a few times before the next; now and then a trill."""
-    centre = log_uniform(rng, 2_200, 5_000)
+    """Song: high whistled syllables, each repeated a few times before the next; now and then a trill or a rattle."""
+    centre = log_uniform(rng, 1_800, 5_400)
+    lively = rng.uniform(0.4, 1.8)
     pieces, at = [], 0
     while at < samples:
-        seconds = log_uniform(rng, 0.04, 0.22)
+        seconds = log_uniform(rng, 0.04, 0.3)
         n = to_samples(seconds)
         low, high = centre * rng.uniform(0.65, 1.0), min(7_000.0, centre * rng.uniform(1.0, 1.45))
         path = rng.permutation([low, high, rng.uniform(low, high)])
@@ -135,10 +143,13 @@ def bird(rng: np.random.Generator, samples: int) -> np.ndarray:
         if rng.uniform() < 0.25:
             f0 = f0 * (1 + rng.uniform(0.03, 0.12) * tone(np.full(n, rng.uniform(25, 60))))
         chirp = tone(f0) + rng.uniform(0, 0.12) * tone(np.minimum(2 * f0, 7_800))
+        if rng.uniform() < 0.1:  # the rattle of one that is alarmed
+            chirp = filter_by(noise(rng, n), band_gain(0.75 * centre, 1.5 * centre, order=2))
+            chirp *= 0.5 + 0.5 * tone(np.full(n, rng.uniform(30, 110)))
         chirp *= swell(n, attack=0.3 * seconds, release=0.4 * seconds) * rng.uniform(0.4, 1.0)
         rest = log_uniform(rng, 0.02, 0.12)
         for _ in range(rng.integers(1, 6)):
             pieces.append((at, chirp))
             at += n + to_samples(rest)
-        at += to_samples(log_uniform(rng, 0.04, 0.5))
+        at += to_samples(lively * log_uniform(rng, 0.04, 0.5))
     return place(samples, pieces)

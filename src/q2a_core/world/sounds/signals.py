@@ -82,10 +82,10 @@ def bell(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def alarm(rng: np.random.Generator, samples: int) -> np.ndarray:
     """Electronic beeps in a strict pattern: groups of short ones, an even row, or two tones in turn."""
-    pitch = log_uniform(rng, 750, 3_300)
-    beep, rest = rng.uniform(0.05, 0.16), rng.uniform(0.04, 0.12)
+    pitch = log_uniform(rng, 700, 4_400)
+    beep, rest = rng.uniform(0.05, 0.16), rng.uniform(0.04, 0.14)
     group = int(rng.integers(1, 5))
-    pause = rng.uniform(0.25, 0.6) if group > 1 else rng.uniform(0.08, 0.5)
+    pause = rng.uniform(0.25, 0.9) if group > 1 else rng.uniform(0.08, 0.5)
     if group == 1:
         beep = rng.uniform(0.08, 0.4)
     second = float(rng.choice([1.0, 1.0, 1.0, 0.8, 1.25]))
@@ -112,7 +112,7 @@ def siren(rng: np.random.Generator, samples: int) -> np.ndarray:
     """Emergency siren: a wail that climbs and sinks, a quick yelp, or two notes in turn."""
     seconds = samples / SAMPLE_RATE
     kind = rng.choice(["wail", "yelp", "two notes"], p=[0.45, 0.25, 0.3])
-    low = log_uniform(rng, 380, 750)
+    low = log_uniform(rng, 300, 850)
     if kind == "two notes":
         period = min(rng.uniform(0.7, 1.3), seconds)
         high = low * rng.uniform(1.2, 1.45)
@@ -123,9 +123,10 @@ def siren(rng: np.random.Generator, samples: int) -> np.ndarray:
         )
         frequency = low + (high - low) * (0.5 + 0.5 * swing)
     else:
-        # a whole sweep fits in the clip, or it would be a held note.
-        period = min(rng.uniform(1.6, 4.5), seconds) if kind == "wail" else rng.uniform(0.22, 0.45)
-        high = low * rng.uniform(1.7, 2.6)
+        # most of a sweep fits in the clip, or it would be a held note.
+        slow = min(log_uniform(rng, 1.6, 9.0), 1.6 * seconds)
+        period = slow if kind == "wail" else rng.uniform(0.2, 0.5)
+        high = low * rng.uniform(1.6, 3.2)
         place_in_sweep = (np.arange(samples) / SAMPLE_RATE / period + rng.uniform()) % 1.0
         climb = rng.uniform(0.3, 0.6)
         swing = np.where(
@@ -150,7 +151,7 @@ def siren(rng: np.random.Generator, samples: int) -> np.ndarray:
 
 def horn(rng: np.random.Generator, count: int) -> np.ndarray:
     """Honks: two buzzing notes a third apart (or one), at once on and at once off."""
-    pitch = log_uniform(rng, 260, 520)
+    pitch = log_uniform(rng, 190, 560)
     ratio = rng.uniform(1.17, 1.28)
     one_note = rng.uniform() < 0.25
     mouth = formant_gain(

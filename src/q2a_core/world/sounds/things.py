@@ -63,13 +63,13 @@ def engine(rng: np.random.Generator, samples: int) -> np.ndarray:
     exhaust = formant_gain(
         [log_uniform(rng, 60, 130), log_uniform(rng, 160, 350), log_uniform(rng, 500, 1_200)],
         sharpness=2,
-        tilt_hz=log_uniform(rng, 200, 700),
+        tilt_hz=log_uniform(rng, 200, 1_600),
         order=1.2,
     )
     body = filter_by(source, exhaust)
     rattle = filter_by(
         noise(rng, samples) * (0.5 + burst), band_gain(500, 4_000, order=1)
-    ) * rng.uniform(0.02, 0.3)
+    ) * log_uniform(rng, 0.02, 0.7)
     return body / (body.std() + 1e-9) + rattle
 
 
@@ -133,11 +133,11 @@ def keyboard(rng: np.random.Generator, samples: int) -> np.ndarray:
 
 def knocking(rng: np.random.Generator, count: int) -> np.ndarray:
     """Knuckles on a wooden door: dull, short blows."""
-    panel = log_uniform(rng, 110, 420)
-    damping = log_uniform(rng, 0.04, 0.11)
+    panel = log_uniform(rng, 95, 600)
+    damping = log_uniform(rng, 0.03, 0.16)
     ratios = (1.0, rng.uniform(1.5, 1.9), rng.uniform(2.3, 3.2), rng.uniform(3.8, 5.5))
     weights = (1.0, rng.uniform(0.4, 1.0), rng.uniform(0.2, 0.7), rng.uniform(0.1, 0.4))
-    hiss = rng.uniform(0.03, 0.2)
+    hiss = rng.uniform(0.03, 0.45)
     spacing = log_uniform(rng, 0.17, 0.5)
     pieces = []
     for index in range(count):
@@ -159,7 +159,7 @@ def clock(rng: np.random.Generator, samples: int) -> np.ndarray:
     spacing = min(log_uniform(rng, 0.2, 1.0), seconds / 3.2)
     works = log_uniform(rng, 1_500, 4_500)
     tock = rng.uniform(0.75, 1.0)
-    hiss, ringing = rng.uniform(0.02, 0.25), log_uniform(rng, 0.008, 0.05)
+    hiss, ringing = rng.uniform(0.02, 0.6), log_uniform(rng, 0.006, 0.05)
     sides = []
     for pitch in (works, works * tock):
         modes = [
@@ -185,7 +185,7 @@ def clock(rng: np.random.Generator, samples: int) -> np.ndarray:
 def drill(rng: np.random.Generator, samples: int) -> np.ndarray:
     """Electric drill: a whine of motor and gears with brush noise, spun up and loaded."""
     seconds = samples / SAMPLE_RATE
-    motor = log_uniform(rng, 130, 420)
+    motor = log_uniform(rng, 110, 480)
     up, down = (
         min(0.3, rng.uniform(0.05, 0.25) / seconds),
         1 - min(0.3, rng.uniform(0.05, 0.25) / seconds),
