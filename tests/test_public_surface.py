@@ -135,3 +135,19 @@ assert torch.get_default_dtype() == torch.float32
         env={"PYTHONPATH": str(PACKAGE.parent), "SYSTEMROOT": "C:\\Windows"},
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_first_answer_waits_for_no_library_that_it_does_not_need():
+    """Opening and asking imports little beyond torch: its compiler alone takes longer than both."""
+    program = """
+import sys
+import numpy as np
+from q2a_core import AudioChat
+chat = AudioChat.from_pretrained("mini")
+assert chat.ask(np.zeros(16_000, np.float32), "What do you hear?", sample_rate=16_000).text
+heavy = ("torch._dynamo", "torch._inductor", "transformers", "librosa", "sympy", "matplotlib", "pandas")
+print([name for name in heavy if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.strip() == "[]"

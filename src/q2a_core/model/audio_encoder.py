@@ -16,6 +16,7 @@ from q2a_core import lengths as rates
 from q2a_core.config import EncoderConfig
 from q2a_core.kernels import attention
 from q2a_core.model.frame_conv import FrameConv
+from q2a_core.model.layers import vector_table
 
 GROUP_RATIO = 0.75
 """Clips share a padded group if the shorter has at least this share of the longer's frames."""
@@ -97,7 +98,7 @@ class AudioEncoder(nn.Module):
         self.conv2 = FrameConv(
             config.d_model, config.d_model, kernel_size=3, stride=rates.CONV_STRIDE, padding=1
         )
-        self.embed_positions = nn.Embedding(config.max_source_positions, config.d_model)
+        self.embed_positions = vector_table(config.max_source_positions, config.d_model)
         self.embed_positions.requires_grad_(False)
         self.layers = nn.ModuleList(EncoderBlock(config) for _ in range(config.num_layers))
         self.layer_norm = nn.LayerNorm(config.d_model)

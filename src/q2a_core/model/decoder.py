@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from q2a_core.config import DecoderConfig
 from q2a_core.kernels import attention
 from q2a_core.model.kv_cache import KVCache
-from q2a_core.model.layers import RMSNorm, SwiGLU, apply_rotary, rotary_table
+from q2a_core.model.layers import RMSNorm, SwiGLU, apply_rotary, rotary_table, vector_table
 
 
 class DecoderAttention(nn.Module):
@@ -93,7 +93,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = config
         self.backend = "auto"
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.d_model)
+        self.embed_tokens = vector_table(config.vocab_size, config.d_model)
         self.layers = nn.ModuleList(DecoderBlock(config) for _ in range(config.num_layers))
         self.norm = RMSNorm(config.d_model, config.rms_norm_eps)
         self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)

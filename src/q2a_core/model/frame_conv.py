@@ -13,11 +13,11 @@ from torch import Tensor, nn
 class FrameConv(nn.Conv1d):
     """`nn.Conv1d` from (N, C, F) to (N, O, E), same weights, same values within rounding."""
 
-    def forward(self, frames: Tensor) -> Tensor:
-        alone = frames.ndim == 3 and len(frames) == 1 and frames.device.type == "cpu"
+    def forward(self, input: Tensor) -> Tensor:
+        alone = input.ndim == 3 and len(input) == 1 and input.device.type == "cpu"
         if alone and not torch.is_grad_enabled():
-            return self.as_product(frames)
-        return super().forward(frames)
+            return self.as_product(input)
+        return super().forward(input)
 
     def as_product(self, frames: Tensor) -> Tensor:
         """The same as one matrix product."""

@@ -1,4 +1,4 @@
-"""The decoder's small parts: RMSNorm, rotary positions, SwiGLU. Matches transformers' Qwen2 in value and key names."""
+"""Small parts: RMSNorm, rotary positions and SwiGLU as in transformers' Qwen2, and tables of vectors."""
 
 from functools import lru_cache
 
@@ -32,6 +32,16 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+def vector_table(rows: int, width: int) -> nn.Embedding:
+    """An embedding, drawn as usual, but for the meta device: to draw nothing there PyTorch would import its compiler.
+
+    That takes longer than opening and running the mini model.
+    """
+    if torch.get_default_device().type == "meta":
+        return nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)
+    return nn.Embedding(rows, width)
 
 
 @lru_cache(maxsize=8)
