@@ -6,7 +6,15 @@ import pytest
 
 from q2a_core.audio.mel import log_mel, mel_centres
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world.mel_changes import FLOOR, add_hiss, mask_mel, move_formants, vary_mel
+from q2a_core.world.mel_changes import (
+    FLOOR,
+    add_hiss,
+    bend_time,
+    cut_above,
+    mask_mel,
+    move_formants,
+    vary_mel,
+)
 
 
 def tone_mel(hertz: float) -> np.ndarray:
@@ -44,6 +52,41 @@ def test_a_varied_mel_keeps_its_shape_and_range_and_when_things_happen():
         assert np.array_equal(varied, vary_mel(mel, np.random.default_rng(seed)))
         seen.add(float(varied.mean()))
     assert len(seen) == 30
+
+
+def test_time_bends_and_nothing_is_lost_or_turned_round():
+    mel = np.zeros((128, 200), dtype=np.float32)
+    mel[5, 20], mel[5, 100], mel[9, 180] = 1.0, 1.0, 1.0
+    moved = set()
+    for seed in range(30):
+        bent = bend_time(mel, np.random.default_rng(seed))
+        assert bent.shape == mel.shape
+        assert bent.dtype == np.float32
+        first, second, third = bent[5, :70].argmax(), 70 + bent[5, 70:].argmax(), bent[9].argmax()
+        assert first < second < third
+        assert bent[5, first] > 0.4
+        moved.add(int(second))
+        assert abs(second - 100) < 40
+    assert len(moved) > 10
+    steady = np.tile(np.arange(128, dtype=np.float32)[:, None], 200)
+    assert np.allclose(bend_time(steady, np.random.default_rng(0)), steady, atol=1e-4)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 14, 15, 31])
+def test_a_short_clip_may_bend(frames):
+    mel = np.random.default_rng(1).standard_normal((128, frames)).astype(np.float32)
+    bent = bend_time(mel, np.random.default_rng(2))
+    assert bent.shape == mel.shape
+    assert np.array_equal(bent[:, 0], mel[:, 0]), "the ends stay"
+    assert np.allclose(bent[:, -1], mel[:, -1], atol=1e-4)
+
+
+def test_a_telephone_passes_nothing_high():
+    mel = np.random.default_rng(3).standard_normal((128, 50)).astype(np.float32)
+    cut = cut_above(mel, 3_400.0)
+    high = mel_centres() > 3_400.0
+    assert np.all(cut[high] == cut.min())
+    assert np.array_equal(cut[~high], np.maximum(mel[~high], cut.max() - np.float32(FLOOR)))
 
 
 def test_hiss_hides_only_what_is_softer():

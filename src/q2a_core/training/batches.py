@@ -13,7 +13,7 @@ from q2a_core.model import IGNORE_INDEX
 from q2a_core.text import ChatFormat
 from q2a_core.training.blocks import StepBlocks
 from q2a_core.world.corpus import Corpus, Example
-from q2a_core.world.mel_changes import mask_mel, vary_mel
+from q2a_core.world.mel_changes import bend_time, mask_mel, vary_mel
 from q2a_core.world.prompts import TASKS
 from q2a_core.world.speech.spelling import spell
 
@@ -75,7 +75,8 @@ def encode_example(
         counts = [rates.audio_tokens(mel_length)]
         mel = log_mel(example.samples)
         if rng is not None and rng.random() < VARIED_SHARE:
-            mel = torch.from_numpy(vary_mel(mel.numpy(), rng))
+            spoken = bend_time(mel.numpy(), rng) if example.transcript else mel.numpy()
+            mel = torch.from_numpy(vary_mel(spoken, rng))
         if rng is not None and rng.random() < MASKED_SHARE:
             mel = torch.from_numpy(mask_mel(mel.numpy(), rng))
     dialogue = chat_format.dialogue(list(example.task.messages), counts)

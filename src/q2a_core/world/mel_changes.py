@@ -1,4 +1,4 @@
-"""What training changes in a log-mel: another throat, another microphone, and parts that are hidden.
+"""What training changes in a log-mel: another throat, rhythm and microphone, and parts that are hidden.
 
 A synthesiser has few throats. Moving the formants (Jaitly and Hinton 2013, vocal tract length perturbation) and bending
 the spectrum smoothly makes many of one, at a hundredth of what the same would cost in samples.
@@ -16,6 +16,10 @@ BEND = 0.09
 """Standard deviation of a bend in the log-mel's units, of four decades of power: 3.6 dB."""
 FLOOR = DYNAMIC_RANGE / 4
 """How far below its maximum a log-mel is cut off, in its units of four decades."""
+TEMPO, TEMPO_FRAMES = 0.18, 30
+"""Standard deviation of the logarithm of the local tempo, and frames (0.3 s) from one such draw to the next."""
+CUT_SHARE, CUT_HZ = 0.25, (3_000.0, 7_000.0)
+"""Varied clips of a telephone or an old file, and the frequency above which it passes nothing."""
 HISS_SHARE = 0.5
 """Varied clips over which the microphone's own noise lies."""
 HISS = (1.0, 2.0)
@@ -34,7 +38,31 @@ def vary_mel(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     varied = varied + curve.astype(np.float32)[:, None]
     floor = varied.max() - np.float32(FLOOR)
     varied = np.where(empty, floor, np.maximum(varied, floor))
+    if rng.random() < CUT_SHARE:
+        varied = cut_above(varied, float(np.exp(rng.uniform(*np.log(CUT_HZ)))))
     return add_hiss(varied, rng) if rng.random() < HISS_SHARE else varied
+
+
+def bend_time(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """`mel` (M, F) now faster, now slower, as long as before: the rhythm of a voice that no rule made.
+
+    After SpecAugment's time warp (arXiv 1904.08779), with more than one point that moves.
+    """
+    frames = mel.shape[1]
+    if frames < TEMPO_FRAMES // 2:
+        return mel
+    knots = frames // TEMPO_FRAMES + 2
+    tempo = np.exp(rng.normal(0.0, TEMPO, knots))
+    places = np.cumsum(np.interp(np.linspace(0, knots - 1, frames - 1), np.arange(knots), tempo))
+    places = np.concatenate([[0.0], places]) * ((frames - 1) / places[-1])
+    return _blend(mel.T, places).T
+
+
+def cut_above(mel: np.ndarray, hertz: float) -> np.ndarray:
+    """`mel` (M, F) with nothing left above `hertz`."""
+    passes = mel_centres(len(mel)) <= hertz
+    floor = mel[passes].max() - np.float32(FLOOR)
+    return np.where(passes[:, None], np.maximum(mel, floor), floor)
 
 
 def add_hiss(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -49,10 +77,15 @@ def move_formants(mel: np.ndarray, factor: float) -> np.ndarray:
     """`mel` (M, F) with everything `factor` times as high in frequency, and as long as it was."""
     centres = mel_centres(len(mel))
     place = np.interp(centres / factor, centres, np.arange(len(mel)))
-    low = np.floor(place).astype(int)
-    high = np.minimum(low + 1, len(mel) - 1)
-    share = (place - low).astype(np.float32)[:, None]
-    return mel[low] * (1 - share) + mel[high] * share
+    return _blend(mel, place)
+
+
+def _blend(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Straight lines between neighbouring rows, at fractional places."""
+    low = np.minimum(np.floor(places).astype(int), len(rows) - 1)
+    high = np.minimum(low + 1, len(rows) - 1)
+    share = (places - low).astype(np.float32)[:, None]
+    return rows[low] * (1 - share) + rows[high] * share
 
 
 def mask_mel(
