@@ -22,6 +22,7 @@ from typing import Any
 
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.evaluation.metrics import Score, accuracy
+from q2a_core.training.expected import record_class_run
 from q2a_core.training.runlog import read_log
 
 TRAINING_BAR, COMMAND_BAR = 75.0, 120.0
@@ -79,14 +80,16 @@ def training_seconds(log: Path) -> float:
     return spent
 
 
-def measure(stage: str, count: int, folder: Path) -> dict[str, Any]:
-    """Run the stage at class budget; its seconds, and the figure before and after."""
+def measure(stage: str, count: int, folder: Path, record: Path | None) -> dict[str, Any]:
+    """Run the stage at class budget; its seconds, and the figure before and after; its log goes to `record`."""
     run = folder / stage
     command = [sys.executable, "-m", "q2a_core.cli", "train", stage, "--budget", "class"]
     began = time.perf_counter()
     subprocess.run([*command, "--run", str(run)], check=True)
     whole = time.perf_counter() - began
     log = run / "log.jsonl"
+    if record is not None:
+        record_class_run(run, record / f"{stage}.json")
     ask: Callable[..., list[Score]] = preference_scores
     arguments: tuple[Any, ...] = (count,)
     if stage in SUITES:
@@ -123,11 +126,12 @@ def main() -> int:
     parser.add_argument("--stages", nargs="+", choices=STARTS, default=list(STARTS))
     parser.add_argument("--count", type=int, default=120, help="held-out clips, or a multiple")
     parser.add_argument("--output", type=Path, help="write the numbers here as JSON")
+    parser.add_argument("--record", type=Path, help="keep the runs' logs in this folder")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rows = []
         for stage in options.stages:
-            rows.append(measure(stage, options.count, Path(folder)))
+            rows.append(measure(stage, options.count, Path(folder), options.record))
             print(line(rows[-1]), flush=True)
     machine = f"{platform.machine()}, {os.cpu_count()} cores"
     if options.output:

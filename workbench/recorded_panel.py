@@ -48,7 +48,7 @@ def _draw(run: ShippedRun) -> None:
         st.caption("This log holds no such curve.")
         return
     last = int(steps[-1])
-    words = f"{name} of the run behind {run.checkpoint}, after step {last}: {values[-1]:.4g}"
+    words = f"{name} of {run.title}, after step {last}: {values[-1]:.4g}"
     st.markdown(plain(f"{words}."))
     expected = band(run.records, name)
     curves.curve(steps, values, name=name, last=last, band=expected, key="recorded_view", alt=words)

@@ -11,7 +11,7 @@ import state
 from explain import explain
 from panels import plain
 from q2a_core.training import background
-from q2a_core.training.expected import Band, ShippedRun, band, differences, shipped_run
+from q2a_core.training.expected import Band, ShippedRun, band, differences, expected_run
 from q2a_core.training.follow import Follower, RunStatus, Samples, names_in, samples_in, series
 from settings import kept
 
@@ -74,7 +74,7 @@ def _watch(
     _draw_state(run, status)
     if beside:
         beside(follower)
-    shipped = shipped_run(follower.stage.get("name", "")) if follower.stage else None
+    shipped = expected_run(follower.stage.get("name", "")) if follower.stage else None
     if follower.stage:
         _draw_curve(follower, status, shipped)
         _draw_samples(follower)
@@ -158,7 +158,7 @@ def _draw_curve(follower: Follower, status: RunStatus, shipped: ShippedRun | Non
         unlike = differences(shipped, follower.run, follower.stage)
         st.caption(
             plain(
-                f"Grey: where the run behind the shipped {shipped.checkpoint} lay (10 % to 90 % of its lines around "
+                f"Grey: where {shipped.title} lay (10 % to 90 % of its lines around "
                 "each step, dashed their median)."
                 + (
                     f" Expect yours elsewhere: {'; '.join(unlike)}."
@@ -175,7 +175,7 @@ def _beside(expected: Band, step: int, shipped: ShippedRun) -> str:
         return ""
     place = int(abs(expected.steps - step).argmin())
     low, high = expected.low[place], expected.high[place]
-    return f"; {shipped.checkpoint} had {low:.4g} to {high:.4g} there"
+    return f"; {shipped.title} had {low:.4g} to {high:.4g} there"
 
 
 def _draw_samples(follower: Follower) -> None:

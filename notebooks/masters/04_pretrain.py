@@ -228,7 +228,7 @@ figure_bars(
 # ## Train for a minute
 #
 # A process of its own, by the same code as `q2a train pretrain`. **Predict** the first loss and the last. The grey
-# band is where the run behind the shipped checkpoint lay; the lines under it say in what yours differs. Interrupting
+# band is where our own run at class budget lay; the lines under it say in what yours differs. Interrupting
 # the cell (the square button) stops the run with its state saved, and `go_on(run)` continues it.
 
 # %%
@@ -281,7 +281,7 @@ names = ("loss/name_sound", "loss/transcribe", "loss/translate", "spelling")
 figure_curves(
     {name: series(shipped.records, name) for name in names} if shipped else {},
     unit="nats",
-    title=f"the run behind {shipped.checkpoint}" if shipped else "no log of a shipped run",
+    title=shipped.title if shipped else "no log of a shipped run",
 )
 
 # %% [markdown]

@@ -165,7 +165,8 @@ for change in by_part(weight_changes("mini-pretrain", "mini-sft")):
 # ## Train it yourself
 #
 # A minute of SFT, from `mini-pretrain`. **Predict** the first loss and the last: is it the answers or their form
-# that is new? The band is the shipped run's. The answers under the curve are to clips that training never had.
+# that is new? The band is that of our own run at class budget. The answers under the curve are to clips that training
+# never had.
 
 # %%
 START, why = pick_start("sft")

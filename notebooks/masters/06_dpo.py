@@ -161,8 +161,8 @@ check("06.margins", margins_and_accuracy)
 # ## Train
 #
 # The run is a process of its own, the same as `q2a train dpo`. Interrupt the cell (the square button) and it stops
-# with its state saved. Watch the loss leave log 2 = 0.693. No band lies under the curve unless a shipped checkpoint
-# was made by DPO.
+# with its state saved. Watch the loss leave log 2 = 0.693. The band is that of our own run at class budget, whose pairs
+# all come from the model's replies; the lines under it say in what yours differs.
 
 # %%
 budget = {"stage": "dpo", "start": START, "dialogues": 8, "learning_rate": 1e-4, "beta": BETA}

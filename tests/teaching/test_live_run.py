@@ -12,7 +12,7 @@ from q2a_core.errors import RunError
 from q2a_core.teaching.widgets.curve import curve_svg, smoothed
 from q2a_core.teaching.widgets.live_run import LiveRun, draw, go_on, live_run, pick_start
 from q2a_core.training import background
-from q2a_core.training.expected import Band, shipped_run
+from q2a_core.training.expected import Band, expected_run
 from q2a_core.training.follow import Follower
 from q2a_core.training.lesson import FRESH, Lesson
 from q2a_core.training.stages import FRESH_START
@@ -79,7 +79,7 @@ def test_a_run_that_dies_says_why_and_leaves_something_to_go_on_with(home):
 
 
 def test_a_look_shows_the_band_the_differences_and_the_replies(tmp_path):
-    shipped = shipped_run("sft")
+    shipped = expected_run("sft")
     assert shipped is not None
     run = tmp_path / "sft-7"
     run.mkdir()
@@ -94,7 +94,7 @@ def test_a_look_shows_the_band_the_differences_and_the_replies(tmp_path):
     follower = Follower(run)
     picture = draw(follower, follower.refresh())
     assert "loss 2.000 after step 40" in picture.words
-    assert f"{shipped.checkpoint} had" in picture.words
+    assert f"{shipped.title} had" in picture.words
     assert "Expect yours elsewhere" in picture.words
     assert "I hear a &lt;cat&gt;." in picture.body
     assert "<polygon" in picture.body, "the band"

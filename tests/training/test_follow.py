@@ -7,7 +7,17 @@ import pytest
 
 from q2a_core import paths
 from q2a_core.errors import RunError
-from q2a_core.training.expected import Band, ShippedRun, band, differences, shipped_run
+from q2a_core.paths import checkpoint_hash, shipped_checkpoints
+from q2a_core.training.expected import (
+    Band,
+    ShippedRun,
+    band,
+    class_run,
+    differences,
+    expected_run,
+    record_class_run,
+    shipped_run,
+)
 from q2a_core.training.follow import (
     SILENT_END,
     Follower,
@@ -16,6 +26,7 @@ from q2a_core.training.follow import (
     samples_in,
     series,
 )
+from q2a_core.training.lesson import class_stage
 from q2a_core.training.presence import present
 from q2a_core.training.runlog import RunLog, read_log
 
@@ -112,7 +123,9 @@ def test_the_band_holds_the_quantiles_of_the_lines_around():
 
 def test_what_sets_a_run_apart_is_said(tmp_path):
     settings = {"learning_rate": 1e-3, "batch_size": 24, "optimizer": "muon"}
-    shipped = ShippedRun(checkpoint="mini-x", stage=settings, start_hash="abc", records=[])
+    shipped = ShippedRun(
+        title="the run behind mini-x", stage=settings, start_hash="abc", records=[]
+    )
     (tmp_path / "start.json").write_text('{"hash": "abc"}', "utf-8")
     assert differences(shipped, tmp_path, settings) == []
     other = settings | {"batch_size": 16}
@@ -135,3 +148,37 @@ def test_shipped_runs_are_found_with_their_curves():
         assert run.stage["name"] == stage
         assert len(series(run.records, "loss")[0]) > 10
     assert shipped_run("no such stage") is None
+
+
+def test_a_run_is_held_against_ours_at_class_budget_or_else_the_long_one(tmp_path, monkeypatch):
+    run, samples = tmp_path / "run", tmp_path / "data_samples"
+    run.mkdir()
+    settings = {"name": "sft", "learning_rate": 4e-4}
+    log = RunLog(run / "log.jsonl")
+    log.write("run", step=0, stage=settings)
+    for number in range(1, 9):
+        log.write("step", step=number, loss=1 / number, note="猫")
+    (run / "start.json").write_text('{"hash": "abc"}', "utf-8")
+    long = expected_run("sft")
+    record_class_run(run, samples / "class_runs" / "sft.json")
+    monkeypatch.setattr(paths, "data_samples", lambda: samples)
+    ours = expected_run("sft")
+    assert ours.title == "our run at class budget"
+    assert (ours.stage, ours.start_hash) == (settings, "abc")
+    assert ours.records == read_log(run / "log.jsonl")
+    assert band(ours.records, "loss").middle[0] == pytest.approx(1 / 3)
+    assert differences(ours, run, settings) == []
+    assert expected_run("dpo") is None, "nothing else is in this folder"
+    assert long is not None
+
+
+def test_our_class_runs_are_what_a_class_starts(tmp_path):
+    for stage in ("pretrain", "sft", "dpo"):
+        ours = class_run(stage)
+        if ours is None:
+            continue
+        settings = class_stage(stage).to_dict()
+        start = shipped_checkpoints()[settings["start"]]
+        (tmp_path / "start.json").write_text(json.dumps({"hash": checkpoint_hash(start)}), "utf-8")
+        assert differences(ours, tmp_path, settings) == [], "record them anew: measure_budgets.py"
+        assert ours.records[-1] == {"kind": "end", "step": settings["steps"], "finished": True}

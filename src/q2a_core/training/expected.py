@@ -1,9 +1,13 @@
-"""What to expect of a run: the band in which the run behind a shipped checkpoint lay, and how that one differs.
+"""What to expect of a run: the band in which a recorded one lay, and how that one differs.
+
+    data_samples/class_runs/STAGE.json      our run at class budget: {"start": hash, "records": the log's lines}
+    CHECKPOINT/training/log.jsonl           the long run behind a shipped checkpoint
 
 The band is one run's own scatter, not that of many runs with other seeds, and another start or batch shifts the curve:
 `differences` says so beside it. Imports no torch.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,10 +46,10 @@ class Band:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShippedRun:
-    """The run behind a shipped checkpoint."""
+    """A run whose log ships."""
 
-    checkpoint: str
-    """Name of the checkpoint that it made."""
+    title: str
+    """Which one it is, in words: the run behind mini-sft."""
     stage: dict[str, Any]
     """Its settings."""
     start_hash: str | None
@@ -53,8 +57,38 @@ class ShippedRun:
     records: list[dict[str, Any]]
 
 
+def expected_run(stage: str) -> ShippedRun | None:
+    """What a student's run of this stage is held against: ours at class budget, or else the long one."""
+    return class_run(stage) or shipped_run(stage)
+
+
+def class_run(stage: str) -> ShippedRun | None:
+    """Our run of this stage at class budget; None if none ships."""
+    recorded = read_note(paths.data_samples() / "class_runs" / f"{stage}.json")
+    if recorded is None:
+        return None
+    return ShippedRun(
+        title="our run at class budget",
+        stage=_settings(recorded["records"]),
+        start_hash=recorded["start"],
+        records=recorded["records"],
+    )
+
+
+def record_class_run(run: Path, path: Path) -> None:
+    """Keep the log of a run, and which weights it began from, in the file that `class_run` reads."""
+    reader = LogReader(run / "log.jsonl")
+    reader.refresh()
+    start = read_note(run / "start.json") or {}
+    lines = ",\n".join(json.dumps(record, ensure_ascii=False) for record in reader.records)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        f'{{"start": {json.dumps(start.get("hash"))}, "records": [\n{lines}\n]}}\n', "utf-8"
+    )
+
+
 def shipped_run(stage: str) -> ShippedRun | None:
-    """The run of this stage whose log ships; None if none does."""
+    """The run of this stage behind a shipped checkpoint; None if the log of none ships."""
     for directory in paths.shipped_checkpoints().values():
         about = read_note(directory / "about.json") or {}
         log = directory / "training" / "log.jsonl"
@@ -62,15 +96,18 @@ def shipped_run(stage: str) -> ShippedRun | None:
             continue
         reader = LogReader(log)
         reader.refresh()
-        settings = next((r["stage"] for r in reader.records if r.get("kind") == "run"), {})
         start = about.get("start") or {}
         return ShippedRun(
-            checkpoint=directory.name,
-            stage=settings,
+            title=f"the run behind {directory.name}",
+            stage=_settings(reader.records),
             start_hash=start.get("hash"),
             records=reader.records,
         )
     return None
+
+
+def _settings(records: list[dict[str, Any]]) -> dict[str, Any]:
+    return next((record["stage"] for record in records if record.get("kind") == "run"), {})
 
 
 def band(records: list[dict[str, Any]], name: str, *, window: int = WINDOW) -> Band | None:

@@ -16,7 +16,7 @@ from q2a_core import paths
 from q2a_core.errors import RunError
 from q2a_core.teaching.widgets.curve import curve_svg
 from q2a_core.training import background
-from q2a_core.training.expected import band, differences, shipped_run
+from q2a_core.training.expected import band, differences, expected_run
 from q2a_core.training.follow import Follower, RunStatus, samples_in, series
 from q2a_core.training.lesson import BEFORE, FRESH, Lesson, is_trainable, stage_of
 
@@ -210,15 +210,15 @@ def _how_far(status: RunStatus) -> str:
 def _curve(follower: Follower, status: RunStatus) -> tuple[str, str]:
     """The picture of the loss, and what stands under it."""
     steps, values = series(follower.records, "loss")
-    shipped = shipped_run(follower.stage.get("name", ""))
+    shipped = expected_run(follower.stage.get("name", ""))
     expected = band(shipped.records, "loss") if shipped else None
     said = f"loss {values[-1]:.3f} after step {steps[-1]}" if len(steps) else "no step yet"
     if shipped and expected:
         if len(steps) and steps[-1] <= expected.steps[-1]:
             place = int(abs(expected.steps - steps[-1]).argmin())
-            said += f"; {shipped.checkpoint} had {expected.low[place]:.3f} to {expected.high[place]:.3f} there"
+            said += f"; {shipped.title} had {expected.low[place]:.3f} to {expected.high[place]:.3f} there"
         unlike = differences(shipped, follower.run, follower.stage)
-        said += ". Grey: where the run behind it lay. " + (
+        said += ". Grey: where that run lay. " + (
             f"Expect yours elsewhere: {'; '.join(unlike)}." if unlike else "Same settings."
         )
     picture = curve_svg(
