@@ -250,6 +250,24 @@ def dpo(
 
 
 @app.command()
+def average(
+    checkpoints: Annotated[
+        list[str],
+        typer.Argument(help="Two or more, by name or folder; the first one's story goes on."),
+    ],
+    output: Annotated[Path, typer.Option(help="Where the checkpoint goes.")],
+) -> None:
+    """Write the mean of some checkpoints' weights, of runs that went on from one another.
+
+    Example: q2a train average mini-sft my_checkpoint --output my_average
+    """
+    from q2a_core.checkpoint import open_checkpoint
+    from q2a_core.training.average import average as mean_of
+
+    typer.echo(f"checkpoint: {mean_of([open_checkpoint(name) for name in checkpoints], output)}")
+
+
+@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")],
     output: Annotated[Path, typer.Argument(help="Where the checkpoint goes.")],

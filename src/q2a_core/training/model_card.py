@@ -88,7 +88,23 @@ def _made_by(about: dict[str, Any]) -> str:
         made += f", with settings that no option has ({', '.join(apart)})"
     if about["step"] < config["steps"]:
         made += f", stopped after {about['step']:,} of {config['steps']:,} steps"
-    return f"{made}, then `q2a train export RUN DIRECTORY`."
+    return f"{made}, then `q2a train export RUN DIRECTORY`." + _averaged(about)
+
+
+def _averaged(about: dict[str, Any]) -> str:
+    """Whose mean the weights are; "" where they are one run's."""
+    if "averaged" not in about:
+        return ""
+    members = [
+        f"{member['name']} {member['hash']}"
+        + (f", made by `{member['command']}`" if member["command"] else "")
+        for member in about["averaged"][1:]
+    ]
+    own = about["averaged"][0]["hash"]
+    return (
+        f" That gave {own}; the weights here are the mean of it and of {'; '.join(members)} "
+        "(`q2a train average`)."
+    )
 
 
 def model_card(about: dict[str, Any]) -> str:
