@@ -110,7 +110,7 @@ def test_fresh_weights_are_a_start_too():
     ("options", "sampled", "absent"),
     [
         ((), 800, 250),
-        (("--budget", "class"), 80, 24),
+        (("--budget", "class"), 110, 24),
         (("--sampled", "0"), 0, 0),
         (("--sampled", "5", "--absent", "7"), 5, 7),
         (("--sampled", "0", "--absent", "7"), 0, 7),
