@@ -206,15 +206,16 @@ LESSON: dict[str, Any] = {
     "sample_every": 30,
     "save_every": 60,
     "batch_size": 8,
-    "accumulate": 2,
 }
-"""A short run is watched closely, and stops between two small micro-batches."""
+"""A short run is watched closely, stops between two small micro-batches, and makes many steps of few clips."""
 CLASS_BUDGET: dict[str, dict[str, Any]] = {
     "start": {"steps": 150, "warmup_steps": 20, "utterances": 2000} | LESSON,
-    "pretrain": {"steps": 150, "warmup_steps": 20, "start": "mini-start", "utterances": 2000}
+    "pretrain": {"steps": 115, "warmup_steps": 15, "start": "mini-start", "utterances": 2000}
     | LESSON,
-    "sft": {"steps": 120, "warmup_steps": 15, "utterances": 2000} | LESSON,
-    "dpo": {"steps": 90, "warmup_steps": 10, "learning_rate": 1e-4, "utterances": 1500} | LESSON,
+    "sft": {"steps": 110, "warmup_steps": 15, "utterances": 2000} | LESSON,
+    "dpo": {"steps": 90, "warmup_steps": 10, "learning_rate": 1e-4, "utterances": 1500}
+    | LESSON
+    | {"accumulate": 2},
 }
 """What a class does in little over a minute, from the shipped checkpoint of the stage before."""
 SAMPLED_PAIRS = {"class": 110, "full": 800}
