@@ -212,7 +212,7 @@ CLASS_BUDGET: dict[str, dict[str, Any]] = {
     "start": {"steps": 150, "warmup_steps": 20, "utterances": 2000} | LESSON,
     "pretrain": {"steps": 115, "warmup_steps": 15, "start": "mini-start", "utterances": 2000}
     | LESSON,
-    "sft": {"steps": 110, "warmup_steps": 15, "utterances": 2000} | LESSON,
+    "sft": {"steps": 110, "warmup_steps": 15, "learning_rate": 8e-4, "utterances": 2000} | LESSON,
     "dpo": {"steps": 90, "warmup_steps": 10, "learning_rate": 1e-4, "utterances": 1500}
     | LESSON
     | {"accumulate": 2},
