@@ -26,14 +26,13 @@ def average(checkpoints: Sequence[Checkpoint], target: Path) -> Path:
     """
     _check(checkpoints, target)
     first = checkpoints[0]
-    model = first.load_model()
-    states = [checkpoint.load_model().state_dict() for checkpoint in checkpoints]
-    model.load_state_dict(_mean(states))
+    models = [checkpoint.load_model() for checkpoint in checkpoints]
+    models[0].load_state_dict(_mean([model.state_dict() for model in models]))
     heads = [checkpoint.training_tensors() for checkpoint in checkpoints]
     about = {**first.about, "averaged": [_member(checkpoint) for checkpoint in checkpoints]}
     log = first.directory / RUN_LOG_FILE
     return save_checkpoint(
-        model,
+        models[0],
         target,
         chat_format=first.chat_format,
         about=about,
