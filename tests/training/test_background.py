@@ -123,7 +123,9 @@ def test_what_ends_at_once_says_why(home):
         time.sleep(0.05)
     assert status.state == "died"
     assert status.error.startswith("no checkpoint 'no-such-thing'")
+    first = background._children[run.resolve()]
     background.launch(run, options(home, steps=LONG, start="no-such-thing"))
+    assert first.poll() == 2, "it was waited for: what it printed is not taken for the next one's"
     background.stop(run)
     wait_for(follower, "stopped")
 

@@ -145,10 +145,18 @@ def has_begun(run: Path) -> bool:
 
 
 def _wait_for_leaving(run: Path) -> None:
-    """A run that was stopped has its state on disk a moment before its process goes: give it that moment."""
+    """A run that ended has said so on disk a moment before its process goes: give it that moment."""
     end = time.monotonic() + LEAVE_PATIENCE
-    while (run / STOP).is_file() and is_held(run) and _has_ended(run) and time.monotonic() < end:
+    while _is_leaving(run) and time.monotonic() < end:
         time.sleep(0.02)
+
+
+def _is_leaving(run: Path) -> bool:
+    """Whether a process that failed still prints why, or one that was stopped and has saved still tidies up."""
+    if (run / FAILED).is_file():
+        child = _children.get(run.resolve())
+        return child is not None and child.poll() is None
+    return (run / STOP).is_file() and is_held(run) and _has_ended(run)
 
 
 def _has_ended(run: Path) -> bool:
