@@ -72,14 +72,18 @@ def _made(stage: StageConfig, budget: Budget, *, start: bool = True) -> StageCon
         said["start"] = stage.start
     if stage.engines == FLITE and stage.name != "dpo":
         said["engines"] = FLITE
+    return with_part_rates(_by_itself(stage, budget, **said), _part_rates(stage, budget))
+
+
+def _by_itself(stage: StageConfig, budget: Budget, **said: Any) -> StageConfig:
+    """The stage as its budget has it, with what is said of it."""
     given = CLASS_BUDGET[stage.name] if budget == "class" else {}
-    return with_part_rates(getattr(stages, stage.name)(**given | said), _part_rates(stage, budget))
+    return getattr(stages, stage.name)(**given | said)
 
 
 def _part_rates(stage: StageConfig, budget: Budget) -> list[str]:
     """What `--part-rate` must say, for the parts whose rates are not the stage's own."""
-    own = getattr(stages, stage.name)(**(CLASS_BUDGET[stage.name] if budget == "class" else {}))
-    mine, theirs = part_rates(stage), part_rates(own)
+    mine, theirs = part_rates(stage), part_rates(_by_itself(stage, budget))
     return [f"{part}={factor}" for part, factor in mine.items() if factor != theirs[part]]
 
 
