@@ -1,5 +1,6 @@
 """Real runs of `q2a train` in the background: started, refused twice, stopped, resumed, killed, and told rightly."""
 
+import contextlib
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from q2a_core import paths
 from q2a_core.errors import RunError
 from q2a_core.training import background
 from q2a_core.training.follow import Follower, RunStatus
-from q2a_core.training.presence import is_held, present
+from q2a_core.training.presence import HOLDER, is_held, present
 from q2a_core.training.runlog import read_log
 from q2a_core.training.state import load_newest
 
@@ -153,6 +154,28 @@ def test_a_command_in_a_terminal_is_seen_and_keeps_others_out(home):
     assert not is_held(run)
     with pytest.raises(RunError, match="started in a terminal"):
         background.resume(run)
+
+
+def test_who_comes_in_between_two_looks_is_seen(home, monkeypatch):
+    """A process that takes the folder after the first look is neither away nor on its way any more."""
+    run = background.run_folder("between")
+    look, inside = background.is_held, contextlib.ExitStack()
+
+    def look_and_then_let_it_in(folder):
+        found = look(folder)
+        if not (folder / HOLDER).is_file():
+            inside.enter_context(present(folder))
+        return found
+
+    with inside:
+        monkeypatch.setattr(background, "is_held", look_and_then_let_it_in)
+        assert background.occupied(run) == "held"
+        (run / HOLDER).unlink()
+    with inside:
+        assert Follower(run).refresh().state == "preparing"
+        (run / HOLDER).unlink()
+    with inside, pytest.raises(RunError, match="another process is training in between"):
+        background.launch(run, options(home, steps=1))
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", ".hidden", "x" * 65, "a b", "C:x"])

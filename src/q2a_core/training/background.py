@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from q2a_core import paths
 from q2a_core.errors import RunError
@@ -74,7 +74,7 @@ def launch(run: Path, options: Sequence[str], *, resume: bool = False) -> None:
     Raises RunError if a run is going on there, or if the folder holds a run that is not to be resumed.
     """
     _wait_for_leaving(run)
-    if is_held(run) or is_starting(run):
+    if occupied(run):
         raise RunError(taken(run))
     if not resume and (run / "config.json").is_file():
         raise RunError(f"{run.name} already holds a run; resume it or choose another name")
@@ -107,7 +107,7 @@ def resume(run: Path) -> None:
 
 def stop(run: Path) -> None:
     """Ask a run to stop: between two micro-batches, with its state saved; before its first step it ends at once."""
-    if not is_held(run) and not is_starting(run):
+    if not occupied(run):
         return
     (run / STOP).touch()
     launched, holder = launched_with(run), _holder(run)
@@ -125,7 +125,16 @@ def launched_with(run: Path) -> dict[str, Any] | None:
     return values if values and {"pid", "options", "time"} <= set(values) else None
 
 
-def is_starting(run: Path) -> bool:
+def occupied(run: Path) -> Literal["held", "starting", ""]:
+    """Whether a process works in a run's folder or is on its way there; "" if neither."""
+    if is_held(run):
+        return "held"
+    if _is_starting(run):
+        return "starting"
+    return "held" if is_held(run) else ""  # it may have come in between the two looks
+
+
+def _is_starting(run: Path) -> bool:
     """Whether a launched process is on its way and has not shown itself yet."""
     child = _children.get(run.resolve())
     if child is not None:

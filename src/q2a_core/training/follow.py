@@ -101,20 +101,19 @@ class Follower:
     def refresh(self) -> RunStatus:
         """Read on, and say where the run stands."""
         # whether somebody is there comes first: a run that ends between the two looks has written its last line
-        held = presence.is_held(self.run)
-        starting = not held and background.is_starting(self.run)
+        occupied = background.occupied(self.run)
         self.log.refresh()
         if not self.stage:
             self.stage = presence.read_note(self.run / "config.json") or {}
         begun = background.has_begun(self.run)
         asked = (self.run / background.STOP).is_file()
         values: dict[str, Any] = {"step": self._step(), "steps": int(self.stage.get("steps", 0))}
-        if held or starting:
+        if occupied:
             if asked and begun and self._stopped():
                 return RunStatus(state="stopped", **values)  # saved; its process tidies up and goes
             if asked:
                 return RunStatus(state="stopping", **values)
-            if begun and held:
+            if begun and occupied == "held":
                 return RunStatus(state="running", seconds_left=self._seconds_left(), **values)
             return RunStatus(state="preparing", **values, **self._doing())
         state = self._ended(begun, asked)
