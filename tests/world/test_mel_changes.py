@@ -5,14 +5,18 @@ import numpy as np
 import pytest
 
 from q2a_core.audio.mel import log_mel, mel_centres
-from q2a_core.lengths import SAMPLE_RATE
+from q2a_core.lengths import SAMPLE_RATE, conv_mel_frames
 from q2a_core.world.mel_changes import (
     FLOOR,
+    QUICKEST,
+    SLOWEST,
     add_hiss,
     bend_time,
     cut_above,
+    draw_pace,
     mask_mel,
     move_formants,
+    pace,
     vary_mel,
 )
 
@@ -70,6 +74,34 @@ def test_time_bends_and_nothing_is_lost_or_turned_round():
     assert len(moved) > 10
     steady = np.tile(np.arange(128, dtype=np.float32)[:, None], 200)
     assert np.allclose(bend_time(steady, np.random.default_rng(0)), steady, atol=1e-4)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 37, 200])
+def test_another_pace_moves_everything_alike_and_fits_the_convolutions(frames):
+    mel = np.zeros((128, conv_mel_frames(frames)), dtype=np.float32)
+    mel[7] = np.arange(mel.shape[1])
+    for factor in (0.9, 1.0, 1.37, 1.9):
+        paced, longer = pace(mel, frames, factor)
+        assert longer == max(round(frames * factor), 1)
+        assert paced.shape == (128, conv_mel_frames(longer))
+        assert paced.dtype == np.float32
+        expected = np.arange(longer) * (frames - 1) / max(longer - 1, 1)
+        assert np.allclose(paced[7, :longer], expected, atol=1e-3)
+    assert np.array_equal(pace(mel, frames, 1.0)[0], mel)
+    drawn = [draw_pace(np.random.default_rng(seed)) for seed in range(200)]
+    assert QUICKEST < min(drawn) < 1 < max(drawn) < SLOWEST
+
+
+def test_formants_move_apart_and_the_pitch_as_the_throat_does():
+    """One factor for all is the old move; one for each value moves each row by its own."""
+    mel = tone_mel(1_000.0)
+    assert np.allclose(move_formants(mel, 1.1), move_formants(mel, np.full(mel.shape, 1.1)))
+    centres, frames = mel_centres(), mel.shape[1]
+    ramp = np.linspace(0.9, 1.2, frames)[None, :].repeat(128, 0)
+    moved = move_formants(mel, ramp)
+    heard = centres[moved.argmax(axis=0)]
+    inner = slice(5, frames - 5)
+    assert np.allclose(heard[inner], 1_000 * ramp[0][inner], rtol=0.05)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 14, 15, 31])

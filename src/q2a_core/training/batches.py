@@ -13,12 +13,16 @@ from q2a_core.model import IGNORE_INDEX
 from q2a_core.text import ChatFormat
 from q2a_core.training.blocks import StepBlocks
 from q2a_core.world.corpus import Corpus, Example
-from q2a_core.world.mel_changes import bend_time, mask_mel, vary_mel
+from q2a_core.world.mel_changes import bend_time, draw_pace, mask_mel, pace, vary_mel
 from q2a_core.world.prompts import TASKS
 from q2a_core.world.speech.spelling import spell
 
-VARIED_SHARE = 0.5
+VARIED_SHARE = 0.6
 """Training clips that are heard as from another throat and microphone."""
+PACED_SHARE = 0.6
+"""Those of them in which somebody speaks alone, at another pace."""
+LONGEST = rates.mel_frames(10 * rates.SAMPLE_RATE)
+"""Frames that a clip at another pace may have at most."""
 MASKED_SHARE = 0.4
 """Training clips in which a band and a span are hidden."""
 
@@ -72,13 +76,13 @@ def encode_example(
     mel, mel_length, counts = None, 0, []
     if example.samples is not None:
         mel_length = rates.mel_frames(len(example.samples))
-        counts = [rates.audio_tokens(mel_length)]
         mel = log_mel(example.samples)
         if rng is not None and rng.random() < VARIED_SHARE:
-            spoken = bend_time(mel.numpy(), rng) if example.transcript else mel.numpy()
-            mel = torch.from_numpy(vary_mel(spoken, rng))
+            varied, mel_length = _varied(mel.numpy(), mel_length, example, rng)
+            mel = torch.from_numpy(varied)
         if rng is not None and rng.random() < MASKED_SHARE:
             mel = torch.from_numpy(mask_mel(mel.numpy(), rng))
+        counts = [rates.audio_tokens(mel_length)]
     dialogue = chat_format.dialogue(list(example.task.messages), counts)
     return EncodedExample(
         input_ids=dialogue.input_ids,
@@ -88,6 +92,19 @@ def encode_example(
         letters=spell(example.transcript),
         turns=example.task.turns,
     )
+
+
+def _varied(
+    mel: np.ndarray, length: int, example: Example, rng: np.random.Generator
+) -> tuple[np.ndarray, int]:
+    """A mel and its length as other people would have said what is said in it, where, and into what."""
+    spoken_alone = {event.kind for event in example.scene.events} == {"speech"}
+    # music and machines have a tempo of their own, and how fast they speak is how people feel
+    if spoken_alone and "emotion" not in example.task.turns and rng.random() < PACED_SHARE:
+        factor = draw_pace(rng)
+        if length * factor < LONGEST:
+            mel, length = pace(mel, length, factor)
+    return vary_mel(bend_time(mel, rng) if example.transcript else mel, rng), length
 
 
 def collate(examples: list[EncodedExample], *, pad_id: int) -> Batch:

@@ -7,17 +7,26 @@ the spectrum smoothly makes many of one, at a hundredth of what the same would c
 import numpy as np
 
 from q2a_core.audio.mel import DYNAMIC_RANGE, mel_centres
+from q2a_core.lengths import conv_mel_frames
 
 THROAT = 0.13
 """Largest change of the formants' frequencies, as a natural logarithm: about 14 % up or down."""
+MOUTH, MOUTH_POINTS = 0.05, 4
+"""Standard deviation of what is added to it at each of that many points over the mel bins, the first left alone."""
+MOUTH_FRAMES = 20
+"""Frames (0.2 s) from one such draw to the next: about a syllable."""
+CONTRAST = 0.12
+"""Standard deviation of the logarithm of how far softer parts lie below the loudest."""
 BENDS = 7
 """Points, evenly spaced over the mel bins, between which the spectrum is bent."""
 BEND = 0.09
 """Standard deviation of a bend in the log-mel's units, of four decades of power: 3.6 dB."""
 FLOOR = DYNAMIC_RANGE / 4
 """How far below its maximum a log-mel is cut off, in its units of four decades."""
-TEMPO, TEMPO_FRAMES = 0.18, 30
+TEMPO, TEMPO_FRAMES = 0.22, 30
 """Standard deviation of the logarithm of the local tempo, and frames (0.3 s) from one such draw to the next."""
+SLOWEST, QUICKEST = 1.9, 0.9
+"""How many times as long speech may become; people say a single word 1.5 times as long as synthesisers do."""
 CUT_SHARE, CUT_HZ = 0.25, (3_000.0, 7_000.0)
 """Varied clips of a telephone or an old file, and the frequency above which it passes nothing."""
 HISS_SHARE = 0.5
@@ -30,7 +39,9 @@ HISS_TILT, HISS_GRAIN = 0.2, 0.05
 
 def vary_mel(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """`mel` (M, F) as another speaker and microphone might have given it."""
-    varied = move_formants(mel, float(np.exp(rng.uniform(-THROAT, THROAT))))
+    varied = move_formants(mel, _mouth(mel.shape, rng))
+    contrast = float(np.exp(rng.normal(0.0, CONTRAST)))
+    varied = varied.max() - (varied.max() - varied) * np.float32(contrast)
     bins = len(mel)
     bends = rng.normal(0.0, BEND, BENDS)
     curve = np.interp(np.arange(bins), np.linspace(0, bins - 1, BENDS), bends)
@@ -58,6 +69,19 @@ def bend_time(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return _blend(mel.T, places).T
 
 
+def pace(mel: np.ndarray, frames: int, factor: float) -> tuple[np.ndarray, int]:
+    """`mel` (M, F), whose clip fills `frames` of it, spoken `factor` times as long; and the frames filled then."""
+    longer = max(round(frames * factor), 1)
+    step = (frames - 1) / (longer - 1) if longer > 1 else 1.0
+    places = np.arange(conv_mel_frames(longer)) * step
+    return _blend(mel.T, np.minimum(places, mel.shape[1] - 1)).T, longer
+
+
+def draw_pace(rng: np.random.Generator) -> float:
+    """How many times as long another speaker may take."""
+    return float(np.exp(rng.uniform(np.log(QUICKEST), np.log(SLOWEST))))
+
+
 def cut_above(mel: np.ndarray, hertz: float) -> np.ndarray:
     """`mel` (M, F) with nothing left above `hertz`."""
     passes = mel_centres(len(mel)) <= hertz
@@ -73,11 +97,35 @@ def add_hiss(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.maximum(mel, grain + (level + tilt).astype(np.float32)[:, None])
 
 
-def move_formants(mel: np.ndarray, factor: float) -> np.ndarray:
-    """`mel` (M, F) with everything `factor` times as high in frequency, and as long as it was."""
+def move_formants(mel: np.ndarray, factor: float | np.ndarray) -> np.ndarray:
+    """`mel` (M, F) with everything `factor` times as high in frequency, and as long as it was.
+
+    A factor for each value (M, F) moves formants apart, and otherwise at one time than at another.
+    """
     centres = mel_centres(len(mel))
-    place = np.interp(centres / factor, centres, np.arange(len(mel)))
-    return _blend(mel, place)
+    factors = np.broadcast_to(np.asarray(factor, dtype=np.float64), mel.shape)
+    places = np.interp(centres[:, None] / factors, centres, np.arange(len(mel)))
+    low = np.minimum(np.floor(places).astype(int), len(mel) - 1)
+    high = np.minimum(low + 1, len(mel) - 1)
+    share = (places - low).astype(np.float32)
+    values = np.take_along_axis(mel, low, axis=0), np.take_along_axis(mel, high, axis=0)
+    return values[0] * (1 - share) + values[1] * share
+
+
+def _mouth(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Factors (M, F) for formants: those of another throat, and of a mouth that opens otherwise for each syllable."""
+    bins, frames = shape
+    draws = rng.normal(0.0, MOUTH, (MOUTH_POINTS, frames // MOUTH_FRAMES + 2))
+    draws[0] = 0.0  # down there is the voice's pitch
+    over_time = [
+        np.interp(np.linspace(0, len(row) - 1, frames), np.arange(len(row)), row) for row in draws
+    ]
+    places = np.linspace(0, MOUTH_POINTS - 1, bins)
+    low = np.minimum(places.astype(int), MOUTH_POINTS - 2)
+    share = (places - low)[:, None]
+    field = np.stack(over_time)
+    bent = field[low] * (1 - share) + field[low + 1] * share
+    return np.exp(rng.uniform(-THROAT, THROAT) + bent)
 
 
 def _blend(rows: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -64,8 +64,10 @@ RAMP = 60_000
 """Training scenes until the full spread."""
 CLEAN_SHARE = 0.25
 """Training clips without any room or microphone."""
-RECORDED_SHARE = 0.3
+RECORDED_SHARE = 0.4
 """Training phrases that are drawn from flite's alone, whose voices are cut from real speakers' recordings."""
+DISTURBED_SHARE, DISTURBED_DB = 0.2, (-20.0, -3.0)
+"""Training clips of speech into which something sounds that nobody asks about, and how loud it is beside the voice."""
 NOISY_SHARE = 0.5
 """Clips with something in the background."""
 BEST_SNR_DB = 45.0
@@ -162,7 +164,11 @@ class GrownSampler:
         self, kind: SceneKind, rng: np.random.Generator, hardness: float
     ) -> tuple[list[Event], bool]:
         if kind == "speech":
-            return [self._speech(self.statements, rng)], False
+            speech = self._speech(self.statements, rng)
+            if self.split == "train" and rng.random() < DISTURBED_SHARE:
+                other = _any_sound(rng, gain_db=float(rng.uniform(*DISTURBED_DB)))
+                return [speech, other], True
+            return [speech], False
         if kind in ("sound", "vocal", "music"):
             event = _heard(kind, rng)
             goes_on = self.split == "train" and kind == "sound" and event.seconds is not None
