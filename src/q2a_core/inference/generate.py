@@ -91,9 +91,10 @@ def generate_steps(
         logits = output.logits[:, -1].float()
     else:
         logits = prefill(cache).float()
-    decode = _one_by_one(model, cache, attention_mask)
+    decode = None
     for step in range(settings.max_new_tokens):
-        if step > 0:
+        if step > 0:  # made after the first token is out
+            decode = decode or _one_by_one(model, cache, attention_mask)
             logits = decode(tokens)
         scores = logits
         if seen is not None:
@@ -121,16 +122,12 @@ def _one_by_one(
     NumPy where that is quicker, a recorded step on a GPU, else the model.
     """
     left_padded = attention_mask is None or bool(attention_mask[:, -1].all())
-    step: CpuStep | None = None
     mask = attention_mask
     if left_padded and can_record(model):
         lengths = None if attention_mask is None else attention_mask.long().sum(-1)
         return GraphStep(model.decoder, cache, lengths)
 
     def quickly(tokens: Tensor) -> Tensor:
-        nonlocal step
-        if step is None:  # made after the first token is out
-            step = CpuStep(model.decoder, cache)
         lengths = None
         if attention_mask is not None:
             new = cache.length + 1 - attention_mask.shape[1]
@@ -144,7 +141,10 @@ def _one_by_one(
         output = model(tokens[:, None], attention_mask=mask, cache=cache, last_only=True)
         return output.logits[:, -1].float()
 
-    return quickly if left_padded and can_step(model) else by_the_model
+    if not left_padded or not can_step(model):
+        return by_the_model
+    step = CpuStep(model.decoder, cache)
+    return quickly
 
 
 def _seen(input_ids: Tensor, attention_mask: Tensor | None, vocab_size: int) -> Tensor:

@@ -139,8 +139,9 @@ def recorded_prompt(
 
 def recorded_model(model: Qwen2Audio) -> GraphPrompt | None:
     """The model's recorded prompts; None where it may not be recorded."""
-    plain = is_plain(model.decoder.layers) and is_plain(model.audio_encoder.layers)
-    if not plain or not can_record(model):
+    if not can_record(model):  # asked first: it is over at once where there is no GPU
+        return None
+    if not (is_plain(model.decoder.layers) and is_plain(model.audio_encoder.layers)):
         return None
     with _KEEPING:
         kept = _KEPT.get(model)
