@@ -183,9 +183,14 @@ def playhead(page: Any, folder: Path) -> dict[str, Any]:
 
 
 def stop_and_resume(
-    page: Any, address: str, runs: Path, *, beside: Callable[[], None] = lambda: None
+    page: Any,
+    address: str,
+    runs: Path,
+    *,
+    times: int = 5,
+    beside: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Start SFT from the page Train, stop it, resume it, stop it again; the log must go on.
+    """Start SFT from the page Train, stop it `times` times and resume it in between; the log must go on.
 
     `beside` is called while the run trains.
     """
@@ -195,16 +200,22 @@ def stop_and_resume(
     beside()
     stop = page.get_by_role("button", name="Stop", exact=True)
     stopped = "q2a.text('.st-key-run_state').includes('stopped;')"
-    stops = [acted(page, stop.click, stopped)]
+    stops, before = [], []
     [log] = runs.glob("*/log.jsonl")
-    before = _steps(log)
-    page.get_by_role("button", name="Resume").click()
-    for _ in range(1200):
-        if _steps(log)[-1] > before[-1]:
+    for turn in range(times):
+        stops.append(acted(page, stop.click, stopped))
+        if turn == 0:
+            before = _steps(log)
+        if turn == times - 1:
             break
-        page.wait_for_timeout(500)
-    page.wait_for_timeout(500)
-    stops.append(acted(page, stop.click, stopped))
+        reached = _steps(log)[-1]
+        page.get_by_role("button", name="Resume").click()
+        for _ in range(1200):
+            if _steps(log)[-1] > reached:
+                break
+            page.wait_for_timeout(500)
+        # not always at the same place between two micro-batches
+        page.wait_for_timeout(500 + 130 * turn)
     after = _steps(log)
     return {"stops": stops, "before": before, "after": after, "continues": _goes_on(before, after)}
 

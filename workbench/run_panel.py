@@ -1,5 +1,6 @@
 """One run in the background, watched: its state, its curve over the expected band, its samples, Stop and Resume."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,8 @@ from settings import kept
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at a run that is going on."""
-STOP_EVERY = 0.1
-"""The same while somebody waits for it to stop."""
+STOP_PATIENCE, STOP_EVERY = 1.0, 0.02
+"""Seconds for which a look at a run that is to stop waits for its end, and between two looks meanwhile."""
 WORDS = {
     "none": (":material/radio_button_unchecked:", "no run yet"),
     "preparing": (":material/hourglass_top:", "preparing"),
@@ -57,7 +58,7 @@ def watch(
     settings = session.of(WatchSettings)
     run = background.run_folder(name)
     status = settings.follower(run).refresh()
-    every = (STOP_EVERY if status.state == "stopping" else LOOK_EVERY) if status.is_active else None
+    every = LOOK_EVERY if status.is_active else None
     st.fragment(_watch, run_every=every)(settings, run, status.is_active, beside)
 
 
@@ -72,6 +73,8 @@ def _watch(
     if status.is_active != was_active:
         st.rerun()
     _draw_state(run, status)
+    if status.state == "stopping" and _ends_soon(follower):
+        st.rerun()
     if beside:
         beside(follower)
     shipped = expected_run(follower.stage.get("name", "")) if follower.stage else None
@@ -80,22 +83,31 @@ def _watch(
         _draw_samples(follower)
 
 
+def _ends_soon(follower: Follower) -> bool:
+    """Wait a moment for a run that was asked to stop: whether it ended."""
+    end = time.monotonic() + STOP_PATIENCE
+    while time.monotonic() < end:
+        if not follower.refresh().is_active:
+            return True
+        time.sleep(STOP_EVERY)
+    return False
+
+
 def _draw_state(run: Path, status: RunStatus) -> None:
     icon, words = WORDS[status.state]
     with st.container(horizontal=True, vertical_alignment="center", key="run_state"):
         st.markdown(f"{icon} **{plain(run.name)}** {words}", width="stretch")
         if status.is_active:
-            stop = st.button(
+            st.button(
                 "Stop",
                 icon=":material/stop:",
                 key="stop",
                 type="primary",
                 disabled=status.state == "stopping",
                 help="Stops between two micro-batches and saves; before the first step it ends at once.",
+                on_click=background.stop,
+                args=(run,),
             )
-            if stop:
-                background.stop(run)
-                st.rerun()
         elif status.state in ("stopped", "died") and st.button(
             "Resume", icon=":material/play_arrow:", key="resume", type="primary"
         ):
