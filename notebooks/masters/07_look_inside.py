@@ -28,7 +28,6 @@
 # %%
 # %matplotlib inline
 import numpy as np
-from IPython.display import Audio
 
 from q2a_core import AudioChat, load_waveform, paths
 from q2a_core import lengths as rates
@@ -48,6 +47,7 @@ from q2a_core.inspection.mode_probe import capture_states, probe_layers
 from q2a_core.inspection.order_scenes import mean_mel, order_clips
 from q2a_core.inspection.patching import patch_map
 from q2a_core.teaching.checks import check
+from q2a_core.teaching.widgets import show_player
 
 clip_name, question, word_number = "cat_and_digits.wav", "What does the person say?", 3
 
@@ -60,7 +60,7 @@ print(f"{chat.checkpoint.name} {chat.checkpoint.hash}, greedy: {case.reply.text}
 print(f"{case.num_tokens} audio tokens; the word looked at: {word.text!r}")
 
 # %%
-Audio(filename=str(clips / clip_name))
+show_player(waveform)
 
 # %% [markdown]
 # ## Overwrite
