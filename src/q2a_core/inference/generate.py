@@ -94,7 +94,8 @@ def generate_steps(
     decode = None
     for step in range(settings.max_new_tokens):
         if step > 0:  # made after the first token is out
-            decode = decode or _one_by_one(model, cache, attention_mask)
+            if decode is None:
+                decode = _one_by_one(model, cache, attention_mask)
             logits = decode(tokens)
         scores = logits
         if seen is not None:

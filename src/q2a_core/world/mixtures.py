@@ -66,6 +66,8 @@ CLEAN_SHARE = 0.25
 """Training clips without any room or microphone."""
 RECORDED_SHARE = 0.4
 """Training phrases that are drawn from flite's alone, whose voices are cut from real speakers' recordings."""
+WORD_SHARE = 0.5
+"""Those of them that are a single word, beside those drawn anyway: what people say first to a microphone."""
 DISTURBED_SHARE, DISTURBED_DB = 0.2, (-20.0, -3.0)
 """Training clips of speech into which something sounds that nobody asks about, and how loud it is beside the voice."""
 NOISY_SHARE = 0.5
@@ -107,6 +109,7 @@ class GrownSampler:
         self.ramp = ramp
         self.statements = [i for i, item in enumerate(book.utterances) if not item.question]
         self.recorded = [i for i in self.statements if book.utterances[i].engine == "flite"]
+        self.words = [i for i in self.recorded if " " not in book.utterances[i].text]
         self.questions: dict[str, list[int]] = {}
         for place, item in enumerate(book.utterances):
             if item.question:
@@ -220,8 +223,10 @@ class GrownSampler:
         return [speech, *events] if rng.random() < 0.25 else [*events, speech]
 
     def _speech(self, places: list[int], rng: np.random.Generator) -> Event:
-        if places is self.statements and self.split == "train" and self.recorded:
-            places = self.recorded if rng.random() < RECORDED_SHARE else places
+        stated = places is self.statements
+        if stated and self.split == "train" and rng.random() < RECORDED_SHARE:
+            words = self.words if rng.random() < WORD_SHARE else []
+            places = words or self.recorded or places
         place = places[int(rng.integers(len(places)))]
         item = self.book.utterances[place]
         return Event(kind="speech", label=item.text, utterance=place, spoken=item)
