@@ -90,15 +90,39 @@ def test_training_draws_more_of_the_voices_cut_from_recordings(grown_book):
         replace(u, engine="flite") if i % 8 == 0 else u for i, u in enumerate(grown_book.utterances)
     ]
     book = SimpleNamespace(utterances=spoken)
-    engines = {
-        split: Counter(
-            GrownSampler(book, split, kinds=("speech",)).scene(i).events[0].spoken.engine
+    said = {
+        split: [
+            GrownSampler(book, split, kinds=("speech",)).scene(i).events[0].spoken
             for i in range(300)
-        )["flite"]
-        / 300
+        ]
         for split in ("train", "test")
     }
-    assert engines["train"] > 2 * engines["test"]
+    recorded = {split: [u for u in said[split] if u.engine == "flite"] for split in said}
+    assert len(recorded["train"]) > 2 * len(recorded["test"])
+    words = [" " not in u.text for u in recorded["train"]]
+    assert np.mean(words) > 0.5, "half of them are drawn from the single words alone"
+    assert {u.language for u in said["train"]} == {"en", "de", "zh"}
+
+
+def test_a_fifth_of_the_training_speech_is_disturbed_and_means_what_it_says(grown_book):
+    """What sounds beside a voice is told when it is asked for, and no part of what is said; tests stay undisturbed."""
+    train, test = (
+        [GrownSampler(grown_book, split, seed=3, kinds=("speech",)).scene(i) for i in range(300)]
+        for split in ("train", "test")
+    )
+    assert all(len(scene.events) == 1 and not scene.overlap for scene in test)
+    disturbed = [scene for scene in train if len(scene.events) > 1]
+    assert 0.12 < len(disturbed) / len(train) < 0.28
+    for scene in disturbed:
+        speech, other = scene.events
+        assert speech.kind == "speech"
+        assert other.kind != "speech"
+        assert -20 <= other.gain_db <= -3
+        assert scene.overlap
+        assert scene.transcript == speech.label
+    clip = render(disturbed[0], grown_book)
+    alone = render(replace(disturbed[0], events=disturbed[0].events[:1]), grown_book)
+    assert not np.array_equal(clip.samples[: len(alone.samples)], alone.samples)
 
 
 def test_questions_are_asked_about_what_answers_them(scenes):
