@@ -14,10 +14,17 @@ import argparse
 import json
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from q2a_core import AudioChat
+from q2a_core.evaluation.metrics import accuracy
 from q2a_core.evaluation.recordings import score_recordings
 from q2a_core.evaluation.tables import report_table
+from q2a_core.inspection.scoring import score_replies
 
 UNITS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
@@ -104,6 +111,24 @@ def recordings(root: Path) -> list[dict[str, str]]:
     return [line for line in lines if (root / line["file"]).is_file()]
 
 
+def among_their_words(chat: AudioChat, folder: Path, replies: list[dict]) -> dict[str, Any]:
+    """How many English words are right if the reply must be one of those that the clips hold, the likeliest one.
+
+    It parts two troubles: an ear that mishears, and a vocabulary in which there is always something nearer.
+    """
+    said = [row for row in replies if row["task"] == "transcribe" and row["language"] == "en"]
+    words = sorted({row["true"] for row in said})
+    tokenizer = chat.checkpoint.chat_format.tokenizer
+    # with the stop token: else "eight" can never be less likely than "eighteen"
+    given = [tokenizer.encode(f"{word}<|im_end|>") for word in words]
+    hits = []
+    for row in said:
+        prompt = chat.prompt(folder / row["file"], row["prompt"])
+        scores = score_replies(chat.model, [prompt] * len(words), given)
+        hits.append(words[int(np.argmax([score.sum() for score in scores]))] == row["true"])
+    return {"words": len(words), "score": asdict(accuracy(hits))}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -119,11 +144,18 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         manifest = Path(folder) / "manifest.jsonl"
         manifest.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
-        report = score_recordings(options.model, options.folder, manifest)
+        chat = AudioChat.from_pretrained(options.model)
+        report = score_recordings(chat, options.folder, manifest)
+    report["among"] = among_their_words(chat, options.folder, report["replies"])
     if options.replies:
         for row in report["replies"]:
             print(f"{Path(row['file']).stem}: {row['true']} | {row['reply']}")
     print(report_table(report, beside={}))
+    among = report["among"]
+    print(
+        f"of the {among['words']} English words of these clips the likeliest is right in", end=" "
+    )
+    print("{value:.1%} ({low:.1%} to {high:.1%}, n {n})".format(**among["score"]))
     if options.output:
         options.output.write_text(json.dumps(report, indent=1, ensure_ascii=False), "utf-8")
     return 0

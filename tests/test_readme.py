@@ -115,6 +115,9 @@ def test_what_it_makes_of_real_recordings_is_what_was_measured():
     assert f"of {words['n']} English words" in told
     assert f"{words['value']:.0%}".replace("%", " %") + " right" in told
     assert f"{sounds['value']:.0%}".replace("%", " %") + f" of {sounds['n']} sounds" in told
+    among = report["among"]
+    chosen = f"among the {among['words']} words that these clips hold, it is right in"
+    assert f"{chosen} {among['score']['value']:.0%}".replace("%", " %") in told
 
 
 def test_the_scores_shown_are_those_measured_on_the_shipped_checkpoint():

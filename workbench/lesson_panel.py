@@ -115,7 +115,7 @@ def no_run() -> None:
     """What will be here once there is a run."""
     with st.container(border=True, height=320, vertical_alignment="center"):
         st.caption(
-            ":material/show_chart: Once a run is going you see its loss here, drawn over the band in which the run "
-            "behind the shipped checkpoint lay; what it says to the same four held-out clips every 30 steps; and the "
+            ":material/show_chart: Once a run is going you see its loss here, drawn over the band in which our own "
+            "run lay; what it says to the same four held-out clips every 30 steps; and the "
             "time that is left. Close the tab if you like: the run goes on, and you find it here again."
         )

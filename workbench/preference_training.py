@@ -126,7 +126,8 @@ def compare(
     follower = session.of(run_panel.WatchSettings).follower(run)
     after = run / background.CHECKPOINT
     start = follower.stage.get("start")
-    if follower.refresh().is_active or not after.is_dir() or not start:
+    status = follower.refresh()
+    if status.is_active or status.is_leaving or not after.is_dir() or not start:
         st.caption("Margins and replies before and after stand here once the run has ended.")
         return
     if not ready:

@@ -58,19 +58,19 @@ def watch(
     settings = session.of(WatchSettings)
     run = background.run_folder(name)
     status = settings.follower(run).refresh()
-    every = LOOK_EVERY if status.is_active else None
-    st.fragment(_watch, run_every=every)(settings, run, status.is_active, beside)
+    goes_on = status.is_active or status.is_leaving
+    st.fragment(_watch, run_every=LOOK_EVERY if goes_on else None)(settings, run, status, beside)
 
 
 def _watch(
     settings: WatchSettings,
     run: Path,
-    was_active: bool,
+    before: RunStatus,
     beside: Callable[[Follower], None] | None,
 ) -> None:
     follower = settings.follower(run)
     status = follower.refresh()
-    if status.is_active != was_active:
+    if (status.is_active, status.is_leaving) != (before.is_active, before.is_leaving):
         st.rerun()
     _draw_state(run, status)
     if status.state == "stopping" and _ends_soon(follower):

@@ -17,6 +17,16 @@ class Q2AError(ValueError):
     """Base of every error that a user can cause and mend."""
 
 
+def in_words(error: OSError) -> str:
+    """What the system refused, and where, in one line."""
+    what = error.strerror or str(error) or type(error).__name__
+    if error.filename is None:
+        line = f"the system refused: {what}; look at free space, rights and the connection"
+    else:
+        line = f"{error.filename}: {what}; expected a place that can be read and written"
+    return " ".join(line.split())
+
+
 class AudioError(Q2AError):
     """A clip cannot be read or used."""
 

@@ -1,6 +1,7 @@
 """Following a log that grows, ends in half a line, and is cut back by a resume; and what is read of it."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from q2a_core.training.follow import (
     series,
 )
 from q2a_core.training.lesson import class_stage
-from q2a_core.training.presence import present
+from q2a_core.training.presence import HOLDER, LAUNCH, STOP, is_held, present, write_note
 from q2a_core.training.runlog import RunLog, read_log
 
 
@@ -70,6 +71,52 @@ def test_what_ended_a_run_is_known_as_soon_as_nobody_holds_its_folder(tmp_path, 
     with present(tmp_path):
         pass
     assert follower.refresh().error == SILENT_END, "what ended the run before is forgotten"
+
+
+def test_a_command_that_is_refused_leaves_the_run_as_it_is(tmp_path):
+    run = tmp_path / "run"
+    with present(run):
+        RunLog(run / "log.jsonl").write("run", step=0)
+        RunLog(run / "log.jsonl").write("end", step=5, finished=True)
+        (run / "checkpoint").mkdir()
+    assert Follower(run).refresh().state == "finished"
+    holder = (run / HOLDER).read_text("utf-8")
+
+    def refuse():
+        raise RunError("it already holds a run")
+
+    with pytest.raises(RunError, match="already holds"), present(run, refuse):
+        raise AssertionError("it came in")
+    assert Follower(run).refresh().state == "finished"
+    assert (run / HOLDER).read_text("utf-8") == holder
+    assert not is_held(run)
+
+
+def test_a_stop_of_before_is_forgotten_but_not_one_of_a_process_on_its_way(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / STOP).touch()
+    write_note(run / LAUNCH, {"pid": os.getpid() + 1, "options": [], "time": 0})
+    with present(run):  # as `--resume` in a terminal
+        assert Follower(run).refresh().state == "preparing"
+    (run / STOP).touch()
+    write_note(run / LAUNCH, {"pid": os.getpid(), "options": [], "time": 0})
+    with present(run):  # as a face started it, and Stop was pressed since
+        assert Follower(run).refresh().state == "stopping"
+
+
+def test_what_has_saved_is_stopped_and_still_leaving(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    write_note(run / LAUNCH, {"pid": os.getpid(), "options": [], "time": 0})
+    with present(run):
+        (run / STOP).touch()
+        RunLog(run / "log.jsonl").write("run", step=0)
+        RunLog(run / "log.jsonl").write("end", step=3, finished=False)
+        status = Follower(run).refresh()
+        assert (status.state, status.is_leaving) == ("stopped", True)
+    status = Follower(run).refresh()
+    assert (status.state, status.is_leaving) == ("stopped", False)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 7, 29])

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from q2a_core.errors import RunError
 from q2a_core.training.presence import present
 from q2a_core.training.runlog import RunLog, read_log
 
@@ -32,7 +33,7 @@ def main(options: list[str]) -> None:
     with present(run) as presence:
         presence.note("sampling")(3, 10)
         if value["--seed"] == "13":
-            sys.exit("q2a: the loss became nan at step 1; begin a new run with --start")
+            raise RunError("the loss became nan at step 1; begin a new run with --start")
         size = {"batch_size": int(value["--batch-size"]), "accumulate": int(value["--accumulate"])}
         config = {"name": stage, "steps": steps, "start": value.get("--start")} | size
         (run / "config.json").write_text(json.dumps(config), "utf-8")
@@ -55,4 +56,7 @@ def main(options: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except RunError as error:
+        sys.exit(f"q2a: {error}")

@@ -58,6 +58,26 @@ def test_a_varied_mel_keeps_its_shape_and_range_and_when_things_happen():
     assert len(seen) == 30
 
 
+def test_what_holds_nothing_stays_empty():
+    """Below the range of a log-mel there is nothing to be bent; hiss and cuts apart, which may lie over it."""
+    rng = np.random.default_rng(0)
+    samples = np.zeros(2 * SAMPLE_RATE, dtype=np.float32)
+    samples[8_000:16_000] = 0.3 * rng.standard_normal(8_000)
+    mel = log_mel(samples).numpy()
+    empty = slice(120, None)  # behind the noise and what its windows touch
+    assert np.all(mel[:, empty] == mel.min())
+    still = 0
+    for seed in range(60):
+        quiet = vary_mel(mel, np.random.default_rng(seed))[:, empty]
+        if np.ptp(quiet) == 0:
+            still += 1
+    assert still > 10, "half of them have no hiss"
+    silent = np.full((128, 50), -1.5, dtype=np.float32)
+    assert all(
+        np.array_equal(vary_mel(silent, np.random.default_rng(seed)), silent) for seed in range(20)
+    )
+
+
 def test_time_bends_and_nothing_is_lost_or_turned_round():
     mel = np.zeros((128, 200), dtype=np.float32)
     mel[5, 20], mel[5, 100], mel[9, 180] = 1.0, 1.0, 1.0

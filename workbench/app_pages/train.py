@@ -13,7 +13,8 @@ from guarded import part
 LESSON = frame.Lesson(
     see=(
         "Each point is the mean over the last two steps, the line the mean of a point and the two on either side. "
-        "The grey band is where another run lay, the one that made the shipped checkpoint. The replies are "
+        "The grey band is where another run lay: ours with the same settings, or the one behind the shipped "
+        "checkpoint. The replies are "
         "greedy, to clips in voices that training never heard."
     ),
     attempt=(

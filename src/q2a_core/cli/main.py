@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from q2a_core.cli import ask, bundle, lesson, manage, measure, train, world
-from q2a_core.errors import Q2AError
+from q2a_core.errors import Q2AError, in_words
 
 app = typer.Typer(
     name="q2a",
@@ -61,7 +61,7 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
-        typer.echo(f"q2a: {_in_words(error)}", err=True)
+        typer.echo(f"q2a: {in_words(error)}", err=True)
         sys.exit(2)
 
 
@@ -71,16 +71,6 @@ def _speak_unicode() -> None:
         if isinstance(stream, TextIOWrapper):
             encoding = None if stream.isatty() else "utf-8"
             stream.reconfigure(encoding=encoding, errors="replace")
-
-
-def _in_words(error: OSError) -> str:
-    """What the system refused, and where, in one line."""
-    what = error.strerror or str(error) or type(error).__name__
-    if error.filename is None:
-        line = f"the system refused: {what}; look at free space, rights and the connection"
-    else:
-        line = f"{error.filename}: {what}; expected a place that can be read and written"
-    return " ".join(line.split())
 
 
 if __name__ == "__main__":

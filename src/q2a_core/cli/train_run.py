@@ -1,6 +1,7 @@
 """What a command of `q2a train` does once its options are read: one run, watched, stopped and reported."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,13 @@ def run_to_end(
     on_pairs: Any = None,
 ) -> None:
     """Train in the run's folder, with progress bars, until the last step or Ctrl-C; say where the checkpoint lies."""
+    from q2a_core.training.folder import check_folder
     from q2a_core.training.presence import present
 
     folder = Path(os.path.abspath(run or paths.runs_dir() / config.name))
     finished = False
-    with Stopping() as stopping, present(folder) as presence:
+    fits = partial(check_folder, folder, config, resume=resume)
+    with Stopping() as stopping, present(folder, fits) as presence:
         from q2a_core.training.loop import Hooks, Progress
         from q2a_core.training.run import run_stage
 

@@ -59,7 +59,7 @@ def _member(checkpoint: Checkpoint) -> dict[str, Any]:
     about = checkpoint.about
     made = command_of(about["config"], about.get("pairs")) if "config" in about else None
     told = {"name": checkpoint.name, "hash": checkpoint.hash, "command": made}
-    return told | {key: about[key] for key in ("clips", "start") if key in about}
+    return told | {key: about[key] for key in ("clips", "start", "averaged") if key in about}
 
 
 def _check(checkpoints: Sequence[Checkpoint], target: Path) -> None:

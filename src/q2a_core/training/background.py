@@ -21,16 +21,26 @@ from typing import Any, Literal
 
 from q2a_core import paths
 from q2a_core.errors import RunError
-from q2a_core.training.presence import DOING, FAILED, HOLDER, is_held, read_note, taken, write_note
+from q2a_core.training.presence import (
+    DOING,
+    FAILED,
+    HOLDER,
+    LAUNCH,
+    STOP,
+    is_held,
+    read_note,
+    taken,
+    write_note,
+)
 from q2a_core.training.runlog import read_log
 
 LOG, CHECKPOINT = "log.jsonl", "checkpoint"
-LAUNCH, STOP, OUTPUT = ".launch.json", ".stop", ".output.txt"
+OUTPUT = ".output.txt"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 START_PATIENCE = 60.0
 """Seconds in which a process that was started elsewhere must have shown itself."""
 LEAVE_PATIENCE = 15.0
-"""Seconds that a resumed run waits for the process before it, which has saved all and writes its checkpoint."""
+"""Seconds that a new start waits for the process before it: one that failed, or has saved and writes its checkpoint."""
 NICENESS = 5
 """A run in the background gives way to the face that shows it."""
 
@@ -162,10 +172,11 @@ def _wait_for_leaving(run: Path) -> None:
 
 def _is_leaving(run: Path) -> bool:
     """Whether a process that failed still prints why, or one that was stopped and has saved still tidies up."""
+    child = _children.get(run.resolve())
+    is_alive = child is not None and child.poll() is None
     if (run / FAILED).is_file():
-        child = _children.get(run.resolve())
-        return child is not None and child.poll() is None
-    return (run / STOP).is_file() and is_held(run) and _has_ended(run)
+        return is_alive
+    return (run / STOP).is_file() and (is_alive or is_held(run)) and _has_ended(run)
 
 
 def _has_ended(run: Path) -> bool:

@@ -19,7 +19,7 @@ from q2a_core.world.speech.spelling import spell
 
 VARIED_SHARE = 0.6
 """Training clips that are heard as from another throat and microphone."""
-PACED_SHARE = 0.6
+PACED_SHARE = 0.8
 """Those of them in which somebody speaks alone, at another pace."""
 LONGEST = rates.mel_frames(10 * rates.SAMPLE_RATE)
 """Frames that a clip at another pace may have at most."""
@@ -99,8 +99,10 @@ def _varied(
 ) -> tuple[np.ndarray, int]:
     """A mel and its length as other people would have said what is said in it, where, and into what."""
     spoken_alone = {event.kind for event in example.scene.events} == {"speech"}
-    # music and machines have a tempo of their own, and how fast they speak is how people feel
-    if spoken_alone and "emotion" not in example.task.turns and rng.random() < PACED_SHARE:
+    # music and machines have a tempo of their own, and how fast they speak is how people feel: emotion asks for it
+    # and a reply in voice chat may name it
+    told = {"emotion", "voice_chat"} & set(example.task.turns)
+    if spoken_alone and not told and rng.random() < PACED_SHARE:
         factor = draw_pace(rng)
         if length * factor < LONGEST:
             mel, length = pace(mel, length, factor)

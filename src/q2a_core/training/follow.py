@@ -42,6 +42,8 @@ class RunStatus:
     """Why it died."""
     seconds_left: float | None = None
     """At the speed of the last steps."""
+    is_leaving: bool = False
+    """It stopped and all is saved, but its process still writes RUN/checkpoint."""
 
     @property
     def is_active(self) -> bool:
@@ -110,7 +112,7 @@ class Follower:
         values: dict[str, Any] = {"step": self._step(), "steps": int(self.stage.get("steps", 0))}
         if occupied:
             if asked and begun and self._stopped():
-                return RunStatus(state="stopped", **values)  # saved; its process tidies up and goes
+                return RunStatus(state="stopped", is_leaving=True, **values)
             if asked:
                 return RunStatus(state="stopping", **values)
             if begun and occupied == "held":

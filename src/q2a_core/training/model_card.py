@@ -95,16 +95,26 @@ def _averaged(about: dict[str, Any]) -> str:
     """Whose mean the weights are; "" where they are one run's."""
     if "averaged" not in about:
         return ""
-    members = [
-        f"{member['name']} {member['hash']}"
-        + (f", made by `{member['command']}`" if member["command"] else "")
-        for member in about["averaged"][1:]
-    ]
-    own = about["averaged"][0]["hash"]
+    first, *others = about["averaged"]
+    gave = f"gave {first['hash']}"
+    if "averaged" in first:
+        gave = f"gave the first of the runs whose mean is {first['hash']} ({_hashes(first)})"
     return (
-        f" That gave {own}; the weights here are the mean of it and of {'; '.join(members)} "
+        f" That {gave}; the weights here are the mean of it and of {'; '.join(map(_told, others))} "
         "(`q2a train average`)."
     )
+
+
+def _told(member: dict[str, Any]) -> str:
+    """One of the averaged checkpoints, and where it came from."""
+    named = f"{member['name']} {member['hash']}"
+    if "averaged" in member:
+        return f"{named}, itself the mean of {_hashes(member)}"
+    return f"{named}, made by `{member['command']}`" if member["command"] else named
+
+
+def _hashes(member: dict[str, Any]) -> str:
+    return ", ".join(one["hash"] for one in member["averaged"])
 
 
 def model_card(about: dict[str, Any]) -> str:

@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from q2a_core.errors import Q2AError, RunError
+from q2a_core.errors import Q2AError, RunError, in_words
 
 PRESENCE, HOLDER, DOING, FAILED = ".presence", ".holder", ".doing", ".failed"
+LAUNCH, STOP = ".launch.json", ".stop"
+"""What a face leaves there, in background.py."""
 LOCK_PATIENCE = 2.0
 """Seconds that a new run waits for the lock: a look at it holds it for a moment."""
 NOTE_EVERY = 0.25
@@ -45,10 +47,11 @@ class Presence:
 
 
 @contextlib.contextmanager
-def present(run: Path) -> Iterator[Presence]:
+def present(run: Path, check: Callable[[], None] = lambda: None) -> Iterator[Presence]:
     """Hold a run's folder from before the preparations to the end; raises RunError if another process has it.
 
-    Under torchrun the first process holds it for all.
+    What `check` raises, once nobody else has it, leaves the folder as it is. Under torchrun the first process holds it
+    for all.
     """
     presence = Presence(run)
     if os.environ.get("RANK", "0") != "0":
@@ -72,18 +75,34 @@ def present(run: Path) -> Iterator[Presence]:
     except Timeout as error:
         raise RunError(taken(run)) from error
     try:
-        for name in (DOING, FAILED):
+        check()
+    except BaseException:
+        lock.release()
+        raise
+    try:
+        stale = (DOING, FAILED) if _was_launched(run) else (DOING, FAILED, STOP)
+        for name in stale:
             (run / name).unlink(missing_ok=True)
         (run / HOLDER).write_text(str(os.getpid()), encoding="utf-8")
         yield presence
     except Exception as error:
         # before the lock is free: who sees the folder without a holder finds the reason there
-        words = str(error) if isinstance(error, Q2AError) else f"{type(error).__name__}: {error}"
-        write_note(run / FAILED, {"error": words})
+        write_note(run / FAILED, {"error": _in_words(error)})
         raise
     finally:
         (run / DOING).unlink(missing_ok=True)
         lock.release()
+
+
+def _was_launched(run: Path) -> bool:
+    """Whether this process is the one that a face started here, and may have been asked to stop already."""
+    return (read_note(run / LAUNCH) or {}).get("pid") == os.getpid()
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return in_words(error)
+    return str(error) if isinstance(error, Q2AError) else f"{type(error).__name__}: {error}"
 
 
 def is_held(run: Path) -> bool:

@@ -21,10 +21,14 @@ class RunLog:
             file.write(json.dumps({"kind": kind, **values}, ensure_ascii=False) + "\n")
 
     def cut(self, step: int) -> None:
-        """Drop what a killed run logged after its last saved state, so that no step stands twice."""
+        """Drop what a killed run logged after its last saved state, so that no step stands twice, and earlier ends."""
         if self.silent or not self.path.is_file():
             return
-        kept = [record for record in read_log(self.path) if record.get("step", 0) <= step]
+        kept = [
+            record
+            for record in read_log(self.path)
+            if record.get("step", 0) <= step and record.get("kind") != "end"
+        ]
         staging = self.path.with_suffix(".tmp")
         lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in kept]
         staging.write_text("".join(lines), encoding="utf-8")

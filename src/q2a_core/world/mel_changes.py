@@ -39,13 +39,16 @@ HISS_TILT, HISS_GRAIN = 0.2, 0.05
 
 def vary_mel(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """`mel` (M, F) as another speaker and microphone might have given it."""
+    if mel.max() - mel.min() < 1e-4:
+        return mel  # digital silence sounds the same from any throat
     varied = move_formants(mel, _mouth(mel.shape, rng))
+    # nothing there to be bent; between two such bins lies nothing either, within rounding
+    empty = varied <= mel.max() - np.float32(FLOOR - 1e-4)
     contrast = float(np.exp(rng.normal(0.0, CONTRAST)))
     varied = varied.max() - (varied.max() - varied) * np.float32(contrast)
     bins = len(mel)
     bends = rng.normal(0.0, BEND, BENDS)
     curve = np.interp(np.arange(bins), np.linspace(0, bins - 1, BENDS), bends)
-    empty = varied <= varied.max() - np.float32(FLOOR)  # nothing there to be bent
     varied = varied + curve.astype(np.float32)[:, None]
     floor = varied.max() - np.float32(FLOOR)
     varied = np.where(empty, floor, np.maximum(varied, floor))

@@ -69,7 +69,7 @@ RECORDED_SHARE = 0.4
 WORD_SHARE = 0.5
 """Those of them that are a single word, beside those drawn anyway: what people say first to a microphone."""
 DISTURBED_SHARE, DISTURBED_DB = 0.2, (-20.0, -3.0)
-"""Training clips of speech into which something sounds that nobody asks about, and how loud it is beside the voice."""
+"""Training clips of speech into which something else sounds, and how loud it is beside the voice."""
 NOISY_SHARE = 0.5
 """Clips with something in the background."""
 BEST_SNR_DB = 45.0

@@ -149,7 +149,7 @@ def _watch(run: Path, stage: str, start: str, show: Callable[[Picture], None]) -
             if picture.body != drawn:
                 show(picture)
                 drawn = picture.body
-            if not status.is_active:
+            if not status.is_active and not status.is_leaving:
                 break
             if stopped_at is not None and time.monotonic() - stopped_at > STOP_PATIENCE:
                 break
