@@ -49,6 +49,25 @@ def test_every_weight_is_the_mean_and_the_first_ones_story_goes_on(tmp_path):
     assert f"the mean of it and of two {two.hash}, made by `q2a train sft" in card
 
 
+def test_the_mean_of_a_mean_names_all_that_went_in(tmp_path):
+    """On either side of it: no command is said to have made what was a mean before."""
+    one, two, three = (write(tmp_path / str(seed), seed) for seed in (1, 2, 3))
+    mean = open_checkpoint(str(average([one, two], tmp_path / "mean")))
+    last = open_checkpoint(str(average([three, mean], tmp_path / "last")))
+    first = open_checkpoint(str(average([mean, three], tmp_path / "first")))
+    cards = [
+        " ".join((found.directory / "README.md").read_text("utf-8").split())
+        for found in (last, first)
+    ]
+    both = f"{one.hash}, {two.hash}"
+    assert f"That gave {three.hash}; the weights here are the mean of it and of mean" in cards[0]
+    assert f"mean {mean.hash}, itself the mean of {both} (`q2a train average`)" in cards[0]
+    assert f"gave the first of the runs whose mean is {mean.hash} ({both})" in cards[1]
+    assert f"That gave {mean.hash}" not in cards[1]
+    inner = last.about["averaged"][1]["averaged"]
+    assert [member["hash"] for member in inner] == [one.hash, two.hash]
+
+
 def test_the_command_writes_the_same(tmp_path):
     one, two = write(tmp_path / "one", 1), write(tmp_path / "two", 2)
     names = [str(one.directory), str(two.directory)]
