@@ -14,8 +14,7 @@ LESSON = frame.Lesson(
     see=(
         "Each point is the mean over the last two steps, the line the mean of a point and the two on either side. "
         "The grey band is where another run lay: ours with the same settings, or the one behind the shipped "
-        "checkpoint. The replies are "
-        "greedy, to clips in voices that training never heard."
+        "checkpoint. The replies are greedy, to clips in voices that training never heard."
     ),
     attempt=(
         "Start SFT, stop it half way, resume it: the curve goes on as if nothing had happened, because weights, "

@@ -15,13 +15,14 @@ from q2a_core.training.blocks import StepBlocks
 from q2a_core.world.corpus import Corpus, Example
 from q2a_core.world.mel_changes import bend_time, draw_pace, mask_mel, pace, vary_mel
 from q2a_core.world.prompts import TASKS
+from q2a_core.world.render import MAX_SECONDS
 from q2a_core.world.speech.spelling import spell
 
 VARIED_SHARE = 0.6
 """Training clips that are heard as from another throat and microphone."""
 PACED_SHARE = 0.8
 """Those of them in which somebody speaks alone, at another pace."""
-LONGEST = rates.mel_frames(10 * rates.SAMPLE_RATE)
+LONGEST = rates.mel_frames(int(MAX_SECONDS * rates.SAMPLE_RATE))
 """Frames that a clip at another pace may have at most."""
 MASKED_SHARE = 0.4
 """Training clips in which a band and a span are hidden."""

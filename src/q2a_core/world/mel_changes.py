@@ -108,11 +108,7 @@ def move_formants(mel: np.ndarray, factor: float | np.ndarray) -> np.ndarray:
     centres = mel_centres(len(mel))
     factors = np.broadcast_to(np.asarray(factor, dtype=np.float64), mel.shape)
     places = np.interp(centres[:, None] / factors, centres, np.arange(len(mel)))
-    low = np.minimum(np.floor(places).astype(int), len(mel) - 1)
-    high = np.minimum(low + 1, len(mel) - 1)
-    share = (places - low).astype(np.float32)
-    values = np.take_along_axis(mel, low, axis=0), np.take_along_axis(mel, high, axis=0)
-    return values[0] * (1 - share) + values[1] * share
+    return _blend(mel, places)
 
 
 def _mouth(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -123,20 +119,19 @@ def _mouth(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     over_time = [
         np.interp(np.linspace(0, len(row) - 1, frames), np.arange(len(row)), row) for row in draws
     ]
-    places = np.linspace(0, MOUTH_POINTS - 1, bins)
-    low = np.minimum(places.astype(int), MOUTH_POINTS - 2)
-    share = (places - low)[:, None]
-    field = np.stack(over_time)
-    bent = field[low] * (1 - share) + field[low + 1] * share
+    bent = _blend(np.stack(over_time), np.linspace(0, MOUTH_POINTS - 1, bins))
     return np.exp(rng.uniform(-THROAT, THROAT) + bent)
 
 
 def _blend(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Straight lines between neighbouring rows, at fractional places."""
+    """Straight lines between neighbouring rows (R, C), at fractional places: (K,) for whole rows, (K, C) for values."""
+    if places.ndim == 1:
+        places = np.broadcast_to(places[:, None], (len(places), rows.shape[1]))
     low = np.minimum(np.floor(places).astype(int), len(rows) - 1)
     high = np.minimum(low + 1, len(rows) - 1)
-    share = (places - low).astype(np.float32)[:, None]
-    return rows[low] * (1 - share) + rows[high] * share
+    share = (places - low).astype(np.float32)
+    first, second = (np.take_along_axis(rows, place, axis=0) for place in (low, high))
+    return first * (1 - share) + second * share
 
 
 def mask_mel(
