@@ -58,6 +58,17 @@ def test_a_varied_mel_keeps_its_shape_and_range_and_when_things_happen():
     assert len(seen) == 30
 
 
+def test_a_wider_spread_takes_a_sound_further_from_what_it_was():
+    mel = tone_mel(1_000.0)
+    centres = mel_centres()
+    octaves = {1.0: [], 2.0: []}
+    for spread, found in octaves.items():
+        for seed in range(40):
+            varied = vary_mel(mel, np.random.default_rng(seed), spread=spread)
+            found.append(np.log2(centres[varied[:, 40:60].mean(axis=1).argmax()] / 1_000.0))
+    assert np.std(octaves[2.0]) > 1.4 * np.std(octaves[1.0])
+
+
 def test_what_holds_nothing_stays_empty():
     """Below the range of a log-mel there is nothing to be bent; hiss and cuts apart, which may lie over it."""
     rng = np.random.default_rng(0)

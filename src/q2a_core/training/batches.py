@@ -22,6 +22,8 @@ VARIED_SHARE = 0.6
 """Training clips that are heard as from another throat and microphone."""
 PACED_SHARE = 0.8
 """Those of them in which somebody speaks alone, at another pace."""
+OTHER_LENGTHS, OTHER_SOURCE = (0.7, 1.5), 1.8
+"""Where no one speaks: times that a sound may take as long, and how many times as far it varies as a voice does."""
 LONGEST = rates.mel_frames(int(MAX_SECONDS * rates.SAMPLE_RATE))
 """Frames that a clip at another pace may have at most."""
 MASKED_SHARE = 0.4
@@ -98,12 +100,17 @@ def encode_example(
 def _varied(
     mel: np.ndarray, length: int, example: Example, rng: np.random.Generator
 ) -> tuple[np.ndarray, int]:
-    """A mel and its length as other people would have said what is said in it, where, and into what."""
-    spoken_alone = {event.kind for event in example.scene.events} == {"speech"}
+    """A mel and its length as others would have said or sounded what is heard in it, where, and into what."""
+    heard = {event.kind for event in example.scene.events}
+    if heard and heard <= {"sound", "vocal"}:
+        factor = draw_pace(rng, OTHER_LENGTHS)
+        if length * factor < LONGEST:
+            mel, length = pace(mel, length, factor)
+        return vary_mel(mel, rng, spread=OTHER_SOURCE), length
     # music and machines have a tempo of their own, and how fast they speak is how people feel: emotion asks for it
     # and a reply in voice chat may name it
     told = {"emotion", "voice_chat"} & set(example.task.turns)
-    if spoken_alone and not told and rng.random() < PACED_SHARE:
+    if heard == {"speech"} and not told and rng.random() < PACED_SHARE:
         factor = draw_pace(rng)
         if length * factor < LONGEST:
             mel, length = pace(mel, length, factor)

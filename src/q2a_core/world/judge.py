@@ -61,8 +61,8 @@ def judge(scene: Scene, task: Task, reply: str) -> Verdict:
     facts = facts_of(scene, task)
     said = _without_denials(f" {plain(reply)} ")
     speech = scene.first("speech")
-    quoted = f" {plain(speech.label)} " if speech is not None else ""
-    own = said.replace(quoted, " ") if quoted.strip() else said  # what is not quoted from the clip
+    quoted = speech.label if speech is not None and task.name not in QUOTING_NOTHING else ""
+    own = _without_quotes(said, plain(quoted))
     reasons, earned, wrong_main = [], 0.0, False
     for fact in facts:
         share, reason = _weigh(fact, said if fact.kind == "words" else own)
@@ -171,6 +171,23 @@ def _music_facts(scene: Scene) -> tuple[Fact, ...]:
 QUOTED_AFTER = "said says say saying heard word is means sagst sagt heißt 说 是"
 QUOTING = frozenset(QUOTED_AFTER.split())
 """After these a reply quotes: "cannot help with that" does not say that the word was "with"."""
+
+
+QUOTING_NOTHING = frozenset(("is_there", "emotion", "speaker"))
+"""Questions whose replies are the model's own words, even where the same were said in the clip."""
+
+
+def _without_quotes(said: str, words: str) -> str:
+    """A reply less what it quotes from the clip: of a single word what starts it or follows a quoting word."""
+    if len(words.split()) != 1:
+        return said.replace(f" {words} ", " ") if words else said
+    heard = said.split()
+    kept = [
+        word
+        for place, word in enumerate(heard)
+        if word != words or (place > 0 and heard[place - 1] not in QUOTING)
+    ]
+    return f" {' '.join(kept)} "
 
 
 def _weigh(fact: Fact, said: str) -> tuple[float, str]:

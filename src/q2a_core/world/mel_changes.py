@@ -37,17 +37,20 @@ HISS_TILT, HISS_GRAIN = 0.2, 0.05
 """Standard deviations of its tilt from the lowest bin to the highest, and of each of its values."""
 
 
-def vary_mel(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """`mel` (M, F) as another speaker and microphone might have given it."""
+def vary_mel(mel: np.ndarray, rng: np.random.Generator, *, spread: float = 1.0) -> np.ndarray:
+    """`mel` (M, F) as another speaker and microphone might have given it.
+
+    What sounds without a throat differs more: `spread` widens how far formants and spectrum move.
+    """
     if mel.max() - mel.min() < 1e-4:
         return mel  # digital silence sounds the same from any throat
-    varied = move_formants(mel, _mouth(mel.shape, rng))
+    varied = move_formants(mel, _mouth(mel.shape, rng, spread))
     # nothing there to be bent; between two such bins lies nothing either, within rounding
     empty = varied <= mel.max() - np.float32(FLOOR - 1e-4)
     contrast = float(np.exp(rng.normal(0.0, CONTRAST)))
     varied = varied.max() - (varied.max() - varied) * np.float32(contrast)
     bins = len(mel)
-    bends = rng.normal(0.0, BEND, BENDS)
+    bends = rng.normal(0.0, BEND * spread, BENDS)
     curve = np.interp(np.arange(bins), np.linspace(0, bins - 1, BENDS), bends)
     varied = varied + curve.astype(np.float32)[:, None]
     floor = varied.max() - np.float32(FLOOR)
@@ -80,9 +83,9 @@ def pace(mel: np.ndarray, frames: int, factor: float) -> tuple[np.ndarray, int]:
     return _blend(mel.T, np.minimum(places, mel.shape[1] - 1)).T, longer
 
 
-def draw_pace(rng: np.random.Generator) -> float:
-    """How many times as long another speaker may take."""
-    return float(np.exp(rng.uniform(np.log(QUICKEST), np.log(SLOWEST))))
+def draw_pace(rng: np.random.Generator, limits: tuple[float, float] = (QUICKEST, SLOWEST)) -> float:
+    """How many times as long another speaker may take, or what else has such limits."""
+    return float(np.exp(rng.uniform(*np.log(limits))))
 
 
 def cut_above(mel: np.ndarray, hertz: float) -> np.ndarray:
@@ -111,7 +114,7 @@ def move_formants(mel: np.ndarray, factor: float | np.ndarray) -> np.ndarray:
     return _blend(mel, places)
 
 
-def _mouth(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def _mouth(shape: tuple[int, ...], rng: np.random.Generator, spread: float) -> np.ndarray:
     """Factors (M, F) for formants: those of another throat, and of a mouth that opens otherwise for each syllable."""
     bins, frames = shape
     draws = rng.normal(0.0, MOUTH, (MOUTH_POINTS, frames // MOUTH_FRAMES + 2))
@@ -120,7 +123,7 @@ def _mouth(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         np.interp(np.linspace(0, len(row) - 1, frames), np.arange(len(row)), row) for row in draws
     ]
     bent = _blend(np.stack(over_time), np.linspace(0, MOUTH_POINTS - 1, bins))
-    return np.exp(rng.uniform(-THROAT, THROAT) + bent)
+    return np.exp(spread * (rng.uniform(-THROAT, THROAT) + bent))
 
 
 def _blend(rows: np.ndarray, places: np.ndarray) -> np.ndarray:

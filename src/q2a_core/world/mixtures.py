@@ -32,12 +32,12 @@ STAGE_SHARES: dict[Stage, dict[SceneKind, float]] = {
     },
     "sft": {
         "speech": 0.35,
-        "sound": 0.07,
+        "sound": 0.1,
         "vocal": 0.04,
         "music": 0.05,
         "sounds": 0.05,
-        "mixed": 0.18,
-        "question": 0.22,
+        "mixed": 0.17,
+        "question": 0.2,
         "lone_question": 0.02,
         "silence": 0.01,
         "noise": 0.01,
@@ -68,17 +68,17 @@ RECORDED_SHARE = 0.4
 """Training phrases that are drawn from flite's alone, whose voices are cut from real speakers' recordings."""
 WORD_SHARE = 0.5
 """Those of them that are a single word, beside those drawn anyway: what people say first to a microphone."""
-DISTURBED_SHARE, DISTURBED_DB = 0.2, (-20.0, -3.0)
+DISTURBED_SHARE, DISTURBED_DB = 0.25, (-18.0, -2.0)
 """Training clips of speech into which something else sounds, and how loud it is beside the voice."""
-NOISY_SHARE = 0.5
+NOISY_SHARES: dict[Split, float] = {"train": 0.6, "test": 0.5}
 """Clips with something in the background."""
 BEST_SNR_DB = 45.0
 CLEANEST_FLOOR_DB = 20.0
 """Worst signal-to-noise ratio of the easiest scenes; it falls with hardness."""
-NOISE_LEAN = 1.7
+NOISE_LEAN = 2.3
 """Exponent above 1 that leans training towards the worse half of the signal-to-noise ratios."""
 BACKGROUND_SHARES: dict[Split, tuple[float, ...]] = {
-    "train": (0.15, 0.15, 0.15, 0.15, 0.4),
+    "train": (0.12, 0.12, 0.12, 0.12, 0.52),
     "test": (0.2,) * len(BACKGROUNDS),
 }
 """How often each of BACKGROUNDS is drawn; voices behind a voice are the hardest."""
@@ -131,7 +131,7 @@ class GrownSampler:
         hardness = self.hardness(index)
         kind = self.kinds[int(rng.choice(len(self.kinds), p=self.weights))]
         events, overlap = self._events(kind, rng, hardness)
-        noisy = kind == "noise" or (kind != "silence" and rng.random() < NOISY_SHARE)
+        noisy = kind == "noise" or (kind != "silence" and rng.random() < NOISY_SHARES[self.split])
         strength = float(rng.uniform(0, hardness))
         if self.split == "train":
             roughest = max(strength, float(rng.uniform(0, hardness)))
