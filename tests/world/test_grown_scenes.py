@@ -13,9 +13,10 @@ from q2a_core.world import answers
 from q2a_core.world.corpus import Corpus
 from q2a_core.world.data_card import data_card
 from q2a_core.world.judge import facts_of, judge, names_of, plain
-from q2a_core.world.mixtures import DISTURBED_DB, STAGE_SHARES, GrownSampler
+from q2a_core.world.mixtures import GrownSampler
 from q2a_core.world.prompts import prompt_for
 from q2a_core.world.render import MAX_SECONDS, render
+from q2a_core.world.scene_shares import DISTURBED_DB, STAGE_SHARES
 from q2a_core.world.tasks import PRETRAIN_SHARES, sample_grown_task, voice_chat
 from q2a_core.world.wordings import PROMPTS
 

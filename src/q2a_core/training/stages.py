@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from q2a_core.errors import RunError
-from q2a_core.world.mixtures import RAMP
+from q2a_core.world.scene_shares import RAMP
 from q2a_core.world.speech.levels import Level
 from q2a_core.world.speech.utterances import Engine
 

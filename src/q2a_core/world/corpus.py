@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2a_core.world.dialogues import Task, greeting, sample_task
-from q2a_core.world.mixtures import RAMP, GrownSampler
+from q2a_core.world.mixtures import GrownSampler
 from q2a_core.world.render import render
 from q2a_core.world.sampler import SceneSampler
 from q2a_core.world.scene import Scene, SceneKind
+from q2a_core.world.scene_shares import RAMP
 from q2a_core.world.speech.levels import Level
 from q2a_core.world.speech.utterance_book import UtteranceBook
 from q2a_core.world.speech.voices import Split

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from q2a_core.world.mixtures import STAGE_SHARES
+from q2a_core.world.scene_shares import STAGE_SHARES
 from q2a_core.world.sounds import SOUND_CLASSES
 from q2a_core.world.sounds.music import METRES, MODES, TEMPOS, TUNE_INSTRUMENTS
 from q2a_core.world.sounds.vocal_sounds import VOCAL_CLASSES

@@ -12,8 +12,8 @@ from q2a_core.errors import Q2AError
 from q2a_core.lengths import SAMPLE_RATE
 from q2a_core.world.answers import NOUNS, with_article
 from q2a_core.world.corpus import Corpus, Example
-from q2a_core.world.mixtures import STAGE_SHARES
 from q2a_core.world.scene import SCENE_SHARES, Scene, SceneKind
+from q2a_core.world.scene_shares import STAGE_SHARES
 from q2a_core.world.speech import open_or_build
 from q2a_core.world.speech.levels import Level
 
