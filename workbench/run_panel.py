@@ -12,7 +12,13 @@ import state
 from explain import explain
 from panels import plain
 from q2a_core.training import background
-from q2a_core.training.expected import Band, ShippedRun, band, differences, expected_run
+from q2a_core.training.expected import (
+    ShippedRun,
+    band,
+    beside_band,
+    differences,
+    expected_run,
+)
 from q2a_core.training.follow import Follower, RunStatus, Samples, names_in, samples_in, series
 from settings import kept
 
@@ -158,9 +164,9 @@ def _draw_curve(follower: Follower, status: RunStatus, shipped: ShippedRun | Non
         if len(steps)
         else "no step yet"
     )
-    beside = (
-        _beside(expected, int(steps[-1]), shipped) if len(steps) and expected and shipped else ""
-    )
+    beside = ""
+    if len(steps) and expected and shipped:
+        beside = beside_band(expected, int(steps[-1]), shipped)
     st.markdown(plain(f"{words}{beside}."))
     key = f"curve_{'band' if expected else 'alone'}"
     curves.curve(steps, values, name=name, last=last, band=expected, key=key, alt=words + beside)
@@ -179,15 +185,6 @@ def _draw_curve(follower: Follower, status: RunStatus, shipped: ShippedRun | Non
                 )
             )
         )
-
-
-def _beside(expected: Band, step: int, shipped: ShippedRun) -> str:
-    """What the band is at a step, in words; "" beyond its end."""
-    if step > expected.steps[-1]:
-        return ""
-    place = int(abs(expected.steps - step).argmin())
-    low, high = expected.low[place], expected.high[place]
-    return f"; {shipped.title} had {low:.4g} to {high:.4g} there"
 
 
 def _draw_samples(follower: Follower) -> None:

@@ -93,7 +93,7 @@ def test_a_look_shows_the_band_the_differences_and_the_replies(tmp_path):
     (run / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records), "utf-8")
     follower = Follower(run)
     picture = draw(follower, follower.refresh())
-    assert "loss 2.000 after step 40" in picture.words
+    assert "loss 2 after step 40" in picture.words
     assert f"{shipped.title} had" in picture.words
     assert "Expect yours elsewhere" in picture.words
     assert "I hear a &lt;cat&gt;." in picture.body

@@ -122,6 +122,15 @@ def band(records: list[dict[str, Any]], name: str, *, window: int = WINDOW) -> B
     return Band(steps=steps, low=low, middle=middle, high=high)
 
 
+def beside_band(expected: Band, step: int, shipped: ShippedRun) -> str:
+    """What a shipped run had at a step, in words that go on behind a value; "" beyond its end."""
+    if step > expected.steps[-1]:
+        return ""
+    place = int(abs(expected.steps - step).argmin())
+    low, high = expected.low[place], expected.high[place]
+    return f"; {shipped.title} had {low:.4g} to {high:.4g} there"
+
+
 def differences(shipped: ShippedRun, run: Path, stage: dict[str, Any]) -> list[str]:
     """In which settings a run differs from the shipped one, in words; [] if the curves should agree."""
     found = []

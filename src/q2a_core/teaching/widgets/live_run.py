@@ -16,7 +16,7 @@ from q2a_core import paths
 from q2a_core.errors import RunError
 from q2a_core.teaching.widgets.curve import curve_svg
 from q2a_core.training import background
-from q2a_core.training.expected import band, differences, expected_run
+from q2a_core.training.expected import band, beside_band, differences, expected_run
 from q2a_core.training.follow import Follower, RunStatus, samples_in, series
 from q2a_core.training.lesson import BEFORE, FRESH, Lesson, is_trainable, stage_of
 
@@ -212,11 +212,10 @@ def _curve(follower: Follower, status: RunStatus) -> tuple[str, str]:
     steps, values = series(follower.records, "loss")
     shipped = expected_run(follower.stage.get("name", ""))
     expected = band(shipped.records, "loss") if shipped else None
-    said = f"loss {values[-1]:.3f} after step {steps[-1]}" if len(steps) else "no step yet"
+    said = f"loss {values[-1]:.4g} after step {steps[-1]}" if len(steps) else "no step yet"
     if shipped and expected:
-        if len(steps) and steps[-1] <= expected.steps[-1]:
-            place = int(abs(expected.steps - steps[-1]).argmin())
-            said += f"; {shipped.title} had {expected.low[place]:.3f} to {expected.high[place]:.3f} there"
+        if len(steps):
+            said += beside_band(expected, int(steps[-1]), shipped)
         unlike = differences(shipped, follower.run, follower.stage)
         said += ". Grey: where that run lay. " + (
             f"Expect yours elsewhere: {'; '.join(unlike)}." if unlike else "Same settings."
