@@ -12,9 +12,11 @@ from q2a_core.lengths import MIN_SAMPLES, SAMPLE_RATE
 from q2a_core.world import answers
 from q2a_core.world.corpus import Corpus
 from q2a_core.world.data_card import data_card
-from q2a_core.world.judge import facts_of, judge, names_of, plain
+from q2a_core.world.judge import facts_of, judge
 from q2a_core.world.mixtures import GrownSampler
+from q2a_core.world.naming import names_of
 from q2a_core.world.prompts import prompt_for
+from q2a_core.world.quotes import plain
 from q2a_core.world.render import MAX_SECONDS, render
 from q2a_core.world.scene_shares import DISTURBED_DB, STAGE_SHARES
 from q2a_core.world.tasks import PRETRAIN_SHARES, sample_grown_task, voice_chat
@@ -169,7 +171,7 @@ def test_the_true_answer_earns_at_least_nine_points(scenes):
             assert verdict.reasons
 
 
-@pytest.mark.parametrize("word", ["no", "yes", "sad", "happy", "man", "dog", "slow", "once"])
+@pytest.mark.parametrize("word", ["no", "sad", "man", "dog", "slow", "glass", "rain"])
 def test_a_word_said_in_the_clip_is_told_from_the_same_word_in_the_answer(scenes, word):
     told = Counter()
     for scene in scenes:

@@ -8,10 +8,12 @@ fluent the rest is. Words are compared, not meanings: it judges the mini models'
 from dataclasses import dataclass
 
 from q2a_core.world import answers
-from q2a_core.world.answers import FEELINGS, NOUNS, TIMES, bare, with_article
+from q2a_core.world.answers import FEELINGS, TIMES
 from q2a_core.world.dialogues import Task
+from q2a_core.world.naming import NAMES, names_of, place_of, without_denials
+from q2a_core.world.quotes import plain, split_quote, transcripts, without, word_errors
 from q2a_core.world.scene import Event, Scene
-from q2a_core.world.sounds.music import TUNE_INSTRUMENTS, tempo_class
+from q2a_core.world.sounds.music import tempo_class
 
 WRONG_MAIN = 2.0
 """Most points of a reply that gets a main fact wrong or leaves all main facts out."""
@@ -59,13 +61,15 @@ class Verdict:
 def judge(scene: Scene, task: Task, reply: str) -> Verdict:
     """Points for a reply to the last question of `task` about `scene`."""
     facts = facts_of(scene, task)
-    said = _without_denials(f" {plain(reply)} ")
+    own, quote = split_quote(reply)
+    heard = transcripts(reply) if quote is None else [reply, quote]
     speech = scene.first("speech")
-    quoted = speech.label if speech is not None and task.name not in QUOTING_NOTHING else ""
-    own = _without_quotes(said, plain(quoted))
+    own = without_denials(without(own, "" if speech is None else speech.label))
     reasons, earned, wrong_main = [], 0.0, False
     for fact in facts:
-        share, reason = _weigh(fact, said if fact.kind == "words" else own)
+        share, reason = (
+            _weigh_words(fact.value, heard) if fact.kind == "words" else _weigh(fact, own)
+        )
         earned += share
         reasons.append(reason)
         wrong_main = wrong_main or (fact.main and share == 0.0)
@@ -104,12 +108,10 @@ def facts_of(scene: Scene, task: Task) -> tuple[Fact, ...]:
         return (Fact(kind="first", value=_label(scene.events[0])),)
     if name == "music":
         return _music_facts(scene)
+    event = scene.first("vocal" if name == "vocal" else "music")
+    if name in ("vocal", "instrument") and event is not None:
+        return (Fact(kind="sound", value=_label(event)),)
     return _heard_facts(scene, speech_too=name == "caption")
-
-
-def plain(text: str) -> str:
-    """Lower case, words and digits only, single spaces; Chinese characters stand as they are."""
-    return " ".join("".join(c if c.isalnum() else " " for c in text.lower()).split())
 
 
 def _spoken_facts(scene: Scene) -> tuple[Fact, ...]:
@@ -168,40 +170,16 @@ def _music_facts(scene: Scene) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-QUOTED_AFTER = "said says say saying heard word is means sagst sagt heißt 说 是"
-QUOTING = frozenset(QUOTED_AFTER.split())
-"""After these a reply quotes: "cannot help with that" does not say that the word was "with"."""
-
-
-QUOTING_NOTHING = frozenset(("is_there", "emotion", "speaker"))
-"""Questions whose replies are the model's own words, even where the same were said in the clip."""
-
-
-def _without_quotes(said: str, words: str) -> str:
-    """A reply less what it quotes from the clip: of a single word what starts it or follows a quoting word."""
-    if len(words.split()) != 1:
-        return said.replace(f" {words} ", " ") if words else said
-    heard = said.split()
-    kept = [
-        word
-        for place, word in enumerate(heard)
-        if word != words or (place > 0 and heard[place - 1] not in QUOTING)
-    ]
-    return f" {' '.join(kept)} "
-
-
 def _weigh(fact: Fact, said: str) -> tuple[float, str]:
     """Share of the fact's points that a reply earns, and why."""
     if fact.kind == "sound":
         named = any(f" {word} " in said for word in names_of(fact.value))
         return (1.0, f"names {fact.value}") if named else (0.0, f"leaves out {fact.value}")
     if fact.kind == "first":
-        places = {label: place for label in NAMES if (place := _place(label, said)) is not None}
+        places = {label: place for label in NAMES if (place := place_of(label, said)) is not None}
         first = min(places, key=places.__getitem__, default=None)
         right = first == fact.value
         return (1.0, f"{fact.value} first") if right else (0.0, f"first: {first}, not {fact.value}")
-    if fact.kind == "words":
-        return _weigh_words(fact.value, said)
     stated = [
         value
         for value, words in CHOICES[fact.kind].items()
@@ -212,43 +190,11 @@ def _weigh(fact: Fact, said: str) -> tuple[float, str]:
     return 0.0, f"{fact.kind}: {' and '.join(stated) or 'nothing said'}, not {fact.value}"
 
 
-def _weigh_words(truth: str, said: str) -> tuple[float, str]:
-    """All words in order earn everything, half of them nothing; a single word must be quoted, not just occur."""
-    wanted, heard = _units(plain(truth)), _units(said)
-    if len(wanted) == 1:
-        heard = [
-            word
-            for place, word in enumerate(heard)
-            if place == 0 or heard[place - 1] in QUOTING or heard[place - 1] == word
-        ]
-    missing = len(wanted) - _longest_common(wanted, heard)
-    share = max(0.0, 1.0 - 2.0 * missing / max(len(wanted), 1))
-    return share, "all words" if not missing else f"{missing} of {len(wanted)} words missing"
-
-
-def _units(text: str) -> list[str]:
-    """Words; Chinese characters one by one."""
-    return "".join(f" {c} " if "\u4e00" <= c <= "\u9fff" else c for c in text).split()
-
-
-def _longest_common(one: list[str], two: list[str]) -> int:
-    """Length of the longest common subsequence."""
-    row = [0] * (len(two) + 1)
-    for item in one:
-        above = row[:]
-        for place, other in enumerate(two):
-            row[place + 1] = (
-                above[place] + 1 if item == other else max(row[place], above[place + 1])
-            )
-    return row[-1]
-
-
-def _without_denials(said: str) -> str:
-    """ "There is no dog" does not name a dog."""
-    for names in NAMES.values():
-        for name in names:
-            said = said.replace(f" no {name} ", " no ")
-    return said
+def _weigh_words(truth: str, heard: list[str]) -> tuple[float, str]:
+    """No word wrong, missing or too many earns everything, wrong in half of them nothing."""
+    wrong, words = min(word_errors(truth, text) for text in heard)
+    share = max(0.0, 1.0 - 2.0 * wrong / max(words, 1))
+    return share, "all words" if not wrong else f"{wrong} of {words} words wrong"
 
 
 def _invented(scene: Scene, task: Task, said: str) -> list[str]:
@@ -259,42 +205,8 @@ def _invented(scene: Scene, task: Task, said: str) -> list[str]:
     return [
         label
         for label in NAMES
-        if label not in there and label != "speech" and _place(label, said) is not None
+        if label not in there and label != "speech" and place_of(label, said) is not None
     ]
-
-
-def names_of(label: str) -> tuple[str, ...]:
-    """The words that name a sound, a vocal sound, an instrument or speech."""
-    return NAMES[label]
-
-
-def _names() -> dict[str, tuple[str, ...]]:
-    names = {label: (bare(noun),) for label, noun in NOUNS.items()}
-    names |= {name: (bare(with_article(name)),) for name in TUNE_INSTRUMENTS}
-    phrases = {
-        "keyboard": ("keyboard", "typing"),
-        "knocking": ("knocking", "knocks"),
-        "glass": ("breaking glass", "glass breaking", "glass"),
-        "horn": ("car horn", "horn"),
-        "laughter": ("laughter", "laughing"),
-        "sigh": ("sigh", "sighing"),
-        "cough": ("cough", "coughing"),
-        "throat_clearing": ("throat clearing", "clearing their throat"),
-        "sneeze": ("sneeze", "sneezing"),
-        "sniff": ("sniff", "sniffing"),
-        "speech": ("voice", "person", "man", "woman", "child", "says", "speaks", "you said"),
-    }
-    return names | phrases
-
-
-NAMES = _names()
-"""Label to the words that name it."""
-
-
-def _place(label: str, said: str) -> int | None:
-    """Where a reply first names a label."""
-    places = [place for word in NAMES[label] if (place := said.find(f" {word} ")) >= 0]
-    return min(places, default=None)
 
 
 def _label(event: Event) -> str:
