@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from q2a_core.cli.outputs import check_writable, hand_over
+from q2a_core.cli.outputs import check_apart, check_writable, hand_over
 from q2a_core.cli.progress import bar
 from q2a_core.errors import Q2AError
 
@@ -62,6 +62,9 @@ def evaluate(
         raise Q2AError(
             "--clips asks about each line of the manifest once; leave out --suite and --count"
         )
+    check_apart(
+        {"--manifest": manifest, "--replies": replies, "--output": output, "--readme": readme}
+    )
     if output is not None:
         check_writable(output)
     if readme is not None:
@@ -74,12 +77,12 @@ def evaluate(
     store = ReplyStore(replies)
     with bar("evaluating", "clips") as update:
         if clips is not None and manifest is not None:
-            from q2a_core.evaluation.recordings import score_recordings
+            from q2a_core.evaluation.recordings import score_recordings, unused_clips
 
             report = score_recordings(
                 checkpoint, clips, manifest, store=store, device=device, on_progress=update
             )
-            table = report_table(report, beside={})
+            table = report_table(report, beside={}) + unused_clips(report)
         elif suite in ("mini", "prompts"):
             from q2a_core.evaluation.mini_suites import MINI_SUITES, suites_named
             from q2a_core.evaluation.mini_table import HELD_OUT, evaluate_mini

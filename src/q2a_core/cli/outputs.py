@@ -20,6 +20,28 @@ def check_writable(path: Path) -> None:
         raise Q2AError(f"{path} may not be written; choose another place")
 
 
+def check_apart(files: dict[str, Path | None]) -> None:
+    """Raises Q2AError where two options, by name, are the same file: one would be written over the other."""
+    seen: dict[Path, str] = {}
+    for option, path in files.items():
+        if path is None:
+            continue
+        place = path.resolve()
+        if place in seen:
+            raise Q2AError(
+                f"{path.name} is given for {seen[place]} and for {option}; expected two different files"
+            )
+        seen[place] = option
+
+
+def check_unused(folder: Path, *, replace: bool) -> None:
+    """Raises Q2AError where a checkpoint would take the place of another one unasked."""
+    if (folder / "config.json").exists() and not replace:
+        raise Q2AError(
+            f"{folder} already holds a checkpoint; choose another folder, or write over it with --replace"
+        )
+
+
 def hand_over(report: dict, table: str, output: Path | None, as_json: bool) -> None:
     """Print the report, as JSON or as its table, and then write it, so that a full disk loses only the file."""
     text = json.dumps(report, indent=1, ensure_ascii=False)
@@ -27,7 +49,8 @@ def hand_over(report: dict, table: str, output: Path | None, as_json: bool) -> N
     if output is None:
         return
     try:
-        output.write_text(text + "\n", encoding="utf-8")
+        # a name on disk need not be text; JSON can hold its odd bytes escaped
+        output.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise Q2AError(
             f"{output} could not be written: {error.strerror}; the result stands above"

@@ -27,8 +27,11 @@ PartRate = Annotated[
 Ramp = Annotated[
     int | None, typer.Option(min=1, help="Clips until the grown world is at its hardest.")
 ]
-Utterances = Annotated[int | None, typer.Option(min=100, help="Spoken phrases to synthesise once.")]
-Seed = Annotated[int, typer.Option(min=0, help="Decides scenes, wording and order.")]
+Utterances = Annotated[
+    int | None,
+    typer.Option(min=100, max=60_000, help="Spoken phrases to synthesise once, 2 GB at most."),
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Decides scenes, wording and order.")]
 Start = Annotated[
     str | None, typer.Option(help="Checkpoint to go on from; fresh: weights drawn anew.")
 ]
@@ -41,6 +44,9 @@ Flite = Annotated[
 Optimizer = Annotated[
     Literal["adamw", "muon"] | None,
     typer.Option(help="What updates the matrices; the stage's own by default."),
+]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Write over a checkpoint that is already there.")
 ]
 Budget = Annotated[
     Literal["class", "full"],

@@ -27,6 +27,9 @@ def synth(
     level: Annotated[
         Literal["first", "grown"], typer.Option(help="World that the clips come from.")
     ] = "first",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write over the manifest.jsonl that is there.")
+    ] = False,
     samples: Annotated[
         bool, typer.Option("--samples", help="Rebuild the shipped clips instead.")
     ] = False,
@@ -51,9 +54,13 @@ def synth(
         raise Q2AError(f"split is {split!r}; expected train or test")
     if kind is not None and kind not in get_args(SceneKind):
         raise Q2AError(f"kind is {kind!r}; expected one of {', '.join(get_args(SceneKind))}")
-    from q2a_core.world.manifest import write_clips
+    from q2a_core.world.manifest import MANIFEST, write_clips
     from q2a_core.world.samples import write_samples
 
+    if (output / MANIFEST).is_file() and not (replace or samples):
+        raise Q2AError(
+            f"{output} already holds a {MANIFEST}; choose another folder, or write over it with --replace"
+        )
     with bar("synthesising", "clips") as update:
         if samples:
             written = write_samples(output, on_progress=update)
@@ -93,6 +100,7 @@ def trace(
 
 
 def _contents() -> str:
+    from q2a_core.world.manifest import KINDS
     from q2a_core.world.sounds import SOUND_CLASSES
     from q2a_core.world.sounds.music import TUNE_INSTRUMENTS
     from q2a_core.world.sounds.vocal_sounds import VOCAL_CLASSES
@@ -100,7 +108,8 @@ def _contents() -> str:
     from q2a_core.world.speech.voices import voices
     from q2a_core.world.speech.voices_grown import grown_voices
 
-    lines = [f"{family}: {', '.join(words)}" for family, words in ENGLISH.items()]
+    lines = [f"kinds of the {level} world: {', '.join(kinds)}" for level, kinds in KINDS.items()]
+    lines += [f"{family}: {', '.join(words)}" for family, words in ENGLISH.items()]
     for name, families in (("German", GERMAN), ("Mandarin", MANDARIN)):
         words = [entry[1] for entries in families.values() for entry in entries]
         lines.append(f"{name}: {', '.join(words)}")

@@ -7,6 +7,7 @@ timeout, a lost connection) is tried again after a growing pause; what will not 
 
 import http.client
 import json
+import math
 import os
 import time
 import urllib.error
@@ -94,7 +95,7 @@ def complete(endpoint: Endpoint, messages: list[dict[str, str]]) -> str:
         except urllib.error.HTTPError as error:
             with error:
                 reason, wait = _judge_status(error, endpoint, key), _named_pause(error)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
             reason, wait = _without(f"{type(error).__name__}: {error}", key), None
         if attempt + 1 < endpoint.attempts:
             grown = endpoint.pause * 2**attempt
@@ -136,6 +137,8 @@ def _text(answer: Any) -> str:
         raise ValueError("the answer is no chat completion") from error
     if refusal or reason == "content_filter":
         raise Refused(str(refusal or "stopped by the content filter")[:200])
+    if isinstance(text, list):  # parts, as some servers answer
+        text = "".join(str(part.get("text", "")) for part in text if isinstance(part, dict))
     if not isinstance(text, str) or not text.strip():
         raise Refused("an empty answer")
     return text
@@ -162,9 +165,10 @@ def _judge_status(error: urllib.error.HTTPError, endpoint: Endpoint, key: str | 
 def _named_pause(error: urllib.error.HTTPError) -> float | None:
     """Seconds from a Retry-After header."""
     try:
-        return max(float(error.headers.get("Retry-After", "")), 0.0)
+        seconds = float(error.headers.get("Retry-After", ""))
     except ValueError:
         return None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
 def _without(text: str, key: str | None) -> str:

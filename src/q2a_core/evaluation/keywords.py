@@ -17,6 +17,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "fear": ("fearful", "afraid", "scared"),
     "disgust": ("disgusted",),
     "surprise": ("surprised",),
+    "male": ("man", "boy"),
+    "female": ("woman", "girl"),
+    "child": ("kid",),
     "laughter": ("laugh", "laughs", "laughing"),
     "sigh": ("sighs", "sighing"),
     "cough": ("coughs", "coughing"),
@@ -24,7 +27,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "sneeze": ("sneezes", "sneezing"),
     "sniff": ("sniffs", "sniffing"),
 }
-"""Other words for the emotions of MELD and the vocal sounds of VocalSound."""
+"""Other words for the emotions of MELD, the vocal sounds of VocalSound and who speaks."""
 
 
 def contains(reply: str, words: str, language: str = "en") -> bool:

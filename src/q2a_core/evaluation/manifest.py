@@ -32,7 +32,18 @@ PROMPTS: dict[str, str | None] = {
 """The tasks, with what is asked if the manifest names no prompt."""
 TRUTHS = ("text", "label", "answer")
 KEYS = ("file", "task", "language", "prompt", *TRUTHS)
-LANGUAGES = {"en": "English", "de": "German", "zh": "Mandarin", "fr": "French", "es": "Spanish"}
+LANGUAGES = {
+    "en": "English",
+    "de": "German",
+    "zh": "Mandarin",
+    "yue": "Cantonese",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "fr": "French",
+    "es": "Spanish",
+    "it": "Italian",
+}
+"""What some languages are called in a prompt."""
 SHOWN_PROBLEMS = 20
 
 
@@ -114,6 +125,11 @@ def _recording(line: str, number: int, folder: Path) -> Recording:
     if not re.fullmatch(r"[a-z]{2,3}", language):
         raise Q2AError(f"found the language {language!r}; expected a code such as en, de or zh")
     prompt = PROMPTS[task]
+    if task == "translate" and language not in LANGUAGES and row.get("prompt") is None:
+        raise Q2AError(
+            f"found the language {language!r}, whose name is not known here ({', '.join(LANGUAGES)} are); "
+            "expected a prompt that names it"
+        )
     if prompt is not None:
         prompt = prompt.format(code=language, language=LANGUAGES.get(language, language))
     if row.get("prompt") is not None:

@@ -27,6 +27,7 @@ from q2a_core.evaluation.normalisers import normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, answer_once, clip_hash, text_hash
 from q2a_core.evaluation.runner import MAX_NEW_TOKENS, answer
 from q2a_core.evaluation.suites import Item, example_row, swapped
+from q2a_core.world.quotes import plain
 from q2a_core.world.render import render
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.speech import open_or_build
@@ -38,7 +39,7 @@ EXAMPLES = 10
 """Replies of each suite that the report shows."""
 ROBUST_GAIN_DB = -8.0
 """Level of what is added to a clip for the robustness pairs, relative to the speech in it."""
-NOTHING_HEARD = ("silence", "noise", "no speech", "no such", "only a voice", "no ")
+NOTHING_HEARD = ("silence", "noise", "only a voice", "no")
 """How a reply says that there is nothing to answer."""
 HELD_OUT = "the official wording, or one that training never saw"
 """How the suites of the mini Table 2 ask."""
@@ -114,9 +115,12 @@ def evaluate_mini(
         "conditions": {
             "split": "test",
             "book": book.hash[:12],
+            "seeds": {suite.name: suite.seed for suite in suites},
             "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
             "prompts": prompts,
-            "normaliser": normaliser_name("en"),
+            "normaliser": "; ".join(
+                f"{language}: {normaliser_name(language)}" for language in ("en", "de", "zh")
+            ),
             "intervals": "95 %, bootstrap over clips",
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {device}",
             "seconds": round(time.perf_counter() - start, 1),
@@ -161,7 +165,7 @@ def _listening(ask, suites: tuple[MiniSuite, ...], book: UtteranceBook, count: i
         for what in ("silence", "noise"):
             empty = [_emptied(item, what) for item in items]
             answered = ask(f"{name}, {what}", empty)
-            said = [any(words in reply.lower() for words in NOTHING_HEARD) for _, reply in answered]
+            said = [says_nothing_heard(reply) for _, reply in answered]
             rows.append(
                 {
                     "suite": f"listening: {name} of {what}",
@@ -170,6 +174,11 @@ def _listening(ask, suites: tuple[MiniSuite, ...], book: UtteranceBook, count: i
                 }
             )
     return rows
+
+
+def says_nothing_heard(reply: str) -> bool:
+    """Whether a reply holds one of NOTHING_HEARD, as whole words."""
+    return any(f" {words} " in f" {plain(reply)} " for words in NOTHING_HEARD)
 
 
 def _with_added(scene: Scene, event: Event) -> Scene:
@@ -186,11 +195,12 @@ def _emptied(item: Item, what: str) -> Item:
 
 
 def _key(checkpoint: Checkpoint, suite: str, item: Item) -> ReplyKey:
-    prompt = str([message["content"] for message in item.task.prompt])
+    prompt = checkpoint.chat_format.render(list(item.task.prompt))
+    penalty = checkpoint.generation_config.get("repetition_penalty") or 1.0
     return ReplyKey(
         checkpoint=checkpoint.hash,
         suite=suite,
         item=f"{item.scene.index} {clip_hash(item.samples)}",
         prompt=text_hash(prompt),
-        decoding=f"greedy {MAX_NEW_TOKENS}",
+        decoding=f"greedy {MAX_NEW_TOKENS}, repetition penalty {penalty:g}",
     )

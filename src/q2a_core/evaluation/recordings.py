@@ -20,10 +20,12 @@ from q2a_core.evaluation.normalisers import normalise_for, normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, clip_hash, text_hash
 from q2a_core.inference import AudioChat
 from q2a_core.text import user_message
+from q2a_core.world.answers import NOUNS, bare
 
 MAX_NEW_TOKENS = 60
-BY_CHARACTERS = ("zh", "de")
-"""Languages whose transcripts are counted by characters."""
+BY_CHARACTERS = ("zh", "yue", "ja", "th", "lo", "km", "my", "de")
+"""Languages whose transcripts are counted by characters: those without spaces, and German, whose words are long."""
+SHOWN_FAILURES = 20
 Answered = list[tuple[Recording, str]]
 
 
@@ -72,6 +74,18 @@ def score_recordings(
         "failures": failures,
         "replies": replies,
     }
+
+
+def unused_clips(report: dict[str, Any]) -> str:
+    """Which clips a report counts as wrong because nothing could be asked about them; "" if there is none."""
+    failures = report["failures"]
+    if not failures:
+        return ""
+    shown = [f"- {row['file']}, line {row['line']}: {row['reason']}" for row in failures]
+    more = len(shown) - SHOWN_FAILURES
+    shown = shown[:SHOWN_FAILURES] + ([f"- and {more} more"] if more > 0 else [])
+    head = f"{len(failures)} of {report['n']} clips could not be used and count as wrong:"
+    return "\n".join(["", head, "", *shown, ""])
 
 
 def score_answers(
@@ -129,6 +143,8 @@ def _labels(
     """Replies that name the true label alone; for labels also the official exact match."""
     task = group[0][0].task
     rivals = {recording.truth for recording, _ in group} if task != "question" else set()
+    if task in ("sound", "vocal"):  # what this manifest lacks may be named all the same
+        rivals |= {bare(noun) for noun in NOUNS.values()}
     hits = [
         _answers(recording, reply)
         if task == "question"

@@ -15,7 +15,7 @@ from q2a_core.training.background import CHECKPOINT
 from q2a_core.training.folder import settings_of
 from q2a_core.training.loop import Hooks
 from q2a_core.training.model_card import about_run, model_card
-from q2a_core.training.origin import noted_start
+from q2a_core.training.origin import heads_of_start, noted_start
 from q2a_core.training.processes import Processes
 from q2a_core.training.runlog import read_log, steps_done
 from q2a_core.training.stages import StageConfig
@@ -70,7 +70,7 @@ def export_newest(run: Path, target: Path) -> Path:
             f"{run.name} has no whole state yet; train at least {stage.save_every} steps"
         )
     model = Qwen2Audio(presets.mini())
-    heads = restore_weights(found[0], model)
+    heads = restore_weights(found[0], model) or heads_of_start(stage, noted_start(run))
     return export(
         run,
         stage,

@@ -8,6 +8,7 @@ from q2a_core.training import background
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.state import OWNER, write_whole
 
+LOG_FILE = "log.jsonl"
 CONFIG_FILE = "config.json"
 """Inside a run: its stage's settings, from the moment it began."""
 
@@ -23,6 +24,12 @@ def check_folder(run: Path, stage: StageConfig, *, resume: bool) -> None:
         if resume and not _was_begun(run):
             raise RunError(
                 f"{run.name} holds no run to go on with; leave out --resume, or name the run's folder"
+            )
+        foreign = [name for name in (LOG_FILE, background.CHECKPOINT) if (run / name).exists()]
+        if foreign and not _was_begun(run):
+            raise RunError(
+                f"{run.name} holds {' and '.join(foreign)} that no run wrote, which this one would write over; "
+                "choose a new or an empty folder"
             )
         return
     if not resume:
@@ -48,7 +55,13 @@ def settings_of(run: Path) -> StageConfig:
     path = run / CONFIG_FILE
     if not path.is_file():
         raise RunError(f"{run.name} holds no run; expected a folder that q2a train has written")
-    return StageConfig.from_dict(json.loads(path.read_text("utf-8")))
+    try:
+        return StageConfig.from_dict(json.loads(path.read_text("utf-8-sig")))
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise RunError(
+            f"{run.name}/{CONFIG_FILE} is damaged: {error}; expected the settings that q2a train wrote there. "
+            "Put them back, or begin a new run in another folder"
+        ) from error
 
 
 def _was_begun(run: Path) -> bool:

@@ -12,7 +12,7 @@ import torch
 
 from q2a_core import presets
 from q2a_core.checkpoint import Checkpoint, open_checkpoint
-from q2a_core.errors import RunError
+from q2a_core.errors import CheckpointError, RunError
 from q2a_core.model import Qwen2Audio
 from q2a_core.training.lesson import is_trainable
 from q2a_core.training.stages import StageConfig
@@ -64,6 +64,17 @@ def noted_start(run: Path) -> dict[str, Any] | None:
     """What `note_start` wrote; None for fresh weights."""
     path = run / START_FILE
     return json.loads(path.read_text("utf-8")) if path.is_file() else None
+
+
+def heads_of_start(stage: StageConfig, noted: dict[str, Any] | None) -> dict[str, torch.Tensor]:
+    """The training heads that a stage without any of its own hands on; {} where its start is no longer there."""
+    if stage.start is None or noted is None:
+        return {}
+    try:
+        checkpoint = open_checkpoint(stage.start)
+        return checkpoint.training_tensors() if checkpoint.hash == noted["hash"] else {}
+    except CheckpointError:
+        return {}
 
 
 def _check(checkpoint: Checkpoint) -> None:

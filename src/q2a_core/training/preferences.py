@@ -6,6 +6,7 @@ and the loss asks that the policy prefer the chosen one by more than its frozen 
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,11 @@ def pair_lines(data: bytes, name: str) -> list[str]:
     return lines if lines[-1] else lines[:-1]
 
 
+MARKS = re.compile(r"<\|[^|<>]*\|>")
+LONGEST_TEXT = 2000
+"""Characters of a reply or a turn: some hundred tokens, and far below what the window holds."""
+
+
 class _BadPair(Exception):
     """What was found and what is expected."""
 
@@ -171,7 +177,8 @@ def _pair(line: str, folder: Path) -> PreferencePair:
         text = values.get(name)
         if not isinstance(text, str) or not text.strip():
             raise _BadPair(f"{name} is {text!r}; expected the text of a reply")
-    if values["chosen"] == values["rejected"]:
+        _check_text(text, name)
+    if values["chosen"].strip() == values["rejected"].strip():
         raise _BadPair(f"chosen and rejected are both {values['chosen']!r}; expected two replies")
     clip = values.get("clip")
     if clip is not None and not isinstance(clip, str):
@@ -184,6 +191,17 @@ def _pair(line: str, folder: Path) -> PreferencePair:
         rejected=values["rejected"],
         clip=None if clip is None else folder / clip,
     )
+
+
+def _check_text(text: str, name: str) -> None:
+    """Refuse what would be read as the chat format's own marks, and what no reply of this model is long enough for."""
+    mark = MARKS.search(text)
+    if mark:
+        raise _BadPair(f"{name} holds {mark[0]!r}, a mark of the chat format; expected plain text")
+    if len(text) > LONGEST_TEXT:
+        raise _BadPair(
+            f"{name} has {len(text)} characters; expected at most {LONGEST_TEXT}: shorten it"
+        )
 
 
 def _is_file(path: Path) -> bool:
@@ -214,14 +232,20 @@ def _prompt(found: Any, *, clips: int) -> tuple[Message, ...]:
     if found is None or isinstance(found, str):
         if not clips and not (found or "").strip():
             raise _BadPair("there is neither a clip nor a prompt; expected one of them")
+        _check_text(found or "", "prompt")
         return (user_message(found or None, clips=clips),)
     messages = found if isinstance(found, list) else []
     if not messages or not all(_is_message(message) for message in messages):
         raise _BadPair(f"prompt is {str(found)[:40]!r}; expected text, null or a list of messages")
+    for message in messages:
+        content = message["content"]
+        texts = [content] if isinstance(content, str) else [p.get("text", "") for p in content]
+        for text in texts:
+            _check_text(text, "prompt")
     if messages[-1]["role"] != "user":
         raise _BadPair(f"the prompt ends with {messages[-1]['role']!r}; expected a user's turn")
     parts = [part for m in messages if not isinstance(m["content"], str) for part in m["content"]]
-    heard = sum(part.get("type") == "audio" or "audio" in part for part in parts)
+    heard = sum(_is_audio(part) for part in parts)
     if heard != clips:
         raise _BadPair(f"the prompt has {heard} audio parts for {clips} clips; expected as many")
     return tuple(messages)
@@ -233,5 +257,16 @@ def _is_message(value: Any) -> bool:
         return False
     content = value.get("content")
     if isinstance(content, list):
-        return all(isinstance(part, dict) for part in content)
+        return bool(content) and all(map(_is_part, content))
     return isinstance(content, str)
+
+
+def _is_part(value: Any) -> bool:
+    """Whether it is a piece of text or a place for a clip."""
+    if not isinstance(value, dict):
+        return False
+    return _is_audio(value) or isinstance(value.get("text"), str)
+
+
+def _is_audio(part: dict[str, Any]) -> bool:
+    return part.get("type") == "audio" or "audio" in part or "audio_url" in part

@@ -117,6 +117,10 @@ def run_dpo(
         )
         chosen += found
         kinds["sampled"] = len(found)
+        if len(found) < sampled and processes.writes:
+            hooks.on_message(
+                f"{len(found)} of {sampled} sampled pairs were found: its replies are too seldom wrong for more"
+            )
     train_dpo(
         stage,
         run,

@@ -29,6 +29,8 @@ NOT_BELOW_ZERO = (
     "nll_weight",
 )
 """What a setting must be for a run to make sense."""
+MOST_SEED = 2**63 - 1
+"""The largest that every generator takes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +102,13 @@ class StageConfig:
         for name in NOT_BELOW_ZERO:
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise RunError(f"{name} is {getattr(self, name)}; expected 0 or more")
+        if self.seed > MOST_SEED:
+            raise RunError(f"seed is {self.seed}; expected at most {MOST_SEED}")
+        if self.level == "first" and (self.prompts == "tags" or "flite" in self.engines):
+            wanted = "tags" if self.prompts == "tags" else "flite"
+            raise RunError(
+                f"the first world knows no {wanted}; leave it out, or train in the grown world"
+            )
         if not all(0 <= beta < 1 for beta in self.betas):
             raise RunError(f"betas are {self.betas}; expected two numbers from 0 to below 1")
         unknown = set(self.trains) - set(PARTS)

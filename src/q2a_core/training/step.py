@@ -39,7 +39,9 @@ def accumulate_gradients(
         with processes.accelerator.autocast():
             found = objective(batch.to(processes.device))
         terms = [weight * (found[n] / divisor[n]) for n, weight in objective.weights.items()]
-        torch.stack(terms).sum().backward()
+        loss = torch.stack(terms).sum()
+        if loss.requires_grad:  # without a clip, what alone trains may have had no part in it
+            loss.backward()
         sums += torch.stack([found[name].detach() for name in names])
     processes.total_gradients(p for p in objective.parameters() if p.requires_grad)
     *numbers, tokens = counts.tolist()

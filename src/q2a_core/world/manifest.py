@@ -19,6 +19,7 @@ from q2a_core.world.speech.levels import Level
 
 Progress = Callable[[int, int], None]
 CLIP_UTTERANCES = 600
+MANIFEST = "manifest.jsonl"
 KINDS: dict[Level, tuple[SceneKind, ...]] = {
     "first": tuple(SCENE_SHARES),
     "grown": tuple(STAGE_SHARES["sft"]),
@@ -110,4 +111,4 @@ def write_clip(folder: Path, line: dict[str, Any], samples: np.ndarray) -> None:
 def write_manifest(folder: Path, lines: list[dict[str, Any]]) -> None:
     """Write FOLDER/manifest.jsonl."""
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    (folder / "manifest.jsonl").write_text(text, encoding="utf-8")
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
