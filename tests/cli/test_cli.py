@@ -161,6 +161,16 @@ def test_made_clips_can_be_scored(q2a, tmp_path, monkeypatch, small_test_book, t
     assert (report["n"], report["failures"]) == (4, [])
 
 
+def test_a_manifest_is_not_written_over_unasked(q2a, tmp_path, monkeypatch, small_test_book):
+    monkeypatch.setattr("q2a_core.world.manifest.open_or_build", lambda *_, **__: small_test_book)
+    (tmp_path / "manifest.jsonl").write_text("my truth", "utf-8")
+    code, out, err = q2a("synth", tmp_path, "--count", 1)
+    assert (code, out) == (2, "")
+    assert "already holds a manifest.jsonl; choose another folder" in err
+    assert (tmp_path / "manifest.jsonl").read_text("utf-8") == "my truth"
+    assert q2a("synth", tmp_path, "--count", 1, "--replace")[0] == 0
+
+
 def test_what_the_system_refuses_is_one_line(q2a, tmp_path, monkeypatch, small_test_book):
     monkeypatch.setattr("q2a_core.world.manifest.open_or_build", lambda *_, **__: small_test_book)
     (tmp_path / "clips" / "manifest.jsonl").mkdir(parents=True)

@@ -47,6 +47,20 @@ def test_a_place_for_the_report_is_looked_at_first(
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("other", ["--manifest", "--replies", "--readme"])
+def test_no_file_is_both_read_and_written(q2a, tmp_path, tiny_checkpoint, begun, other):
+    mine = tmp_path / "m.jsonl"
+    mine.write_text("my truth", "utf-8")
+    options = ["--clips", tmp_path, "--manifest", mine] if other == "--manifest" else [other, mine]
+    code, out, err = q2a("eval", "--model", tiny_checkpoint, "--output", mine, *options)
+    assert (code, out, begun) == (2, "", [])
+    first, second = sorted(
+        (other, "--output"), key=["--manifest", "--replies", "--output", "--readme"].index
+    )
+    assert f"m.jsonl is given for {first} and for {second}" in err
+    assert mine.read_text("utf-8") == "my truth"
+
+
 def test_a_readme_without_marks_is_refused_first(q2a, tmp_path, tiny_checkpoint, begun):
     (tmp_path / "README.md").write_text("no marks here", "utf-8")
     code, out, err = q2a("eval", "--model", tiny_checkpoint, "--readme", tmp_path / "README.md")

@@ -89,6 +89,20 @@ def test_one_suite_can_be_asked_for_alone(tiny_checkpoint, test_book, monkeypatc
         suites_named(["vocal sound", "vocals"])
 
 
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        ("No, there is no dog.", True),
+        ("I hear only silence.", True),
+        ("I hear a piano and a guitar.", False),
+        ("the volcano erupts", False),
+        ("nobody", False),
+    ],
+)
+def test_nothing_heard_is_said_in_whole_words(reply, says):
+    assert mini_table.says_nothing_heard(reply) == says
+
+
 def test_suites_have_names_and_seeds_of_their_own():
     assert len({suite.name for suite in MINI_SUITES}) == len(MINI_SUITES)
     assert len({suite.seed for suite in MINI_SUITES}) == len(MINI_SUITES)

@@ -76,6 +76,10 @@ def test_a_good_manifest(folder):
         (DOG | {"langauge": "en"}, "found the key 'langauge'; expected 'language'"),
         (DOG | {"language": "English"}, "found the language 'English'; expected a code"),
         (DOG | {"prompt": ["What?"]}, "prompt is .*; expected a text"),
+        (
+            {"file": "a.wav", "task": "translate", "text": "drws", "language": "cy"},
+            "found the language 'cy', whose name is not known here .*; expected a prompt",
+        ),
         (DOG | {"file": "none.wav"}, "found no clip 'none.wav'; expected it in"),
         (DOG | {"file": "more"}, "found no clip 'more'"),
         (DOG | {"file": "a\0.wav"}, "found no clip"),
@@ -162,6 +166,22 @@ def test_labels_and_answers(folder):
     assert scores["emotion", "en", "accuracy"] == 1
     assert scores["emotion", "en", "exact"] == 0.5
     assert scores["question", "en", "accuracy"] == pytest.approx(2 / 3)
+    alone = figures(folder, (DOG, "This is a cat, a cow and a dog."), (DOG, "dog"))
+    assert alone["sound", "en", "accuracy"] == 0.5, "rivals need not stand in the manifest"
+    who = {"file": "a.wav", "task": "speaker", "label": "male"}
+    said = figures(folder, (who, "The speaker is a man."), (who, "The speaker is a woman."))
+    assert said["speaker", "en", "accuracy"] == 0.5
+    rain = {"file": "a.wav", "task": "transcribe", "text": "今日は雨です", "language": "ja"}
+    assert figures(folder, (rain, "今日は雨でした"))["transcribe", "ja", "CER"] < 0.5
+
+
+def test_clips_that_could_not_be_used_are_told():
+    failures = [{"file": f"{n}.wav", "line": n, "reason": "no sound"} for n in range(1, 30)]
+    told = recordings.unused_clips({"n": 40, "failures": failures})
+    assert "29 of 40 clips could not be used and count as wrong:" in told
+    assert "- 3.wav, line 3: no sound" in told
+    assert told.rstrip().endswith("- and 9 more")
+    assert recordings.unused_clips({"n": 40, "failures": []}) == ""
 
 
 def test_truths_without_a_word_give_no_error_rate(folder):

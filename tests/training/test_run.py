@@ -11,7 +11,7 @@ from q2a_core.checkpoint import save_checkpoint
 from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
 from q2a_core.training import origin, run, stages
-from q2a_core.training.folder import claim_folder
+from q2a_core.training.folder import claim_folder, settings_of
 from q2a_core.training.lesson import is_trainable
 from q2a_core.training.origin import note_start, noted_start, open_origin
 from q2a_core.training.presence import present
@@ -58,6 +58,31 @@ def test_a_folder_is_refused_before_anything_is_spoken(stage, silent, tmp_path):
         RunError, match=r"other settings: steps 3, not 4, learning_rate .*, not 0.5"
     ):
         _start(other, folder, resume=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "{}",
+        "[]",
+        "[" * 100_000,
+        '{"name": "sft", "steps": "10"}',
+        '{"name": "sft", "rates": null}',
+    ],
+)
+def test_damaged_settings_are_one_sentence(tmp_path, text):
+    (tmp_path / "config.json").write_text(text, "utf-8")
+    with pytest.raises(RunError, match=r"config.json is damaged: .*; expected the settings"):
+        settings_of(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["log.jsonl", "checkpoint"])
+def test_what_no_run_wrote_is_not_written_over(tmp_path, name):
+    (tmp_path / name).mkdir() if name == "checkpoint" else (tmp_path / name).write_text("mine")
+    with pytest.raises(RunError, match=f"holds {name} that no run wrote.*choose a new or an empty"):
+        claim_folder(tmp_path, STAGE, resume=False)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_dpo_without_any_pairs_is_refused_at_once(silent, tmp_path):
@@ -119,6 +144,9 @@ def test_a_rate_is_a_number_over_zero(name, value):
     ("changes", "message"),
     [
         ({"seed": -1}, "seed is -1; expected 0 or more"),
+        ({"seed": 2**64}, "seed is 18446744073709551616; expected at most"),
+        ({"prompts": "tags"}, "the first world knows no tags"),
+        ({"engines": ("espeak", "flite")}, "the first world knows no flite"),
         ({"nll_weight": float("nan")}, "nll_weight is nan"),
         ({"save_every": 0}, "save_every is 0; expected at least 1"),
         ({"betas": (0.9, float("nan"))}, "betas are"),

@@ -62,8 +62,8 @@ def test_four_micro_batches_of_four_are_a_batch_of_sixteen(small_book, chat_form
     assert found.counts == expected.counts
     assert found.means() == pytest.approx(expected.means(), rel=1e-5)
     difference = _gradient(whole) - _gradient(cut)
-    # what fp32 leaves depends on the processor, 1.6e-6 to 5.3e-6 so far; the next test is the sharp one
-    assert difference.norm() / _gradient(whole).norm() < 2e-5
+    # what fp32 leaves depends on processor and clips, 3e-7 to 3e-5 so far; the next test is the sharp one
+    assert difference.norm() / _gradient(whole).norm() < 1e-4
 
 
 def test_in_double_precision_the_two_gradients_are_one(small_book, chat_format, monkeypatch):
@@ -120,6 +120,21 @@ def test_a_gradient_that_is_not_finite_leaves_the_weights_alone(small_book, chat
     with pytest.raises(RunError, match="its gradient inf at step 7; begin a new run with --start"):
         update(objective, optimizer, means, max_grad_norm=1.0, step=7)
     assert torch.equal(weight, before)
+
+
+def test_a_micro_batch_without_a_clip_moves_nothing_where_the_decoder_is_frozen(
+    small_book, chat_format
+):
+    objective = _objective(ctc_weight=0.0)
+    freeze(objective.model, replace(STAGE, trains=("audio_encoder",)))
+    batch = _blocks(small_book, chat_format, 2, 1)[0][0][0]
+    ids = torch.where(batch.input_ids == chat_format.audio_token_id, 5, batch.input_ids)
+    silent = replace(batch, mel=None, input_ids=ids)
+    before = {name: value.clone() for name, value in objective.state_dict().items()}
+    means = accumulate_gradients(objective, [silent], processes=Processes())
+    update(objective, make_optimizer(objective, STAGE), means, max_grad_norm=1.0, step=1)
+    assert means["loss"] > 0
+    assert all(torch.equal(before[k], v) for k, v in objective.state_dict().items())
 
 
 @pytest.mark.parametrize("asked", [2, 3, 4, 6])
@@ -255,8 +270,10 @@ def test_two_processes_equal_one(tmp_path, small_book, chat_format):
     for mine, other in zip(*logs, strict=True):
         assert mine["kind"] == other["kind"]
         if mine["kind"] == "step":
-            assert mine["loss"] == pytest.approx(other["loss"], rel=1e-5)
-            assert mine["spelling"] == pytest.approx(other["spelling"], rel=1e-5)
+            # from the same weights, and then from those in which fp32 left its traces
+            near = 1e-5 if mine["step"] == 1 else 5e-5
+            assert mine["loss"] == pytest.approx(other["loss"], rel=near)
+            assert mine["spelling"] == pytest.approx(other["spelling"], rel=near)
 
 
 def test_processes_that_do_not_see_each_other_are_refused(monkeypatch):
