@@ -122,7 +122,7 @@ def test_a_gradient_that_is_not_finite_leaves_the_weights_alone(small_book, chat
     assert torch.equal(weight, before)
 
 
-def test_a_micro_batch_without_a_clip_moves_nothing_where_the_decoder_is_frozen(
+def test_a_micro_batch_without_a_clip_has_no_gradient_where_the_decoder_is_frozen(
     small_book, chat_format
 ):
     objective = _objective(ctc_weight=0.0)
@@ -130,11 +130,10 @@ def test_a_micro_batch_without_a_clip_moves_nothing_where_the_decoder_is_frozen(
     batch = _blocks(small_book, chat_format, 2, 1)[0][0][0]
     ids = torch.where(batch.input_ids == chat_format.audio_token_id, 5, batch.input_ids)
     silent = replace(batch, mel=None, input_ids=ids)
-    before = {name: value.clone() for name, value in objective.state_dict().items()}
     means = accumulate_gradients(objective, [silent], processes=Processes())
-    update(objective, make_optimizer(objective, STAGE), means, max_grad_norm=1.0, step=1)
     assert means["loss"] > 0
-    assert all(torch.equal(before[k], v) for k, v in objective.state_dict().items())
+    assert not _gradient(objective).any()
+    update(objective, make_optimizer(objective, STAGE), means, max_grad_norm=1.0, step=1)
 
 
 @pytest.mark.parametrize("asked", [2, 3, 4, 6])
