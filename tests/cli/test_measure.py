@@ -5,6 +5,8 @@ import json
 import pytest
 
 from q2a_core.bench import everything
+from q2a_core.cli import measure
+from q2a_core.errors import Q2AError
 from q2a_core.evaluation import mini_table, runner
 
 SCORE = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 3}
@@ -59,6 +61,56 @@ def test_no_file_is_both_read_and_written(q2a, tmp_path, tiny_checkpoint, begun,
     )
     assert f"m.jsonl is given for {first} and for {second}" in err
     assert mine.read_text("utf-8") == "my truth"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--judge-url", "http://x/v1"], "--judge-url and --judge-model go together"),
+        (["--judge-url", "x", "--judge-model", "m"], "the judge's base URL cannot be used"),
+        (
+            ["--judge-url", "http://x/v1", "--judge-model", "m", "--judge-key", "NO_SUCH_KEY"],
+            "the environment variable NO_SUCH_KEY is empty",
+        ),
+        (
+            ["--judge-url", "http://x/v1", "--judge-model", "m", "--suite", "first"],
+            "marks the chat suites of the mini Table 2",
+        ),
+    ],
+)
+def test_an_outside_judge_is_looked_at_before_anything_is_asked(
+    q2a, tiny_checkpoint, begun, options, says
+):
+    code, out, err = q2a("eval", "--model", tiny_checkpoint, *options)
+    assert (code, out, begun) == (2, "", [])
+    assert says in err
+
+
+def test_a_judge_that_fails_loses_no_result(q2a, tiny_checkpoint, begun, monkeypatch, tmp_path):
+    def fails(*_, **__):
+        raise Q2AError("the judge does not answer")
+
+    monkeypatch.setattr(measure, "mark_chats", fails)
+    options = ["--judge-url", "http://x/v1", "--judge-model", "m", "--suite", "mini"]
+    code, out, err = q2a(
+        "eval", "--model", tiny_checkpoint, *options, "--output", tmp_path / "r.json"
+    )
+    assert code == 2
+    assert "the judge does not answer" in err
+    assert "| a | accuracy |" in out
+    assert json.loads((tmp_path / "r.json").read_text("utf-8")) == REPORT
+
+
+def test_two_reports_are_compared(q2a, tmp_path):
+    for name, hits in (("a", [0, 1, 2]), ("b", [])):
+        row = {"suite": "false yes", "metric": "share of yes", "score": SCORE, "hits": hits}
+        (tmp_path / name).write_text(json.dumps(REPORT | {"rows": [row]}), "utf-8")
+    code, out, err = q2a("compare", tmp_path / "a", tmp_path / "b")
+    assert (code, err) == (0, "")
+    assert "| false yes | said yes | 3 | 0 | 3 | 0 | 3 | 0.25 |" in out
+    code, out, err = q2a("compare", tmp_path / "a", tmp_path / "a")
+    assert (code, out) == (2, "")
+    assert "expected two different files" in err
 
 
 def test_a_readme_without_marks_is_refused_first(q2a, tmp_path, tiny_checkpoint, begun):

@@ -6,10 +6,13 @@ import pytest
 
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.errors import Q2AError
-from q2a_core.evaluation import mini_table
+from q2a_core.evaluation import external_judge, mini_table
+from q2a_core.evaluation.judge_endpoint import Endpoint
+from q2a_core.evaluation.judged_chat import judge_items
 from q2a_core.evaluation.mini_suites import MINI_SUITES, kind_of_reply, mini_items, suites_named
 from q2a_core.evaluation.replies import ReplyStore
-from q2a_core.evaluation.tables import BESIDE, report_table
+from q2a_core.evaluation.tables import BESIDE, judge_table, report_table
+from q2a_core.world.naming import names_of
 
 ASKED = ("recognition", "translation en-de", "emotion", "everyday sound", "false yes")
 ASKED += ("mode: kind of reply", "mini AIR-Bench, mixed", "sound in mixtures")
@@ -56,6 +59,8 @@ def test_a_perfect_listener_scores_perfectly_and_fails_on_swapped_clips(report):
         assert rows[name]["score"]["value"] == 1
     assert rows["translation en-de"]["score"]["value"] == pytest.approx(100)
     assert rows["mini AIR-Bench, mixed"]["score"]["value"] >= 9
+    assert rows["false yes"]["hits"] == []
+    assert rows["emotion"]["hits"] == list(range(6))
     assert rows["recognition"]["control"]["value"] > 0.8
     assert rows["everyday sound"]["control"]["value"] < 0.5
     assert rows["listening: recognition of silence"]["score"]["value"] == 1
@@ -87,6 +92,43 @@ def test_one_suite_can_be_asked_for_alone(tiny_checkpoint, test_book, monkeypatc
     assert len(ReplyStore(path)) == 4, "a new file of replies holds them all"
     with pytest.raises(Q2AError, match="no suite is called 'vocals'; known: recognition"):
         suites_named(["vocal sound", "vocals"])
+
+
+def test_the_chat_suites_can_be_marked_by_an_outside_judge(
+    report, tiny_checkpoint, test_book, monkeypatch
+):
+    """Each clip is told in words, with everything that the true answer says of it."""
+    answered = {}
+    suites = suites_named(["mini AIR-Bench, mixed", "mini AIR-Bench, speech", "emotion"])
+    mini_table.evaluate_mini(
+        open_checkpoint(tiny_checkpoint),
+        count=20,
+        suites=suites,
+        controls=False,
+        on_answered=answered.__setitem__,
+    )
+    items = judge_items(answered)
+    assert [item.category for item in items] == ["speech"] * 20 + ["mixed"] * 20
+    asked = []
+
+    def complete(endpoint, messages):
+        asked.append(messages[-1]["content"])
+        return "9 7" if len(asked) % 2 else "7 9"
+
+    monkeypatch.setattr(external_judge, "complete", complete)
+    marks = external_judge.judge(Endpoint(base_url="http://x/v1", model="m"), items)
+    assert marks["counts"]["scored"] == 40
+    assert {row["score"]["value"] for row in marks["rows"]} == {7}
+    assert "| AIR-Bench chat, mixed | 7.00 (7.00 to 7.00) | 9.00 | +0.00 | 20 |" in judge_table(
+        marks
+    )
+    for (item, _), told in zip(answered["mini AIR-Bench, mixed"], items[20:], strict=True):
+        speech = item.scene.first("speech")
+        assert speech is None or f'"{speech.label}"' in told.description
+        for event in item.scene.events:
+            if event.kind in ("sound", "music"):
+                names = names_of(event.label)
+                assert any(name.split()[0] in told.description.lower() for name in names)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from q2a_core.world.naming import names_of
 from q2a_core.world.prompts import prompt_for
 from q2a_core.world.quotes import plain
 from q2a_core.world.render import MAX_SECONDS, render
-from q2a_core.world.scene_shares import DISTURBED_DB, STAGE_SHARES
+from q2a_core.world.scene_shares import DISTURBED_DB, SHORT_WORDS, STAGE_SHARES
 from q2a_core.world.tasks import PRETRAIN_SHARES, sample_grown_task, voice_chat
 from q2a_core.world.wordings import PROMPTS
 
@@ -104,6 +104,17 @@ def test_training_draws_more_of_the_voices_cut_from_recordings(grown_book):
     assert len(recorded["train"]) > 2 * len(recorded["test"])
     words = [" " not in u.text for u in recorded["train"]]
     assert np.mean(words) > 0.5, "half of them are drawn from the single words alone"
+    short = {
+        split: np.mean(
+            [
+                u.language == "en" and len(u.text.split()) in SHORT_WORDS
+                for u in said[split]
+                if u.engine == "espeak"
+            ]
+        )
+        for split in said
+    }
+    assert short["train"] > short["test"], "phrases of two or three words are misheard most"
     assert {u.language for u in said["train"]} == {"en", "de", "zh"}
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from q2a_core.cli import ask, bundle, lesson, manage, measure, train, world
+from q2a_core.cli import ask, bundle, compare, lesson, manage, measure, train, world
 from q2a_core.errors import Q2AError, in_words
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("ask")(ask.ask)
 app.command("synth")(world.synth)
 app.add_typer(train.app, name="train")
 app.command("eval")(measure.evaluate)
+app.command("compare")(compare.compare)
 app.command("bench")(measure.bench)
 app.command("trace")(world.trace)
 app.add_typer(lesson.app, name="lesson")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from q2a_core.cli.outputs import check_apart, check_writable, hand_over
+from q2a_core.cli.outside_judge import judge_endpoint, mark_chats
 from q2a_core.cli.progress import bar
 from q2a_core.errors import Q2AError
 
@@ -32,6 +33,18 @@ def evaluate(
     manifest: Annotated[
         Path | None, typer.Option(help="JSONL with the truth of each recording.")
     ] = None,
+    judge_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Let a language model mark the chat suites too: an OpenAI-compatible base URL."
+        ),
+    ] = None,
+    judge_model: Annotated[
+        str | None, typer.Option(help="The judge's name there; the paper's is gpt-4-0125-preview.")
+    ] = None,
+    judge_key: Annotated[
+        str | None, typer.Option(help="Environment variable that holds the judge's API key.")
+    ] = None,
     replies: Annotated[
         Path | None, typer.Option(help="Keep replies here, and go on from them after a stop.")
     ] = None,
@@ -48,8 +61,18 @@ def evaluate(
     """
     from q2a_core.checkpoint import open_checkpoint
     from q2a_core.evaluation.replies import ReplyStore
-    from q2a_core.evaluation.tables import read_with_marks, report_table, write_results
+    from q2a_core.evaluation.tables import (
+        judge_table,
+        read_with_marks,
+        report_table,
+        write_results,
+    )
 
+    endpoint = judge_endpoint(judge_url, judge_model, judge_key)
+    if endpoint is not None and (clips is not None or suite in ("first", "prompts")):
+        raise Q2AError(
+            "--judge-url marks the chat suites of the mini Table 2; leave out --clips and other --suites"
+        )
     if (clips is None) != (manifest is None):
         raise Q2AError(
             "--clips and --manifest go together: a folder, and the truth of what is in it"
@@ -72,9 +95,11 @@ def evaluate(
     checkpoint = open_checkpoint(model)
     if suite == "auto":
         suite = "mini" if only or "languages" in checkpoint.about else "first"
+    if endpoint is not None and suite == "first":
+        raise Q2AError(f"{model} knows only the first world, which has no chat suites to mark")
     if clips is None and suite == "first" and replies is not None:
         raise Q2AError("the first world's suites keep no replies; leave out --replies")
-    store = ReplyStore(replies)
+    store, answered = ReplyStore(replies), {}
     with bar("evaluating", "clips") as update:
         if clips is not None and manifest is not None:
             from q2a_core.evaluation.recordings import score_recordings, unused_clips
@@ -100,6 +125,7 @@ def evaluate(
                 controls=not only and suite != "prompts",
                 store=store,
                 device=device,
+                on_answered=answered.__setitem__,
                 on_progress=update,
             )
             table = report_table(report)
@@ -109,6 +135,15 @@ def evaluate(
 
             report = run(checkpoint, count=count or 120, device=device, on_progress=update)
             table = to_markdown(report)
+    if endpoint is not None:
+        try:
+            with bar("judging", "replies") as update:
+                marks = mark_chats(endpoint, answered, store, on_progress=update)
+        except Q2AError:
+            hand_over(report, table, output, as_json)
+            raise
+        report |= {"external_judge": marks}
+        table += "\n" + judge_table(marks)
     hand_over(report, table, output, as_json)
     if readme is not None:
         write_results(readme, table)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count as count_from
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +54,8 @@ class MiniSuite:
     pose: Callable[[Scene, np.random.Generator], Task]
     """The question about a scene."""
     score: Callable[[Answered], Score]
+    hits: Callable[[Answered], list[bool]] | None = None
+    """Where the figure is a share of the items: which of them."""
     fits: Callable[[Scene], bool] = lambda scene: True
     """Which scenes can be asked."""
     stage_of: Callable[[Scene], Scene] = lambda scene: scene
@@ -146,8 +149,9 @@ def _judged(answered: Answered) -> Score:
     return mean([judge(item.scene, item.task, reply).score for item, reply in answered])
 
 
-def _right(answered: Answered) -> Score:
-    return accuracy(rights(answered))
+def _share(hits: Callable[[Answered], list[bool]]) -> dict[str, Any]:
+    """A suite's fields for a figure that is the share of hits."""
+    return {"hits": hits, "score": lambda answered: accuracy(hits(answered))}
 
 
 def rights(answered: Answered) -> list[bool]:
@@ -171,12 +175,12 @@ def kind_of_reply(reply: str) -> str:
     return "describe"
 
 
-def _right_kind(answered: Answered) -> Score:
-    return accuracy([kind_of_reply(r) == kind_of_reply(i.task.answer) for i, r in answered])
+def _right_kinds(answered: Answered) -> list[bool]:
+    return [kind_of_reply(r) == kind_of_reply(i.task.answer) for i, r in answered]
 
 
-def _false_yes(answered: Answered) -> Score:
-    return accuracy([reply.lower().startswith("yes") for _, reply in answered])
+def _says_yes(answered: Answered) -> list[bool]:
+    return [reply.lower().startswith("yes") for _, reply in answered]
 
 
 def _ask_for_absent(scene: Scene, rng: np.random.Generator) -> Task:
@@ -233,9 +237,13 @@ def _translation(seed: int, source: str, target: str) -> MiniSuite:
     )
 
 
+CHAT = "mini AIR-Bench, "
+"""What the names of the chat suites begin with; the category follows."""
+
+
 def _chat(name: str, seed: int, kinds: tuple[SceneKind, ...]) -> MiniSuite:
     return MiniSuite(
-        name=f"mini AIR-Bench, {name}",
+        name=CHAT + name,
         metric="judge 0-10",
         seed=seed,
         kinds=kinds,
@@ -253,7 +261,7 @@ def _labelled(
         seed=seed,
         kinds=kinds,
         pose=_asked(task),
-        score=_right,
+        **_share(rights),
         fits=fits,
     )
 
@@ -277,7 +285,7 @@ MINI_SUITES = (
         seed=213,
         kinds=("speech", "sound", "music", "question", "sounds"),
         pose=lambda scene, rng: voice_chat(scene),
-        score=_right_kind,
+        **_share(_right_kinds),
     ),
     MiniSuite(
         name="false yes",
@@ -285,7 +293,7 @@ MINI_SUITES = (
         seed=214,
         kinds=("sound", "vocal", "music", "mixed", "sounds"),
         pose=_ask_for_absent,
-        score=_false_yes,
+        **_share(_says_yes),
     ),
     _chat("speech", 221, ("speech",)),
     _chat("sound", 222, ("sound", "vocal", "sounds")),

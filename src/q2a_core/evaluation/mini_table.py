@@ -16,11 +16,13 @@ import torch
 from q2a_core.checkpoint import Checkpoint
 from q2a_core.evaluation.metrics import accuracy
 from q2a_core.evaluation.mini_suites import (
+    CHAT,
     MINI_SUITES,
     TEST_UTTERANCES,
     Answered,
     MiniSuite,
     mini_items,
+    mini_scenes,
     rights,
 )
 from q2a_core.evaluation.normalisers import normaliser_name
@@ -54,6 +56,7 @@ def evaluate_mini(
     controls: bool = True,
     store: ReplyStore | None = None,
     device: str = "cpu",
+    on_answered: Callable[[str, Answered], None] = lambda suite, answered: None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """The mini Table 2 of a checkpoint as a JSON-ready report; with a `store` on disk a killed run goes on.
@@ -90,6 +93,7 @@ def evaluate_mini(
     for suite in suites:
         items = mini_items(suite, book, count=count * LARGER.get(suite.name, 1))
         answered = ask(suite.name, items)
+        on_answered(suite.name, answered)
         control = ask(f"{suite.name}, swapped", swapped(items)[: max(count // 2, 1)])
         rows.append(
             {
@@ -100,6 +104,9 @@ def evaluate_mini(
                 "control": asdict(suite.score(control)),
             }
         )
+        if suite.hits is not None:
+            hits = suite.hits(answered)
+            rows[-1]["hits"] = [place for place, hit in enumerate(hits) if hit]
         examples += [example_row(suite.name, item, reply) for item, reply in answered[:EXAMPLES]]
     if controls:
         rows += _robustness(ask, suites, book, count)
@@ -131,20 +138,17 @@ def evaluate_mini(
 
 
 def _robustness(ask, suites: tuple[MiniSuite, ...], book: UtteranceBook, count: int) -> list[dict]:
-    """Figure 10 in mini form: the same question about the same speech, clean and with something added."""
+    """Figure 10 in mini form: the same question about the same speech, clean and with a sound or music added."""
     suite = next((suite for suite in suites if suite.name == "recognition"), None)
     if suite is None:
         return []
     clean = mini_items(suite, book, count=count)
-    donor = next(suite for suite in MINI_SUITES if suite.name == "everyday sound")
-    added = mini_items(donor, book, count=count)
     noisy = []
-    for item, other in zip(clean, added, strict=True):
-        event = replace(other.scene.events[0], gain_db=ROBUST_GAIN_DB)
-        scene = _with_added(item.scene, event)
+    for item, added in zip(clean, _added(book, count), strict=True):
+        scene = _with_added(item.scene, replace(added, gain_db=ROBUST_GAIN_DB))
         noisy.append(Item(scene=scene, task=item.task, samples=render(scene, book).samples))
     pairs = zip(
-        ask("robustness, clean", clean), ask("robustness, with a sound", noisy), strict=True
+        ask("robustness, clean", clean), ask("robustness, with something added", noisy), strict=True
     )
     hits = [
         rights([one])[0] and rights([(one[0], two[1])])[0] and one[1] == two[1]
@@ -152,6 +156,15 @@ def _robustness(ask, suites: tuple[MiniSuite, ...], book: UtteranceBook, count: 
     ]
     score = asdict(accuracy(hits))
     return [{"suite": "robustness: same and right", "metric": "accuracy", "score": score}]
+
+
+def _added(book: UtteranceBook, count: int) -> list[Event]:
+    """What sounds beside the voice: everyday sounds and music by turns, from the suites that ask about them."""
+    scenes = [
+        mini_scenes(next(suite for suite in MINI_SUITES if suite.name == name), book)
+        for name in ("everyday sound", f"{CHAT}music")
+    ]
+    return [next(scenes[number % 2])[0].events[0] for number in range(count)]
 
 
 def _listening(ask, suites: tuple[MiniSuite, ...], book: UtteranceBook, count: int) -> list[dict]:

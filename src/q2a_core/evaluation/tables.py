@@ -65,6 +65,24 @@ def report_table(
     return "\n".join(lines) + "\n"
 
 
+def judge_table(marks: Mapping[str, Any]) -> str:
+    """What an outside judge gave, by category: the replies, the true answers, and what the first place gains."""
+    lines = ["| suite | replies | true answers | lead of the first place | n |", "| --- " * 5 + "|"]
+    for row in marks["rows"]:
+        score, reference = row["score"], row["reference"]
+        lines.append(
+            f"| {row['suite']} | {score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f}) "
+            f"| {reference['value']:.2f} | {row['lead_of_first']['value']:+.2f} | {score['n']} |"
+        )
+    counts = ", ".join(f"{number} {name}" for name, number in marks["counts"].items())
+    told = "; ".join(f"{name}: {value}" for name, value in marks["conditions"].items())
+    lines += [
+        "",
+        f"Judge: {marks['judge']['model']} at {marks['judge']['host']}; {counts}; {told}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def paper_table() -> str:
     """Table 2 whole, one line for each system and test set, misprints struck out, remarks below."""
     lines = [

@@ -26,6 +26,8 @@ from q2a_core.world.scene_shares import (
     OVERLAP_SHARE,
     RAMP,
     RECORDED_SHARE,
+    SHORT_SHARE,
+    SHORT_WORDS,
     SOUND_SECONDS,
     STAGE_SHARES,
     SUITE_SHARES,
@@ -61,6 +63,12 @@ class GrownSampler:
         self.statements = [i for i, item in enumerate(book.utterances) if not item.question]
         self.recorded = [i for i in self.statements if book.utterances[i].engine == "flite"]
         self.words = [i for i in self.recorded if " " not in book.utterances[i].text]
+        self.short = [
+            place
+            for place in self.statements
+            if book.utterances[place].language == "en"
+            and len(book.utterances[place].text.split()) in SHORT_WORDS
+        ]
         self.questions: dict[str, list[int]] = {}
         for place, item in enumerate(book.utterances):
             if item.question:
@@ -174,10 +182,12 @@ class GrownSampler:
         return [speech, *events] if rng.random() < 0.25 else [*events, speech]
 
     def _speech(self, places: list[int], rng: np.random.Generator) -> Event:
-        stated = places is self.statements
-        if stated and self.split == "train" and rng.random() < RECORDED_SHARE:
-            words = self.words if rng.random() < WORD_SHARE else []
-            places = words or self.recorded or places
+        if places is self.statements and self.split == "train":
+            if rng.random() < RECORDED_SHARE:
+                words = self.words if rng.random() < WORD_SHARE else []
+                places = words or self.recorded or places
+            elif rng.random() < SHORT_SHARE:
+                places = self.short or places
         place = places[int(rng.integers(len(places)))]
         item = self.book.utterances[place]
         return Event(kind="speech", label=item.text, utterance=place, spoken=item)

@@ -59,6 +59,8 @@ RECORDED_SHARE = 0.4
 """Training phrases that are drawn from flite's alone, whose voices are cut from real speakers' recordings."""
 WORD_SHARE = 0.5
 """Those of them that are a single word, beside those drawn anyway: what people say first to a microphone."""
+SHORT_SHARE, SHORT_WORDS = 0.2, (2, 3)
+"""Other training phrases that are drawn from English ones of so many words: they are misheard most."""
 DISTURBED_SHARE, DISTURBED_DB = 0.25, (-18.0, -2.0)
 """Training clips of speech into which something else sounds, and how loud it is beside the voice."""
 NOISY_SHARES: dict[Split, float] = {"train": 0.6, "test": 0.5}
