@@ -109,19 +109,12 @@ def test_the_chat_suites_can_be_marked_by_an_outside_judge(
     )
     items = judge_items(answered)
     assert [item.category for item in items] == ["speech"] * 20 + ["mixed"] * 20
-    asked = []
-
-    def complete(endpoint, messages):
-        asked.append(messages[-1]["content"])
-        return "9 7" if len(asked) % 2 else "7 9"
-
-    monkeypatch.setattr(external_judge, "complete", complete)
+    monkeypatch.setattr(external_judge, "complete", lambda endpoint, messages: "9 7")
     marks = external_judge.judge(Endpoint(base_url="http://x/v1", model="m"), items)
     assert marks["counts"]["scored"] == 40
-    assert {row["score"]["value"] for row in marks["rows"]} == {7}
-    assert "| AIR-Bench chat, mixed | 7.00 (7.00 to 7.00) | 9.00 | +0.00 | 20 |" in judge_table(
-        marks
-    )
+    assert {row["score"]["value"] for row in marks["rows"]} == {8}
+    line = "| AIR-Bench chat, mixed | 8.00 (8.00 to 8.00) | 8.00 | +2.00 | 20 |"
+    assert line in judge_table(marks), "who stands first gains two marks, and loses them swapped"
     for (item, _), told in zip(answered["mini AIR-Bench, mixed"], items[20:], strict=True):
         speech = item.scene.first("speech")
         assert speech is None or f'"{speech.label}"' in told.description
