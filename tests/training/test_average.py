@@ -75,6 +75,10 @@ def test_the_command_writes_the_same(tmp_path):
     assert done.exit_code == 0, done.output
     again = average([one, two], tmp_path / "again")
     assert open_checkpoint(str(tmp_path / "mean")).hash == open_checkpoint(str(again)).hash
+    command = ["average", *names, "--output", str(tmp_path / "mean")]
+    refused = CliRunner().invoke(cli.app, command)
+    assert "already holds a checkpoint; choose another folder" in str(refused.exception)
+    assert CliRunner().invoke(cli.app, [*command, "--replace"]).exit_code == 0
 
 
 def test_what_does_not_mix_is_refused(tmp_path):

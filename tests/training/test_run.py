@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from q2a_core import presets
-from q2a_core.checkpoint import save_checkpoint
+from q2a_core.checkpoint import open_checkpoint, save_checkpoint
 from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
 from q2a_core.training import origin, run, stages
 from q2a_core.training.folder import claim_folder, settings_of
 from q2a_core.training.lesson import is_trainable
-from q2a_core.training.origin import note_start, noted_start, open_origin
+from q2a_core.training.origin import heads_of_start, note_start, noted_start, open_origin
 from q2a_core.training.presence import present
 from q2a_core.training.stages import StageConfig
 from q2a_core.world.mini_tokenizer import mini_chat_format
@@ -131,6 +131,18 @@ def test_the_start_is_written_when_the_run_begins(tmp_path, monkeypatch):
     assert noted_start(tmp_path) == json.loads(json.dumps(begun.start))
     note_start(tmp_path, None)
     assert noted_start(tmp_path) is None
+
+
+def test_a_stage_without_heads_hands_on_those_of_its_start(tmp_path):
+    """DPO has no spelling head; a later SFT goes on with the one that it started from."""
+    stage = replace(DPO, start="mini-sft")
+    start = open_checkpoint("mini-sft")
+    found = heads_of_start(stage, {"hash": start.hash})
+    assert found
+    assert found.keys() == start.training_tensors().keys()
+    assert heads_of_start(stage, {"hash": "another"}) == {}
+    assert heads_of_start(stage, None) == {}
+    assert heads_of_start(replace(DPO, start=str(tmp_path)), {"hash": start.hash}) == {}
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])

@@ -35,6 +35,7 @@ def average(checkpoints: Sequence[Checkpoint], target: Path) -> Path:
         models[0],
         target,
         chat_format=first.chat_format,
+        generation_config=first.generation_config,
         about=about,
         model_card=model_card(about) if "config" in first.about else None,
         training=_mean(heads) if _alike(heads) else heads[0],
