@@ -137,3 +137,5 @@ def test_word_errors_are_jiwers():
             found.substitutions + found.deletions + found.insertions
         )
     assert word_errors("五只猫", "五只狗") == (1, 3)
+    assert word_errors("one two", "") == (2, 2)
+    assert word_errors("...", "one") == (1, 0)

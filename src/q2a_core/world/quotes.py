@@ -54,13 +54,13 @@ def without(reply: str, words: str) -> str:
 
 def word_errors(truth: str, heard: str) -> tuple[int, int]:
     """Words that are wrong, missing or too many (characters in Chinese), and how many there are to hear."""
+    import jiwer
+
     wanted, found = _units(plain(truth)), _units(plain(heard))
-    row = list(range(len(found) + 1))
-    for line, word in enumerate(wanted, start=1):
-        above, row = row, [line]
-        for place, other in enumerate(found):
-            row.append(min(above[place] + (word != other), above[place + 1] + 1, row[place] + 1))
-    return row[-1], len(wanted)
+    if not wanted:
+        return len(found), 0
+    done = jiwer.process_words(" ".join(wanted), " ".join(found))
+    return done.substitutions + done.deletions + done.insertions, len(wanted)
 
 
 def _units(text: str) -> list[str]:
