@@ -66,11 +66,11 @@ def generate_steps(
     vocab_size = model.config.decoder.vocab_size
     known = [token for token in settings.stop_ids if 0 <= token < vocab_size]
     stop = torch.tensor(known, device=input_ids.device, dtype=torch.long)
+    finished = [False] * batch
     if attention_mask is not None and bool(attention_mask.bool().all()):
         attention_mask = None
     penalised = settings.repetition_penalty != 1.0
     seen = _seen(input_ids, attention_mask, vocab_size) if penalised else None
-    tokens, finished = input_ids[:, -1], torch.zeros_like(input_ids[:, -1], dtype=torch.bool)
     recorded = None
     if prefill is None and attention_mask is None:
         recorded = recorded_prompt(model, input_ids, mel_lengths)
@@ -91,7 +91,7 @@ def generate_steps(
         logits = output.logits[:, -1].float()
     else:
         logits = prefill(cache).float()
-    decode = None
+    decode, tokens = None, input_ids[:, -1]
     for step in range(settings.max_new_tokens):
         if step > 0:  # made after the first token is out
             if decode is None:
@@ -103,12 +103,13 @@ def generate_steps(
         if step < settings.min_new_tokens and len(stop):
             scores = scores.index_fill(-1, stop, float("-inf"))
         chosen = next_tokens(scores, settings, generator)
-        if len(stop):
-            chosen = torch.where(finished, tokens, chosen)
-            finished = finished | torch.isin(chosen, stop)
-        logps = logits.log_softmax(-1).gather(-1, chosen[:, None]).squeeze(-1)
-        yield chosen.tolist(), logps.tolist()
-        if len(stop) and bool(finished.all()):
+        if any(finished):
+            chosen = torch.where(torch.tensor(finished, device=chosen.device), tokens, chosen)
+        logps = logits.log_softmax(-1).gather(-1, chosen[:, None])[:, 0]
+        said = chosen.tolist()
+        yield said, logps.tolist()
+        finished = [done or token in known for done, token in zip(finished, said, strict=True)]
+        if all(finished):
             return
         if seen is not None:
             seen.scatter_(-1, chosen[:, None], True)
