@@ -114,6 +114,27 @@ def test_half_precision_keeps_its_type(backend, dtype):
     torch.testing.assert_close(found.float(), expected, rtol=0, atol=bound)
 
 
+@pytest.mark.parametrize("lengths", [None, torch.tensor([20, 7])], ids=["full", "ragged"])
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_what_learns_in_bfloat16_on_a_cpu_is_computed_in_fp32(lengths, is_causal):
+    """Rotary positions leave queries and keys in fp32 under autocast: what comes out has the queries' type."""
+    tensors = qkv(tq=20, tk=20)
+    q, k, v = (x.bfloat16().float().requires_grad_() for x in tensors)
+    options = {"is_causal": is_causal, "lengths": lengths}
+    out = attention(q, k, v, **options, backend="sdpa")
+    expected = torch.autograd.grad(out.sum(), (q, k, v))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = attention(q, k, v.bfloat16(), **options, backend="sdpa")
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, out, rtol=0, atol=1e-6)
+    gradients = torch.autograd.grad(found.sum(), (q, k, v))
+    for mine, theirs in zip(gradients[:2], expected[:2], strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-6)
+    torch.testing.assert_close(gradients[2], expected[2], rtol=2**-8, atol=1e-6)
+    halves = [x.bfloat16().requires_grad_() for x in tensors]
+    assert attention(*halves, **options, backend="sdpa").dtype == torch.bfloat16
+
+
 @pytest.mark.parametrize("backend", ["reference", *FAST])
 def test_masked_keys_weigh_nothing(backend):
     """Padding may hold anything finite, and the result is that of the shorter sequence."""

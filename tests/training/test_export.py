@@ -93,6 +93,14 @@ def test_a_stopped_run_claims_the_steps_that_it_made(run, objective):
     assert "stopped after 7 of 40 steps" in " ".join(card.split())
 
 
+def test_a_card_tells_of_another_precision(run, tmp_path):
+    assert "--precision" not in (export_newest(run, tmp_path / "fp32") / "README.md").read_text()
+    RunLog(run / "log.jsonl").write("run", step=7, stage=STAGE.to_dict(), precision="bf16")
+    checkpoint = open_checkpoint(export_newest(run, tmp_path / "bf16"))
+    assert checkpoint.about["precision"] == "bf16"
+    assert "--precision bf16" in " ".join((checkpoint.directory / "README.md").read_text().split())
+
+
 def test_a_run_without_a_step_makes_no_checkpoint(run, objective):
     (run / "log.jsonl").unlink()
     RunLog(run / "log.jsonl").write("end", step=0, finished=False)
@@ -125,12 +133,15 @@ def test_the_command_of_a_card_makes_the_same_run(name, start, budget, monkeypat
     pair = {"prompt": "Hello", "chosen": "Hello!", "rejected": "No."}
     (tmp_path / "PAIRS").write_text(json.dumps(pair) + "\n", "utf-8")
     config = json.loads(json.dumps(stage.to_dict()))
-    command = shlex.split(command_of(config, PAIRS if name == "dpo" else None))
+    precision = "bf16" if budget == "full" else None
+    pairs = PAIRS if name == "dpo" else None
+    command = shlex.split(command_of(config, pairs, precision=precision))
     assert command[:2] == ["q2a", "train"]
     done = CliRunner().invoke(cli.app, command[2:])
     assert done.exit_code == 0, done.output
     [given] = seen
     assert given[0] == stage
+    assert given[4] == (precision or "no")
     assert unsaid(config) == []
     if name == "dpo":
         asked = given[5].keywords

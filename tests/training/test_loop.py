@@ -161,6 +161,17 @@ def test_a_run_is_not_resumed_with_other_settings(tmp_path, small_book, chat_for
         )
 
 
+def test_a_run_is_not_resumed_in_another_precision(tmp_path, small_book, chat_format):
+    run = tmp_path / "run"
+    _train(run, small_book, chat_format, stop_at=1)
+    begun, *rest = read_log(run / "log.jsonl")
+    assert begun["precision"] == "no"
+    lines = [json.dumps(record) + "\n" for record in (begun | {"precision": "bf16"}, *rest)]
+    (run / "log.jsonl").write_text("".join(lines), "utf-8")
+    with pytest.raises(RunError, match="run was begun with --precision bf16, not no; resume it"):
+        _train(run, small_book, chat_format, resume=True)
+
+
 def test_a_folder_without_a_run_is_not_resumed(tmp_path, small_book, chat_format):
     with pytest.raises(RunError, match="run holds no run to go on with; leave out --resume"):
         _train(tmp_path / "run", small_book, chat_format, resume=True)

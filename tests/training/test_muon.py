@@ -29,13 +29,14 @@ def test_an_update_has_the_size_of_one_of_adamw():
     assert weight.square().mean().sqrt().item() == pytest.approx(ADAM_RMS, rel=0.2)
 
 
+@pytest.mark.parametrize(("dtype", "near"), [(None, 0.05), (torch.bfloat16, 0.01)], ids=str)
 @pytest.mark.parametrize("shape", [(24, 24), (40, 16), (16, 40)])
-def test_steps_as_torchs_own_does(shape):
-    """Which rounds to bfloat16 inside, so its updates differ by up to some hundredths of their size."""
+def test_steps_as_torchs_own_does(shape, dtype, near):
+    """Which rounds to bfloat16 inside, so its updates differ by up to some hundredths of their size from exact ones."""
     generator = torch.Generator().manual_seed(2)
     start = torch.randn(shape, generator=generator)
     ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
-    mine = Muon([ours], lr=0.02, weight_decay=0.1)
+    mine = Muon([ours], lr=0.02, weight_decay=0.1, dtype=dtype)
     oracle = torch.optim.Muon([theirs], lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
     for _ in range(5):
         ours.grad = torch.randn(shape, generator=generator)
@@ -43,7 +44,7 @@ def test_steps_as_torchs_own_does(shape):
         mine.step()
         oracle.step()
     moved = (theirs - start).norm()
-    assert (ours - theirs).norm() < 0.05 * moved
+    assert (ours - theirs).norm() < near * moved
 
 
 def _objective() -> Supervised:
@@ -65,6 +66,8 @@ def test_every_weight_has_one_optimizer_and_heads_and_embeddings_stay_with_adamw
     assert all("head" not in name and "embed" not in name for name in muon)
     assert "model.audio_encoder.conv1.weight" in muon
     assert {g["factor"] for g in optimizer.members[0].param_groups} == {1.0, 0.5}
+    assert optimizer.members[0].dtype is None
+    assert make_optimizer(objective, stage, precision="bf16").members[0].dtype == torch.bfloat16
 
 
 def test_a_saved_state_goes_on_as_if_nothing_had_happened():

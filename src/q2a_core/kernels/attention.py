@@ -92,8 +92,7 @@ def _attention_triton(
     scale: float | None,
     padding_side: str,
 ) -> Tensor:
-    learns = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
-    if q.shape[2] == 1 and k.shape[2] > 1 and not learns:
+    if q.shape[2] == 1 and k.shape[2] > 1 and not _learns(q, k, v):
         from q2a_core.kernels.attention_decode_triton import decode_triton
 
         return decode_triton(q, k, v, lengths, scale, padding_side=padding_side)
@@ -111,6 +110,13 @@ def _attention_sdpa(
     scale: float | None,
     padding_side: str,
 ) -> Tensor:
+    if q.device.type == "cpu" and v.dtype == torch.bfloat16 and _learns(q, k, v):
+        # the backward of PyTorch's CPU kernel takes three times as long in bfloat16 as in fp32
+        with torch.autocast("cpu", enabled=False):
+            out = _attention_sdpa(
+                q.float(), k.float(), v.float(), is_causal, lengths, scale, padding_side
+            )
+        return out.to(q.dtype)
     if q.shape[2] == 1 and q.shape[1] != k.shape[1]:
         return _attention_one_query(q, k, v, lengths, scale, padding_side)
     k, v = repeat_kv(k, q.shape[1]), repeat_kv(v, q.shape[1])
@@ -124,6 +130,10 @@ def _attention_sdpa(
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask | empty, scale=scale)
     padded = padded_queries(q, k, lengths, padding_side)
     return out.masked_fill(empty if padded is None else empty | padded, 0.0)
+
+
+def _learns(*tensors: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def _attention_one_query(

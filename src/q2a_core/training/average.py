@@ -58,7 +58,9 @@ def _alike(states: Sequence[dict[str, torch.Tensor]]) -> bool:
 def _member(checkpoint: Checkpoint) -> dict[str, Any]:
     """One of the averaged, for about.json and the card."""
     about = checkpoint.about
-    made = command_of(about["config"], about.get("pairs")) if "config" in about else None
+    made = None
+    if "config" in about:
+        made = command_of(about["config"], about.get("pairs"), precision=about.get("precision"))
     told = {"name": checkpoint.name, "hash": checkpoint.hash, "command": made}
     return told | {key: about[key] for key in ("clips", "start", "averaged") if key in about}
 

@@ -28,10 +28,13 @@ OPTIONS_OF = {
 FLITE = ("espeak", "flite")
 
 
-def command_of(config: dict[str, Any], pairs: dict[str, int] | None = None) -> str:
+def command_of(
+    config: dict[str, Any], pairs: dict[str, int] | None = None, *, precision: str | None = None
+) -> str:
     """The command that repeats a run; RUN and PAIRS stand for what the reader chooses.
 
     `pairs` are DPO's, by kind: own, absent, sampled, and asked, the number of sampled ones that were sought.
+    `precision` is named where it is not the usual one.
     """
     stage = StageConfig.from_dict(config)
     budget = _budget(stage)
@@ -47,6 +50,7 @@ def command_of(config: dict[str, Any], pairs: dict[str, int] | None = None) -> s
         parts += ["--part-rate", rate]
     if stage.engines == FLITE and stage.name != "dpo":
         parts.append("--flite")
+    parts += ["--precision", precision] if precision else []
     if pairs is not None:
         parts += ["--pairs", "PAIRS"] if pairs["own"] else []
         parts += ["--sampled", str(pairs["asked"]), "--absent", str(pairs["absent"])]

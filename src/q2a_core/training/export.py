@@ -16,8 +16,8 @@ from q2a_core.training.folder import settings_of
 from q2a_core.training.loop import Hooks
 from q2a_core.training.model_card import about_run, model_card
 from q2a_core.training.origin import heads_of_start, noted_start
-from q2a_core.training.processes import Processes
-from q2a_core.training.runlog import read_log, steps_done
+from q2a_core.training.processes import PRECISIONS, Processes
+from q2a_core.training.runlog import precision_of, read_log, steps_done
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.state import load_newest, restore_weights
 from q2a_core.world.mini_tokenizer import mini_chat_format
@@ -95,6 +95,8 @@ def export(
     """Write a trained model as a checkpoint, with what faces need to know about it in about.json."""
     records = read_log(run / LOG_FILE) if (run / LOG_FILE).is_file() else []
     about = about_run(stage, step=step, pairs=_pairs_by_kind(records))
+    if (precision := precision_of(records)) != PRECISIONS[0]:
+        about["precision"] = precision
     start = noted_start(run)
     if start is not None:
         about |= {"start": start, "clips": about["clips"] + start["clips"]}

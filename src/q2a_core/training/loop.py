@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
 from q2a_core.training.blocks import StepBlocks, steps_from
 from q2a_core.training.folder import check_folder, claim_folder
@@ -21,7 +22,7 @@ from q2a_core.training.optimizer import (
 )
 from q2a_core.training.origin import note_start
 from q2a_core.training.processes import Processes
-from q2a_core.training.runlog import RunLog
+from q2a_core.training.runlog import RunLog, precision_of, read_log
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.state import RunLock, load_newest, restore, save_state, tidy
 from q2a_core.training.step import accumulate_gradients, update
@@ -94,15 +95,23 @@ def train(
         hooks.on_begin()
         objective.to(processes.device).train()
         freeze(model, stage)
-        optimizer = make_optimizer(objective, stage)
+        optimizer = make_optimizer(objective, stage, precision=processes.precision)
         done, tally = _resume(run, objective, optimizer) if resume else (0, Tally())
+        _check_precision(run, done, processes.precision)
         log = RunLog(run / "log.jsonl", silent=not writes)
         if writes and done == 0:
             note_start(run, start)
             _keep_log(log, hooks)
         log.cut(done)
         about = {"stage": stage.to_dict(), "parts": describe(stage, model), **(facts or {})}
-        log.write("run", step=done, processes=processes.count, workers=hooks.workers, **about)
+        log.write(
+            "run",
+            step=done,
+            processes=processes.count,
+            workers=hooks.workers,
+            precision=processes.precision,
+            **about,
+        )
         if writes:
             hooks.on_message(describe(stage, model))
         blocks.deal(processes.rank, processes.count)
@@ -184,6 +193,15 @@ def _resume(run: Path, objective: Objective, optimizer: Optimizer) -> tuple[int,
     path, record = found
     restore(path, module=objective, optimizer=optimizer)
     return int(record["step"]), Tally(**record.get("tally", {}))
+
+
+def _check_precision(run: Path, done: int, precision: str) -> None:
+    """Steps in another precision would not be those that the run began with."""
+    before = precision_of(read_log(run / "log.jsonl")) if done else precision
+    if before != precision:
+        raise RunError(
+            f"{run.name} was begun with --precision {before}, not {precision}; resume it with the same one"
+        )
 
 
 def _record(progress: Progress) -> dict[str, float]:

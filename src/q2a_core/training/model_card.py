@@ -82,7 +82,8 @@ def _lines_to_try(stage: StageConfig) -> list[str]:
 def _made_by(about: dict[str, Any]) -> str:
     """The command behind a checkpoint, and where the run differed from what the command does."""
     config = about["config"]
-    made = f"Made by `{command_of(config, about.get('pairs'))}`"
+    command = command_of(config, about.get("pairs"), precision=about.get("precision"))
+    made = f"Made by `{command}`"
     apart = unsaid(config)
     if apart:
         made += f", with settings that no option has ({', '.join(apart)})"

@@ -33,8 +33,8 @@ def orthogonal(matrices: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Nesterov momentum, made orthogonal; convolution kernels count as matrices of (out, in x taps).
 
-    Computed in the weights' own type, all matrices of one shape together: `torch.optim.Muon` rounds to bfloat16, which
-    older processors emulate.
+    All matrices of one shape are made orthogonal together, in `dtype` or the weights' own: `torch.optim.Muon` always
+    rounds to bfloat16, which older processors emulate.
     """
 
     def __init__(
@@ -44,7 +44,9 @@ class Muon(torch.optim.Optimizer):
         lr: float = 1e-3,
         weight_decay: float = 0.02,
         momentum: float = 0.95,
+        dtype: torch.dtype | None = None,
     ):
+        self.dtype = dtype
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
@@ -68,7 +70,8 @@ class Muon(torch.optim.Optimizer):
                 state["momentum"] = torch.zeros_like(weight)
             state["momentum"].lerp_(gradient, 1 - beta)
             wanted.append(gradient.lerp(state["momentum"], beta).flatten(1))
-        updates = orthogonal(torch.stack(wanted))
+        stacked = torch.stack(wanted)
+        updates = orthogonal(stacked.to(self.dtype or stacked.dtype)).to(stacked.dtype)
         size = ADAM_RMS * max(updates.shape[-2:]) ** 0.5
         for weight, update in zip(weights, updates, strict=True):
             weight.mul_(1 - rate * group["weight_decay"])

@@ -29,10 +29,11 @@ def freeze(model: Qwen2Audio, stage: StageConfig) -> None:
             parameter.requires_grad_(part in stage.trains and "embed_positions" not in name)
 
 
-def make_optimizer(objective: Objective, stage: StageConfig) -> Optimizer:
+def make_optimizer(objective: Objective, stage: StageConfig, *, precision: str = "no") -> Optimizer:
     """What `stage.optimizer` names, with groups for each rate: matrices, which decay, and the rest, which do not.
 
-    Muon takes the matrices between the layers; vectors, embeddings and output heads stay with AdamW.
+    Muon takes the matrices between the layers, and makes its updates orthogonal in the run's precision; vectors,
+    embeddings and output heads stay with AdamW.
     """
     factors: dict[str, float] = {**stage.rates}
     groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
@@ -52,7 +53,8 @@ def make_optimizer(objective: Objective, stage: StageConfig) -> Optimizer:
         for wanted in (False, True)
     )
     rest = torch.optim.AdamW(adamw, lr=stage.learning_rate, betas=stage.betas, fused=True)
-    return Together(Muon(muon), rest) if muon else rest
+    dtype = torch.bfloat16 if precision == "bf16" else None
+    return Together(Muon(muon, dtype=dtype), rest) if muon else rest
 
 
 def set_rates(optimizer: Optimizer, rate: float) -> None:

@@ -61,3 +61,9 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return records
+
+
+def precision_of(records: list[dict[str, Any]]) -> str:
+    """In which precision a run computed when it last began; logs of before tell none and are of fp32 runs."""
+    begun = [record for record in records if record.get("kind") == "run"]
+    return str(begun[-1].get("precision", "no")) if begun else "no"
