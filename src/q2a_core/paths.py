@@ -9,7 +9,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from q2a_core.errors import CheckpointError
+from q2a_core.errors import CheckpointError, Q2AError
 
 BEST = "best.txt"
 """Beside the shipped checkpoints: the name of the one that `mini` stands for."""
@@ -104,3 +104,14 @@ def _user_dir(kind: str) -> Path:
     if kind == "cache":
         return Path(platformdirs.user_cache_dir("q2a", appauthor=False))
     return Path(platformdirs.user_data_dir("q2a", appauthor=False)) / kind
+
+
+def check_writable(path: Path) -> None:
+    """Raises Q2AError unless a file can be written there."""
+    folder = path.resolve().parent
+    if path.is_dir():
+        raise Q2AError(f"{path} is a folder; expected the name of a file to write")
+    if not folder.is_dir():
+        raise Q2AError(f"there is no folder {path.parent} to write {path.name} into; make it first")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise Q2AError(f"{path} may not be written; choose another place")

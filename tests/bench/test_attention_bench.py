@@ -10,10 +10,13 @@ import torch
 
 import q2a_core
 from q2a_core.bench import attention as attention_bench
+from q2a_core.bench import everything
 from q2a_core.bench.__main__ import main
 from q2a_core.bench.attention import run_attention, to_markdown
 from q2a_core.bench.attention_cases import Shape, shapes, tensors, theirs
 from q2a_core.bench.encoder_stack import bare_stack
+from q2a_core.bench.everything import named
+from q2a_core.bench.report import BESIDES, ROWS
 from q2a_core.errors import Q2AError
 from q2a_core.kernels import attention
 
@@ -74,7 +77,25 @@ def test_wrong_attention_is_not_timed(monkeypatch):
         return lambda q, k, v: right(*options)(q, k, v) * 1.01
 
     monkeypatch.setattr(attention_bench, "ours", wrong)
-    with pytest.raises(Q2AError, match=r"nothing was timed: .* q2a sdpa is .* off the reference"):
+    with pytest.raises(Q2AError, match=r"nothing was timed: .* q2a sdpa is off the reference: out"):
+        run_attention(device="cpu", repeats=1, only=[WHOLE])
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_wrong_gradient_is_not_timed(place, monkeypatch):
+    """The output is right: one of q, k, v learns a hundredth too much."""
+    right = attention_bench.ours
+
+    def wrong(*options):
+        def attend(*inputs):
+            inputs = list(inputs)
+            inputs[place] = inputs[place] * 1.01 - 0.01 * inputs[place].detach()
+            return right(*options)(*inputs)
+
+        return attend
+
+    monkeypatch.setattr(attention_bench, "ours", wrong)
+    with pytest.raises(Q2AError, match=f"off the reference: gradient of {'qkv'[place]} by"):
         run_attention(device="cpu", repeats=1, only=[WHOLE])
 
 
@@ -103,10 +124,39 @@ def test_the_bare_stack_is_the_encoders_own_blocks(tiny_model):
     torch.testing.assert_close(found, x)
 
 
-@pytest.mark.parametrize("option", ["--repeats", "--threads"])
-def test_misuse_of_attention_alone_gets_a_sentence(option, capsys):
-    assert main(["--only", "attention", option, "-1"]) == 2
-    assert f"{option[2:]} is -1; expected at least 1" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--only", "attention", "--repeats", "-1"], "repeats is -1; expected at least 1"),
+        (["--only", "attention", "--threads", "-1"], "threads is -1; expected 1 to 1024"),
+        (["--only", "decode", "--threads", "99999999999999"], "expected 1 to 1024"),
+        (["--only", ""], "no row is called ''; known: first_token, decode"),
+        (["--only", "decode,speed"], "no row is called 'speed'; known: first_token, decode"),
+        (
+            ["--only", "large", "--checkpoint", "nonsense"],
+            "large open no checkpoint; leave nonsense",
+        ),
+        (["--only", "attention", "--json", "nowhere/x.json"], "there is no folder nowhere"),
+    ],
+    ids=str,
+)
+def test_misuse_gets_a_sentence_before_anything_is_measured(options, says, capsys):
+    assert main(options) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_both_rows_of_a_reply_have_one_name():
+    assert named(["generate", "mel"]) == ("first_token", "decode", "mel")
+    assert named(None) == (*ROWS, *BESIDES)
+
+
+def test_ctrl_c_is_a_line(monkeypatch, capsys):
+    def stopped(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(everything, "run_bench", stopped)
+    assert main(["--only", "attention"]) == 130
+    assert "stopped; nothing was written" in capsys.readouterr().err
 
 
 def test_attention_alone_needs_no_transformers(tmp_path):

@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
+from q2a_core.bench import growth
 from q2a_core.bench.growth import process_memory, run_growth, to_markdown
 from q2a_core.errors import Q2AError
 from q2a_core.inspection.figures_growth import figure_growth
@@ -56,3 +58,17 @@ def test_the_picture_shows_what_was_measured(report, tmp_path):
     ]
     figure.savefig(tmp_path / "growth.svg")
     assert (tmp_path / "growth.svg").stat().st_size > 1000
+
+
+def test_other_weights_are_not_timed(tiny_checkpoint, monkeypatch):
+    opened = growth.open_pair
+
+    def wrong(checkpoint):
+        pair = opened(checkpoint)
+        with torch.no_grad():
+            pair.model.decoder.norm.weight.mul_(1.5)
+        return pair
+
+    monkeypatch.setattr(growth, "open_pair", wrong)
+    with pytest.raises(Q2AError, match="nothing was timed"):
+        run_growth(tiny_checkpoint, repeats=1, seconds=(0.5,), batch_sizes=(1,))

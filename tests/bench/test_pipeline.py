@@ -234,7 +234,7 @@ def test_progress_reaches_its_end(pair):
         ({"only": ["decode", "speed"]}, "no row is called 'speed'; known: first_token"),
         ({"only": []}, "known: first_token"),
         ({"repeats": 0}, "repeats is 0; expected at least 1"),
-        ({"threads": 0}, "threads is 0; expected at least 1"),
+        ({"threads": 0}, "threads is 0; expected 1 to 1024"),
         ({"checkpoint": "no such thing"}, "no checkpoint 'no such thing'"),
     ],
     ids=["row", "no row", "repeats", "threads", "checkpoint"],

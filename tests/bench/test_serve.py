@@ -1,6 +1,7 @@
 """Many chats on one model: all say what they say alone, and the latencies are those of the replies."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -60,3 +61,18 @@ def test_an_error_in_one_chat_ends_all(chat, monkeypatch):
     monkeypatch.setattr(serve, "_ask", broken)
     with pytest.raises(Q2AError, match="as planned"):
         run_serve(chat, chats=(2,), rounds=2, threads=1)
+
+
+def test_the_slowest_chat_decides_how_many_are_served(chat, monkeypatch):
+    """All begin a round together, and the next one when all have their replies."""
+    right = serve._ask
+
+    def slow(own, number):
+        reply = right(own, number)
+        if number == 1:
+            time.sleep(0.3)
+        return reply
+
+    monkeypatch.setattr(serve, "_ask", slow)
+    (row,) = run_serve(chat, chats=(2,), rounds=2, threads=1)["rows"]
+    assert row["replies_per_second"] < 2 / 0.3

@@ -63,6 +63,13 @@ def test_no_file_is_both_read_and_written(q2a, tmp_path, tiny_checkpoint, begun,
     assert mine.read_text("utf-8") == "my truth"
 
 
+def test_a_picture_is_not_drawn_over_the_report(q2a, tmp_path, begun):
+    both = tmp_path / "x.svg"
+    code, out, err = q2a("bench", "--only", "growth", "--plot", both, "--output", both)
+    assert (code, out, begun) == (2, "", [])
+    assert "x.svg is given for --output and for --plot" in err
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

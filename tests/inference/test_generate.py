@@ -133,3 +133,34 @@ def test_repetition_penalty_ignores_padding(model):
     padded = generate(model, ids, attention_mask=mask, settings=settings).token_ids
     assert padded[0] == generate(model, ids[:1, 4:], settings=settings).token_ids[0]
     assert padded[0][0] == favourite
+
+
+@pytest.mark.parametrize(
+    ("mask", "says"),
+    [
+        ([[1, 1, 1, 1], [1, 1, 0, 0]], "ends in padding.*pad prompts on the left"),
+        ([[1, 1, 1], [1, 1, 1]], r"has shape \(2, 3\); expected that of input_ids, \(2, 4\)"),
+    ],
+    ids=["right", "narrow"],
+)
+def test_a_mask_that_does_not_fit_is_refused_before_the_first_token(model, mask, says):
+    settings = GenerationSettings(max_new_tokens=1)
+    with pytest.raises(ValueError, match=says):
+        generate(model, prompt(2, 4), attention_mask=torch.tensor(mask), settings=settings)
+
+
+def test_a_prompt_without_tokens_is_refused(model):
+    with pytest.raises(ValueError, match="at least one token each"):
+        generate(model, prompt(1, 0), settings=GenerationSettings())
+
+
+def test_rows_that_end_at_different_steps_say_what_they_say_alone(model):
+    ids = prompt(4, 9, seed=5)
+    long = GenerationSettings(max_new_tokens=12)
+    alone = [generate(model, row[None], settings=long).token_ids[0] for row in ids]
+    stop = alone[0][3]
+    settings = GenerationSettings(max_new_tokens=12, stop_ids=(stop,))
+    together = generate(model, ids, settings=settings).token_ids
+    assert len(together[0]) == alone[0].index(stop)
+    for mine, whole in zip(together, alone, strict=True):
+        assert mine == (whole[: whole.index(stop)] if stop in whole else whole)

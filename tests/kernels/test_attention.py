@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from q2a_core.errors import BackendError
-from q2a_core.kernels import BACKENDS, attention, attention_mask, attention_weights, resolve_backend
+from q2a_core.kernels import (
+    BACKENDS,
+    attention,
+    attention_map,
+    attention_mask,
+    attention_weights,
+    resolve_backend,
+)
 
 FAST = [backend for backend in BACKENDS if backend not in ("auto", "reference", "triton")]
 
@@ -117,22 +124,38 @@ def test_half_precision_keeps_its_type(backend, dtype):
 @pytest.mark.parametrize("lengths", [None, torch.tensor([20, 7])], ids=["full", "ragged"])
 @pytest.mark.parametrize("is_causal", [False, True])
 def test_what_learns_in_bfloat16_on_a_cpu_is_computed_in_fp32(lengths, is_causal):
-    """Rotary positions leave queries and keys in fp32 under autocast: what comes out has the queries' type."""
-    tensors = qkv(tq=20, tk=20)
-    q, k, v = (x.bfloat16().float().requires_grad_() for x in tensors)
-    options = {"is_causal": is_causal, "lengths": lengths}
-    out = attention(q, k, v, **options, backend="sdpa")
-    expected = torch.autograd.grad(out.sum(), (q, k, v))
+    """Nothing is rounded but what goes in and what comes out."""
+    halves = [x.bfloat16().requires_grad_() for x in qkv(tq=20, tk=20)]
+    exact = [x.detach().float().requires_grad_() for x in halves]
+    options = {"is_causal": is_causal, "lengths": lengths, "backend": "sdpa"}
+    expected = attention(*exact, **options)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = attention(q, k, v.bfloat16(), **options, backend="sdpa")
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, out, rtol=0, atol=1e-6)
-    gradients = torch.autograd.grad(found.sum(), (q, k, v))
-    for mine, theirs in zip(gradients[:2], expected[:2], strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-6)
-    torch.testing.assert_close(gradients[2], expected[2], rtol=2**-8, atol=1e-6)
-    halves = [x.bfloat16().requires_grad_() for x in tensors]
-    assert attention(*halves, **options, backend="sdpa").dtype == torch.bfloat16
+        found = attention(*halves, **options)
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, expected.bfloat16())
+    for mine, theirs in zip(
+        torch.autograd.grad(found.sum(), halves),
+        torch.autograd.grad(expected.sum(), exact),
+        strict=True,
+    ):
+        assert torch.equal(mine, theirs.bfloat16())
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("what", [float("nan"), float("inf")], ids=str)
+@pytest.mark.parametrize("tq", [1, 12])
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+def test_what_padding_holds_never_matters(backend, tq, what, side):
+    q, k, v = qkv(tq=tq, tk=12)
+    lengths = torch.tensor([5, 12])
+    clean = attention(q, k, v, lengths=lengths, padding_side=side, backend=backend)
+    padding = slice(5, None) if side == "right" else slice(0, 7)
+    k[0, :, padding] = what
+    v[0, :, padding] = what
+    if tq == 12:
+        q[0, :, padding] = what
+    dirty = attention(q, k, v, lengths=lengths, padding_side=side, backend=backend)
+    torch.testing.assert_close(dirty, clean, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("backend", ["reference", *FAST])
@@ -216,3 +239,69 @@ def test_shapes_that_do_not_fit(change, message):
 def test_an_unknown_side_is_refused():
     with pytest.raises(ValueError, match="expected 'left' or 'right'"):
         attention(*qkv(), lengths=torch.tensor([1, 2]), padding_side="top")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"k": (2, 0, 7, 8), "v": (2, 0, 7, 8)}, "heads do not divide"),
+        ({"lengths": [4, 4]}, "lengths is a list; expected a tensor"),
+        ({"lengths": torch.tensor([4.0, 4.0])}, "of whole numbers"),
+        ({"v": torch.ones(2, 4, 7, 8, dtype=torch.float64)}, "one type on one device"),
+    ],
+    ids=["no heads", "list", "float", "types"],
+)
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+def test_what_one_backend_refuses_all_refuse(change, message, backend):
+    given = {"q": (2, 4, 7, 8), "k": (2, 4, 7, 8), "v": (2, 4, 7, 8)} | change
+    tensors = {k: torch.ones(v) if isinstance(v, tuple) else v for k, v in given.items()}
+    with pytest.raises(ValueError, match=message):
+        attention(**tensors, backend=backend)
+
+
+@pytest.mark.parametrize("of", [attention_map, attention_weights])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"padding_side": "middle"}, "expected 'left' or 'right'"),
+        ({"lengths": torch.tensor([1])}, "one per sequence"),
+        ({"k": torch.ones(1, 4, 7, 8)}, "differ in batch"),
+        ({"k": torch.ones(2, 3, 7, 8)}, "heads do not divide"),
+        ({"q": torch.ones(4, 7, 8)}, "expected q"),
+    ],
+    ids=["side", "lengths", "batch", "heads", "three"],
+)
+def test_weights_and_maps_refuse_the_same(of, options, message):
+    given = {"q": torch.ones(2, 4, 7, 8), "k": torch.ones(2, 4, 7, 8)} | options
+    with pytest.raises(ValueError, match=message):
+        of(**given)
+
+
+def test_rows_and_heads_of_a_map_may_be_lists_or_tensors_but_no_mask():
+    q, k, _ = qkv()
+    expected = attention_weights(q, k)[:, [1, 3]][:, :, [0, 5]]
+    for rows, heads in (([0, 5], [1, 3]), (torch.tensor([0, 5]), torch.tensor([1, 3]))):
+        found = attention_map(q, k, rows=rows, heads=heads)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match=r"rows is of torch\.bool"):
+        attention_map(q, k, rows=torch.tensor([True, False] * 3 + [True]))
+
+
+def test_one_causal_row_of_a_long_sequence_takes_the_memory_of_a_row():
+    """No tensor of all queries by all keys is made on the way."""
+    length, sizes = 3_000, []
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+            out = op(*args, **(kwargs or {}))
+            sizes.extend(x.numel() for x in (out,) if isinstance(x, torch.Tensor))
+            return out
+
+    q, k = torch.ones(1, 2, length, 8), torch.ones(1, 2, length, 8)
+    with Watch():
+        found = attention_map(
+            q, k, rows=torch.tensor([length - 1, 4]), is_causal=True, lengths=torch.tensor([length])
+        )
+    assert max(sizes) <= q.numel()
+    assert float(found[0, 0, 1, 4]) == pytest.approx(0.2)
+    assert float(found[0, 0, 1, 5:].abs().max()) == 0.0

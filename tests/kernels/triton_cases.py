@@ -314,6 +314,31 @@ def test_a_training_step_of_the_whole_model():
         assert float((gradients[1][name] - expected).abs().max()) <= bound, name
 
 
+def test_a_training_step_under_autocast():
+    """Rotary tables are fp32 there and must not make queries and keys another type than values."""
+    half = torch.bfloat16 if DEVICE == "cuda" else torch.float16
+    model = small_model().train()
+    input_ids = torch.randint(10, 400, (2, 12), generator=torch.Generator().manual_seed(2))
+    losses, gradients = [], []
+    for backend in ("sdpa", "triton"):
+        model.set_backend(backend)
+        model.zero_grad()
+        with torch.autocast(DEVICE, dtype=half):
+            loss = model(input_ids.to(DEVICE), labels=input_ids.to(DEVICE)).loss
+        loss.backward()
+        losses.append(loss.item())
+        gradients.append(model.decoder.layers[0].self_attn.k_proj.weight.grad.clone())
+    assert losses[1] == pytest.approx(losses[0], rel=1e-2)
+    assert float((gradients[1] - gradients[0]).norm()) <= 0.1 * float(gradients[0].norm())
+
+
+def test_second_derivatives_are_refused():
+    (inputs, weights), _ = case({})
+    out = attention(*inputs, backend="triton")
+    with pytest.raises(BackendError, match="no second derivatives; choose the backend reference"):
+        torch.autograd.grad((out * weights).sum(), inputs[0], create_graph=True)
+
+
 def test_generation_says_the_same():
     model = small_model().eval()
     input_ids = torch.randint(10, 400, (2, 9), generator=torch.Generator().manual_seed(4))

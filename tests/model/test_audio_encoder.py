@@ -132,3 +132,15 @@ def test_positions_take_no_gradient(encoder):
     assert encoder.embed_positions.weight.grad is None
     assert encoder.conv1.weight.grad is not None
     encoder.zero_grad(set_to_none=True)
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_clip_too_short_for_a_token_makes_none(encoder, frames):
+    mel = torch.randn(1, 128, 6, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        assert encoder(mel, torch.tensor([frames])).shape == (1, 0, encoder.config.d_model)
+
+
+def test_no_clips_are_refused(encoder):
+    with pytest.raises(ValueError, match="0 clips; expected"):
+        encoder(torch.zeros(0, 128, 10), torch.tensor([], dtype=torch.long))

@@ -105,6 +105,58 @@ def test_steps_aside_for_other_types_backends_hooks_and_widths():
     assert not can_step(wide)
 
 
+class _Doubled(torch.nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def _subclass(model):
+    old = model.decoder.layers[0].mlp.down_proj
+    model.decoder.layers[0].mlp.down_proj = new = _Doubled(*old.weight.T.shape, bias=False)
+    new.weight = old.weight
+
+
+def _wrapper(model):
+    attention = model.decoder.layers[1].self_attn
+    attention.o_proj = torch.nn.Sequential(attention.o_proj, torch.nn.Tanh())
+
+
+def _own_forward(model):
+    model.decoder.layers[0].mlp.forward = lambda x: x * 0
+
+
+def _own_decoder_forward(model):
+    right = model.decoder.forward
+    model.decoder.forward = lambda *given, **options: -right(*given, **options)
+
+
+def _no_bias(model):
+    attention = model.decoder.layers[0].self_attn
+    attention.k_proj.bias = None
+
+
+@pytest.mark.parametrize(
+    "change", [_subclass, _wrapper, _own_forward, _own_decoder_forward, _no_bias]
+)
+def test_what_was_changed_in_the_model_is_heard_after_the_prompt_too(change):
+    model, ids = model_with(), tokens(2, 6)
+    settings = GenerationSettings(max_new_tokens=6)
+    before = generate(model, ids, settings=settings)
+    change(model)
+    assert not can_step(model)
+    after = generate(model, ids, settings=settings)
+    model.set_backend("sdpa")
+    plain = generate(model, ids, settings=settings)
+    assert after.token_ids == plain.token_ids
+    assert after.logps != before.logps
+
+
+def test_one_weight_of_another_type_is_enough_to_step_aside():
+    model = model_with()
+    model.decoder.norm.double()
+    assert not can_step(model)
+
+
 def test_a_full_cache_is_refused():
     model, ids = model_with(), tokens(1, 4)
     cache = model.new_cache(1, 4)

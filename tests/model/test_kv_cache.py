@@ -164,3 +164,12 @@ def test_backends_agree_through_the_whole_model(model):
     finally:
         model.set_backend("auto")
     torch.testing.assert_close(logits[mask.bool()], reference[mask.bool()], rtol=0, atol=1e-4)
+
+
+def test_with_gradients_it_says_how_to_decode():
+    model = Qwen2Audio(presets.tiny())
+    ids = torch.arange(4, 10)[None]
+    with pytest.raises(ValueError, match=r"keeps no gradients; call .* torch\.no_grad"):
+        model(ids, cache=model.new_cache(1, 8))
+    with torch.no_grad():
+        assert model(ids, cache=model.new_cache(1, 8)).logits.shape[1] == 6

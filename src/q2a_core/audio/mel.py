@@ -52,9 +52,11 @@ def log_mel(
     read, up to `max_frames`, the window. The range is 2 below the clip's maximum; all-zero audio gives -1.5.
     Raises ValueError for a clip longer than the window: callers refuse or split before.
     """
+    if isinstance(samples, np.ndarray) and min(samples.strides, default=0) < 0:
+        samples = samples.copy()  # played backwards; torch reads forwards
     waveform = torch.as_tensor(samples, dtype=torch.float32)
-    frames = mel_frames(len(waveform))
-    if waveform.ndim != 1 or not 0 < frames <= max_frames:
+    frames = mel_frames(len(waveform)) if waveform.ndim == 1 else 0
+    if not 0 < frames <= max_frames:
         raise ValueError(
             f"expected mono samples (S,) of 1 to {max_frames} mel frames; found shape {tuple(waveform.shape)}"
         )
@@ -100,7 +102,7 @@ def stack_mels(mels: list[Tensor]) -> Tensor:
 @lru_cache(maxsize=1)
 def _hann() -> Tensor:
     with torch.inference_mode(False):
-        return torch.hann_window(N_FFT)
+        return torch.hann_window(N_FFT, dtype=torch.float32)
 
 
 def _hertz_to_mel(hertz: float) -> float:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from q2a_core.bench.report import BESIDES, ROWS
 from q2a_core.errors import Q2AError
+from q2a_core.paths import check_writable
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print the table, write the JSON; 0, or 2 after one line on standard error."""
+    """Measure, print the table, write the JSON; 0, 2 after one line on standard error, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(
         prog="python -m q2a_core.bench",
         description="Time this implementation beside transformers, and its attention beside PyTorch's.",
@@ -27,13 +28,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here as well")
     options = parser.parse_args(arguments)
     try:
+        if options.json is not None:
+            check_writable(options.json)
         from q2a_core.bench.everything import run_bench, to_markdown
 
         report = run_bench(
             checkpoint=options.checkpoint,
             repeats=options.repeats,
             threads=options.threads,
-            only=options.only.split(",") if options.only else None,
+            only=None if options.only is None else options.only.split(","),
             on_progress=_show,
         )
         print(to_markdown(report))
@@ -43,6 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (Q2AError, OSError) as error:
         print(f"q2a_core.bench: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nq2a_core.bench: stopped; nothing was written", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -4,7 +4,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from q2a_core.bench.report import ATTENTION, BESIDES, GROWTH, LARGE, ROWS, SERVE
+from q2a_core.bench.report import (
+    ATTENTION,
+    BESIDES,
+    GROWTH,
+    LARGE,
+    ROWS,
+    SERVE,
+    TOGETHER,
+    WITHOUT_CHECKPOINT,
+    check_counts,
+)
 from q2a_core.bench.report import to_markdown as pipeline_table
 from q2a_core.errors import Q2AError
 
@@ -22,13 +32,15 @@ def run_bench(
     Attention alone needs no transformers; the real size needs a GPU, and says so where there is none. Raises Q2AError
     as the parts do.
     """
-    names = (*ROWS, *BESIDES) if only is None else tuple(name.strip() for name in only)
-    rows = [name for name in names if name not in BESIDES]
-    for option, value in (("repeats", repeats), ("threads", threads)):
-        if value is not None and value < 1:
-            raise Q2AError(f"{option} is {value}; expected at least 1")
+    names = named(only)
+    rows = [name for name in names if name in ROWS]
+    check_counts(repeats, threads)
+    if checkpoint not in (None, "mini") and set(names) <= set(WITHOUT_CHECKPOINT):
+        raise Q2AError(
+            f"{' and '.join(names)} open no checkpoint; leave {checkpoint} out, or measure other rows too"
+        )
     report: dict[str, Any] = {}
-    if rows or not names:
+    if rows:
         from q2a_core.bench.pipeline import run_pipeline
 
         report = run_pipeline(
@@ -61,6 +73,22 @@ def run_bench(
     if LARGE in names:
         report[LARGE] = _large(repeats, on_progress)
     return report
+
+
+def named(only: Iterable[str] | None) -> tuple[str, ...]:
+    """What `only` asks for, everything for None; raises Q2AError for a name that nothing has, and for none at all."""
+    known = (*ROWS, *BESIDES)
+    if only is None:
+        return known
+    names = [name.strip() for name in only]
+    unknown = [name for name in names if name not in known and name not in TOGETHER]
+    if unknown or not names:
+        raise Q2AError(
+            f"no row is called {', '.join(map(repr, unknown)) or repr('')}; "
+            f"known: {', '.join((*known, *TOGETHER))}"
+        )
+    wanted = {row for name in names for row in TOGETHER.get(name, (name,))}
+    return tuple(name for name in known if name in wanted)
 
 
 def _large(repeats: int, on_progress: Callable[[int, int], None]) -> dict[str, Any]:

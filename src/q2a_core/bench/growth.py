@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from q2a_core.bench.gate import check_pair
 from q2a_core.bench.pair import (
     Pair,
     noise_clip,
@@ -45,12 +46,13 @@ def run_growth(
 ) -> dict[str, Any]:
     """Both sides at each clip length and batch size, medians of `repeats` runs turn about; a JSON-ready report.
 
-    Raises Q2AError as `open_pair` does.
+    Raises Q2AError as `open_pair` does, and before anything is timed if the sides do not compute the same.
     """
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads or before)
         pair = open_pair(checkpoint)
+        gate = check_pair(pair, seconds=min(TRAINING_SECONDS, pair.window_seconds), new_tokens=1)
         lengths = sorted({min(length, pair.window_seconds) for length in seconds})
         total, done = len(lengths) + len(batch_sizes) + 1, 0
         first_token, training = [], []
@@ -69,6 +71,7 @@ def run_growth(
     return {
         "checkpoint": {"name": pair.name, "hash": pair.hash},
         "machine": machine(threads=threads or before),
+        "gate": gate,
         "repeats": repeats,
         "first_token_seconds": first_token,
         "training_clips_per_second": training,

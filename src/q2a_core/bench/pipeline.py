@@ -25,7 +25,7 @@ from q2a_core.bench.pair import (
     their_prompt,
     their_tokens,
 )
-from q2a_core.bench.report import ROWS, Row, available_cores, machine, to_markdown
+from q2a_core.bench.report import ROWS, Row, available_cores, check_counts, machine, to_markdown
 from q2a_core.bench.timing import TokenClock, alternate, seconds_of
 from q2a_core.bench.training_step import make_lesson, training_steps
 from q2a_core.errors import Q2AError
@@ -72,10 +72,7 @@ def run_pipeline(
     sides do not compute the same.
     """
     chosen = _chosen(only)
-    if repeats < 1:
-        raise Q2AError(f"repeats is {repeats}; expected at least 1")
-    if threads is not None and threads < 1:
-        raise Q2AError(f"threads is {threads}; expected at least 1")
+    check_counts(repeats, threads)
     before = torch.get_num_threads()
     try:
         if threads is not None:

@@ -8,11 +8,26 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
+from q2a_core.errors import Q2AError
+
 ROWS = ("first_token", "decode", "train", "mel", "encoder", "ragged")
 """What can be measured of the pipeline, in the order of the table."""
 ATTENTION, SERVE, GROWTH, LARGE = "attention", "serve", "growth", "large"
 BESIDES = (ATTENTION, SERVE, GROWTH, LARGE)
 """What is measured besides, each in a table of its own."""
+WITHOUT_CHECKPOINT = (ATTENTION, LARGE)
+"""Those that no checkpoint is opened for."""
+TOGETHER = {"generate": ("first_token", "decode")}
+"""Names for several rows at once."""
+MOST_THREADS = 1024
+
+
+def check_counts(repeats: int, threads: int | None) -> None:
+    """Raises Q2AError for numbers of runs and threads that nothing can be measured with."""
+    if repeats < 1:
+        raise Q2AError(f"repeats is {repeats}; expected at least 1")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise Q2AError(f"threads is {threads}; expected 1 to {MOST_THREADS}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,6 +5,7 @@ nothing is reported.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -74,8 +75,10 @@ def _together(
     chat: AudioChat, count: int, rounds: int, expected: list[list[int]]
 ) -> dict[str, Any]:
     replies: list[list[Reply]] = [[] for _ in range(count)]
+    ends: list[list[float]] = [[] for _ in range(count)]
+    starts: list[float] = []
     failed: list[BaseException] = []
-    gate = threading.Barrier(count)
+    gate = threading.Barrier(count, action=lambda: starts.append(time.perf_counter()))
 
     def talk(number: int) -> None:
         try:
@@ -83,6 +86,7 @@ def _together(
             for _ in range(rounds):
                 gate.wait()
                 replies[number].append(_ask(own, number))
+                ends[number].append(time.perf_counter())
         except BaseException as error:
             failed.append(error)
             gate.abort()
@@ -106,11 +110,12 @@ def _together(
         + (NEW_TOKENS - 1) / max(reply.timings.tokens_per_second, 1e-9)
         for reply in turns
     ]
+    rounds_took = [max(done) - start for start, *done in zip(starts, *ends, strict=True)]
     return {
         "chats": count,
         "first_token_seconds": _percentiles(first),
         "reply_seconds": _percentiles(whole),
-        "replies_per_second": count / float(np.mean(whole)),
+        "replies_per_second": count / float(np.mean(rounds_took)),
     }
 
 

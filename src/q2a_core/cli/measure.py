@@ -154,7 +154,8 @@ def bench(
     only: Annotated[
         str | None,
         typer.Option(
-            help="Some rows, with commas: first_token,decode,train,mel,encoder,ragged,attention,serve,growth,large."
+            help="Some rows, with commas: first_token,decode (both: generate),train,mel,encoder,ragged,"
+            "attention,serve,growth,large."
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each side.")] = 5,
@@ -175,6 +176,7 @@ def bench(
     rows = None if only is None else [name.strip() for name in only.split(",")]
     if plot is not None:
         _check_plot(plot, rows)
+    check_apart({"--output": output, "--plot": plot})
     if output is not None:
         check_writable(output)
     with bar("measuring", "rows") as update:

@@ -1,23 +1,14 @@
 """Files that a command writes at its end: looked at before minutes are spent, written after the result was printed."""
 
 import json
-import os
 from pathlib import Path
 
 import typer
 
 from q2a_core.errors import Q2AError
+from q2a_core.paths import check_writable
 
-
-def check_writable(path: Path) -> None:
-    """Raises Q2AError unless a file can be written there."""
-    folder = path.resolve().parent
-    if path.is_dir():
-        raise Q2AError(f"{path} is a folder; expected the name of a file to write")
-    if not folder.is_dir():
-        raise Q2AError(f"there is no folder {path.parent} to write {path.name} into; make it first")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise Q2AError(f"{path} may not be written; choose another place")
+__all__ = ["check_apart", "check_unused", "check_writable", "hand_over"]
 
 
 def check_apart(files: dict[str, Path | None]) -> None:

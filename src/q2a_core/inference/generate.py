@@ -26,13 +26,14 @@ class Generated:
     logps: list[list[float]]  # log-probability of each of those tokens under the model
 
 
-def generate(model: Qwen2Audio, input_ids: Tensor, **options) -> Generated:
+def generate(
+    model: Qwen2Audio, input_ids: Tensor, *, settings: GenerationSettings, **options
+) -> Generated:
     """Decode whole replies; options as in `generate_steps`."""
-    settings: GenerationSettings = options["settings"]
     token_ids: list[list[int]] = [[] for _ in range(input_ids.shape[0])]
     logps: list[list[float]] = [[] for _ in range(input_ids.shape[0])]
     finished = [False] * input_ids.shape[0]
-    for tokens, step_logps in generate_steps(model, input_ids, **options):
+    for tokens, step_logps in generate_steps(model, input_ids, settings=settings, **options):
         for row, (token, logp) in enumerate(zip(tokens, step_logps, strict=True)):
             finished[row] = finished[row] or token in settings.stop_ids
             if not finished[row]:
@@ -59,8 +60,10 @@ def generate_steps(
     input_ids (B, T) with placeholders expanded; rows of unequal length are left-padded and attention_mask says so. A
     row that has stopped repeats its stop token. Log-probabilities are the model's own, before penalty and temperature.
     `generator` makes sampling repeatable; greedy decoding needs none. `prefill` takes the place of the model's own pass
-    over the prompt: it fills the cache and returns the logits (B, V) of the first new token.
+    over the prompt: it fills the cache and returns the logits (B, V) of the first new token. Raises ValueError for a
+    prompt without tokens and a mask that does not fit or pads on the right.
     """
+    _check_prompts(input_ids, attention_mask)
     batch, length = input_ids.shape
     cache = model.new_cache(batch, length + settings.max_new_tokens)
     vocab_size = model.config.decoder.vocab_size
@@ -114,6 +117,25 @@ def generate_steps(
         if seen is not None:
             seen.scatter_(-1, chosen[:, None], True)
         tokens = chosen
+
+
+def _check_prompts(input_ids: Tensor, attention_mask: Tensor | None) -> None:
+    if input_ids.ndim != 2 or input_ids.shape[1] == 0:
+        raise ValueError(
+            f"input_ids has shape {tuple(input_ids.shape)}; expected (B, T), at least one token each"
+        )
+    if attention_mask is None:
+        return
+    if attention_mask.shape != input_ids.shape:
+        raise ValueError(
+            f"attention_mask has shape {tuple(attention_mask.shape)}; expected that of input_ids, "
+            f"{tuple(input_ids.shape)}"
+        )
+    valid = attention_mask.bool()
+    if bool((valid.any(-1) & ~valid[:, -1]).any()):
+        raise ValueError(
+            "attention_mask ends in padding; a reply goes on from the last token: pad prompts on the left"
+        )
 
 
 def _one_by_one(

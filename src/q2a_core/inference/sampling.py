@@ -67,12 +67,12 @@ class GenerationSettings:
             _require_type("eos_token_id", token, Integral, "one token id or a list of them")
         _require("max_new_tokens", self.max_new_tokens, self.max_new_tokens >= 1, "at least 1")
         _require("min_new_tokens", self.min_new_tokens, self.min_new_tokens >= 0, "0 or more")
-        _require("temperature", self.temperature, 0 <= self.temperature < 1e4, "0 (greedy) or more")
+        fits = self.temperature == 0 or 1e-3 <= self.temperature < 1e4
+        _require("temperature", self.temperature, fits, "0 (greedy), or 0.001 to 10,000")
         _require("top_k", self.top_k, self.top_k >= 0, "0 (no limit) or more")
         _require("top_p", self.top_p, 0 < self.top_p <= 1, "above 0 and at most 1")
-        _require(
-            "repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0, "above 0"
-        )
+        fits = 1e-3 <= self.repetition_penalty <= 1e3
+        _require("repetition_penalty", self.repetition_penalty, fits, "0.001 to 1,000")
 
     @classmethod
     def from_generation_config(

@@ -17,11 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from q2a_core.errors import BackendError
+from q2a_core.kernels.attention_inputs import check_inputs
 from q2a_core.kernels.attention_reference import (
     attention_mask,
     attention_reference,
     padded_queries,
     repeat_kv,
+    without_padding,
 )
 
 BACKENDS = ("auto", "reference", "sdpa", "triton")
@@ -71,9 +73,10 @@ def attention(
 
     Shapes: q (B, H, Tq, Dh), k and v (B, Hkv, Tk, Dh) -> (B, H, Tq, Dh). `lengths` (B,) counts each sequence's valid
     keys, the last ones with `padding_side="left"`. Causal alignment is bottom-right. `scale` defaults to Dh ** -0.5.
-    Raises BackendError for an unknown backend and ValueError for shapes that do not fit.
+    What padding holds never matters. Raises BackendError for an unknown backend and ValueError for shapes, types or
+    lengths that do not fit.
     """
-    _check(q, k, v, lengths, padding_side)
+    check_inputs(q, k, v, lengths, padding_side)
     resolved = resolve_backend(backend, q.device, q.shape[-1])
     if resolved == "reference":
         return attention_reference(q, k, v, is_causal, lengths, scale, padding_side=padding_side)
@@ -110,16 +113,14 @@ def _attention_sdpa(
     scale: float | None,
     padding_side: str,
 ) -> Tensor:
-    if q.device.type == "cpu" and v.dtype == torch.bfloat16 and _learns(q, k, v):
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and _learns(q, k, v):
         # the backward of PyTorch's CPU kernel takes three times as long in bfloat16 as in fp32
+        in_fp32 = (x.float() for x in (q, k, v))
         with torch.autocast("cpu", enabled=False):
-            out = _attention_sdpa(
-                q.float(), k.float(), v.float(), is_causal, lengths, scale, padding_side
-            )
-        return out.to(q.dtype)
+            return _attention_sdpa(*in_fp32, is_causal, lengths, scale, padding_side).to(q.dtype)
     if q.shape[2] == 1 and q.shape[1] != k.shape[1]:
         return _attention_one_query(q, k, v, lengths, scale, padding_side)
-    k, v = repeat_kv(k, q.shape[1]), repeat_kv(v, q.shape[1])
+    k, v = (repeat_kv(without_padding(x, lengths, padding_side), q.shape[1]) for x in (k, v))
     if lengths is None and is_causal and q.shape[2] == k.shape[2]:
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
     mask = attention_mask(q, k, is_causal=is_causal, lengths=lengths, padding_side=padding_side)
@@ -147,20 +148,3 @@ def _attention_one_query(
     """A decoding step with grouped queries: heads that share keys stand in as positions, so no key is copied."""
     grouped = q.reshape(q.shape[0], k.shape[1], -1, q.shape[3])  # (B, Hkv, H / Hkv, Dh)
     return _attention_sdpa(grouped, k, v, False, lengths, scale, padding_side).reshape(q.shape)
-
-
-def _check(q: Tensor, k: Tensor, v: Tensor, lengths: Tensor | None, padding_side: str) -> None:
-    if q.ndim != 4 or k.ndim != 4 or k.shape != v.shape:
-        raise ValueError(
-            f"expected q (B,H,Tq,Dh), k and v (B,Hkv,Tk,Dh); found {q.shape}, {k.shape}, {v.shape}"
-        )
-    if q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3] or q.shape[1] % k.shape[1]:
-        raise ValueError(
-            f"q {tuple(q.shape)} and k {tuple(k.shape)} differ in batch or head width, or heads do not divide"
-        )
-    if lengths is not None and lengths.shape != (q.shape[0],):
-        raise ValueError(
-            f"lengths has shape {tuple(lengths.shape)}; expected ({q.shape[0]},), one per sequence"
-        )
-    if padding_side not in ("left", "right"):
-        raise ValueError(f"padding_side is {padding_side!r}; expected 'left' or 'right'")

@@ -7,11 +7,19 @@ Memory grows with what is asked. On a GPU a kernel computes the weights again fr
 leaves; elsewhere plain PyTorch goes through the queries in slices.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from q2a_core.kernels.attention import resolve_backend
-from q2a_core.kernels.attention_reference import attention_mask, padded_queries, repeat_kv
+from q2a_core.kernels.attention_inputs import check_inputs
+from q2a_core.kernels.attention_reference import (
+    attention_mask,
+    padded_queries,
+    repeat_kv,
+    without_padding,
+)
 
 SLICE = 128
 """Queries computed at once on a CPU."""
@@ -24,7 +32,7 @@ def attention_map(
     k: Tensor,
     *,
     rows: Tensor | None = None,
-    heads: list[int] | None = None,
+    heads: Sequence[int] | None = None,
     pool: int = 1,
     is_causal: bool = False,
     lengths: Tensor | None = None,
@@ -37,11 +45,14 @@ def attention_map(
 
     With `pool` the weights of `pool` neighbouring keys are added up, and where no rows are chosen those of `pool`
     neighbouring queries are averaged, as far as these see anything: each row sums to one or to zero. `lse`
-    (B, H, Tq) saves the kernel a pass. Raises ValueError for a head or row that is not there.
+    (B, H, Tq) saves the kernel a pass. Raises ValueError for a head or row that is not there, and for shapes, types
+    or lengths that do not fit.
     """
-    chosen = list(range(q.shape[1])) if heads is None else heads
-    places = torch.arange(q.shape[2], device=q.device) if rows is None else rows.to(q.device)
+    check_inputs(q, k, None, lengths, padding_side)
+    chosen = list(range(q.shape[1]) if heads is None else map(int, heads))
+    places = torch.arange(q.shape[2]) if rows is None else torch.as_tensor(rows)
     _check(q, chosen, places, pool)
+    places = places.to(q.device)
     query_pool = pool if rows is None else 1
     factor = q.shape[-1] ** -0.5 if scale is None else scale
     if resolve_backend(backend, q.device, q.shape[-1]) == "triton":
@@ -61,15 +72,16 @@ def attention_map(
                 padding_side,
                 lse,
             )
-    keys = repeat_kv(k, q.shape[1])[:, chosen].float().transpose(-1, -2)
-    valid = attention_mask(q, k, is_causal=is_causal, lengths=lengths, padding_side=padding_side)
+    keys = repeat_kv(without_padding(k, lengths, padding_side), q.shape[1])
+    keys = keys[:, chosen].float().transpose(-1, -2)
+    rules = {"is_causal": is_causal, "lengths": lengths, "padding_side": padding_side}
     padded = padded_queries(q, k, lengths, padding_side)
     parts = []
     for first in range(0, len(places), SLICE * query_pool):
         part = places[first : first + SLICE * query_pool]
         weights = factor * (q[:, chosen][:, :, part].float() @ keys)
-        if valid is not None:
-            seen = valid[:, :, part] if valid.shape[2] > 1 else valid
+        seen = attention_mask(q, k, rows=part, **rules)
+        if seen is not None:
             weights = weights.masked_fill(~seen, torch.finfo(weights.dtype).min).softmax(-1) * seen
         else:
             weights = weights.softmax(-1)
@@ -95,9 +107,11 @@ def _groups(x: Tensor, size: int) -> Tensor:
     return torch.nn.functional.pad(x, (0, -x.shape[-1] % size)).unflatten(-1, (-1, size))
 
 
-def _check(q: Tensor, heads: list[int], rows: Tensor, pool: int) -> None:
+def _check(q: Tensor, heads: Sequence[int], rows: Tensor, pool: int) -> None:
+    if rows.dtype not in (torch.int32, torch.int64):
+        raise ValueError(f"rows is of {rows.dtype}; expected the numbers of queries")
     if not heads or min(heads) < 0 or max(heads) >= q.shape[1]:
-        raise ValueError(f"heads is {heads}; expected numbers from 0 to {q.shape[1] - 1}")
+        raise ValueError(f"heads is {list(heads)}; expected numbers from 0 to {q.shape[1] - 1}")
     if rows.ndim != 1 or not len(rows) or int(rows.min()) < 0 or int(rows.max()) >= q.shape[2]:
         raise ValueError(f"rows is {rows.tolist()}; expected numbers from 0 to {q.shape[2] - 1}")
     if pool not in POOLS:

@@ -5,30 +5,44 @@
 Layout, here and everywhere: q (B, H, Tq, Dh), k and v (B, Hkv, Tk, Dh); H is a multiple of Hkv, and query head h
 reads key head h // (H / Hkv). Masks are boolean, True = attend. Causal alignment is bottom-right: the last query sees
 the last key, so that Tq < Tk means "the newest Tq positions". A query that may attend to nothing gives zeros, and so
-does one that is padding itself: where Tq = Tk, `lengths` counts queries too.
+does one that is padding itself: where Tq = Tk, `lengths` counts queries too. What padding holds, NaN included, never
+matters.
 """
 
 import torch
 from torch import Tensor
 
+from q2a_core.kernels.attention_inputs import check_inputs
+
+
+def key_mask(keys: int, lengths: Tensor, padding_side: str = "right") -> Tensor:
+    """(B, keys), True for the valid ones: with `padding_side="left"` they are each sequence's last `lengths`."""
+    key, lengths = torch.arange(keys, device=lengths.device), lengths.view(-1, 1)
+    return key < lengths if padding_side == "right" else key >= keys - lengths
+
 
 def attention_mask(
-    q: Tensor, k: Tensor, *, is_causal: bool, lengths: Tensor | None, padding_side: str = "right"
+    q: Tensor,
+    k: Tensor,
+    *,
+    is_causal: bool,
+    lengths: Tensor | None,
+    padding_side: str = "right",
+    rows: Tensor | None = None,
 ) -> Tensor | None:
     """Boolean mask (B or 1, 1, Tq, Tk), True = attend; None if everything may attend to everything.
 
-    `lengths` (B,) counts each sequence's valid keys; with `padding_side="left"` the valid ones are the last.
+    `lengths` (B,) counts each sequence's valid keys; with `padding_side="left"` the valid ones are the last. `rows`
+    (R,) names the queries in question, all of them by default.
     """
     tq, tk = q.shape[2], k.shape[2]
     mask = None
     if lengths is not None:
-        key = torch.arange(tk, device=q.device)
-        lengths = lengths.to(q.device).view(-1, 1)
-        valid = key < lengths if padding_side == "right" else key >= tk - lengths  # (B, Tk)
-        mask = valid[:, None, None, :]
+        mask = key_mask(tk, lengths.to(q.device), padding_side)[:, None, None, :]
     if is_causal and tq > 1:
-        newest = torch.arange(tq, device=q.device)[:, None] + (tk - tq)
-        causal = (torch.arange(tk, device=q.device) <= newest)[None, None]  # (1, 1, Tq, Tk)
+        rows = torch.arange(tq, device=q.device) if rows is None else rows
+        newest = rows[:, None] + (tk - tq)
+        causal = (torch.arange(tk, device=q.device) <= newest)[None, None]  # (1, 1, rows, Tk)
         mask = causal if mask is None else mask & causal
     return mask
 
@@ -42,10 +56,15 @@ def padded_queries(
     """
     if lengths is None or q.shape[2] != k.shape[2]:
         return None
-    position = torch.arange(q.shape[2], device=q.device)
-    lengths = lengths.to(q.device).view(-1, 1)
-    beyond = position >= lengths if padding_side == "right" else position < q.shape[2] - lengths
-    return beyond[:, None, :, None]
+    return ~key_mask(q.shape[2], lengths.to(q.device), padding_side)[:, None, :, None]
+
+
+def without_padding(x: Tensor, lengths: Tensor | None, padding_side: str) -> Tensor:
+    """Keys or values (B, Hkv, Tk, Dh) with zeros where they are padding: a weight of zero does not silence a NaN."""
+    if lengths is None:
+        return x
+    valid = key_mask(x.shape[2], lengths.to(x.device), padding_side)
+    return x.masked_fill(~valid[:, None, :, None], 0.0)
 
 
 def repeat_kv(x: Tensor, num_heads: int) -> Tensor:
@@ -66,9 +85,14 @@ def attention_weights(
     *,
     padding_side: str = "right",
 ) -> Tensor:
-    """The softmax itself, fp32 (B, H, Tq, Tk); rows sum to one, or to zero where nothing may be attended to."""
+    """The softmax itself, fp32 (B, H, Tq, Tk); rows sum to one, or to zero where nothing may be attended to.
+
+    Raises ValueError for shapes, types or lengths that do not fit.
+    """
+    check_inputs(q, k, None, lengths, padding_side)
     factor = q.shape[-1] ** -0.5 if scale is None else scale
-    scores = factor * (q.float() @ repeat_kv(k, q.shape[1]).float().transpose(-1, -2))
+    keys = repeat_kv(without_padding(k, lengths, padding_side), q.shape[1])
+    scores = factor * (q.float() @ keys.float().transpose(-1, -2))
     mask = attention_mask(q, k, is_causal=is_causal, lengths=lengths, padding_side=padding_side)
     if mask is None:
         return scores.softmax(-1)
@@ -90,4 +114,5 @@ def attention_reference(
 ) -> Tensor:
     """Attention through the explicit (B, H, Tq, Tk) weights; returns (B, H, Tq, Dh) in q's dtype."""
     weights = attention_weights(q, k, is_causal, lengths, scale, padding_side=padding_side)
-    return (weights @ repeat_kv(v, q.shape[1]).float()).to(q.dtype)
+    values = repeat_kv(without_padding(v, lengths, padding_side), q.shape[1])
+    return (weights @ values.float()).to(q.dtype)

@@ -28,6 +28,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from q2a_core.errors import BackendError
 from q2a_core.kernels.attention_backward_triton import run_backward
 from q2a_core.kernels.attention_tiles_triton import (
     LENGTHS,
@@ -155,6 +156,10 @@ class FlashAttention(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grad_outputs):
         """Gradients of q, k and v."""
+        if torch.is_grad_enabled():  # asked for with create_graph
+            raise BackendError(
+                "the Triton kernels have no second derivatives; choose the backend reference for them"
+            )
         grad, _ = grad_outputs
         *saved, lengths = ctx.saved_tensors
         is_causal, scale, left = ctx.options

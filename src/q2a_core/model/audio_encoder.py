@@ -128,7 +128,12 @@ class AudioEncoder(nn.Module):
         return encoder_frames
 
     def pool(self, encoder_frames: Tensor) -> Tensor:
-        """50 Hz to 25 Hz: average each pair of frames, then norm (Whisper norms without pooling)."""
+        """50 Hz to 25 Hz: average each pair of frames, then norm (Whisper norms without pooling).
+
+        A frame without a second one makes no token.
+        """
+        if encoder_frames.shape[1] < rates.POOL_STRIDE:
+            return encoder_frames[:, :0]
         pooled = F.avg_pool1d(encoder_frames.transpose(1, 2), rates.POOL_STRIDE, rates.POOL_STRIDE)
         return self.layer_norm(pooled.transpose(1, 2))
 
@@ -168,10 +173,11 @@ class AudioEncoder(nn.Module):
             mel.ndim != 3
             or mel.shape[1] != self.config.num_mel_bins
             or mel.shape[0] != len(clip_lengths)
+            or not clip_lengths
         ):
             raise ValueError(
                 f"mel has shape {tuple(mel.shape)} for {len(clip_lengths)} clips; "
-                f"expected (clips, {self.config.num_mel_bins}, frames)"
+                f"expected (clips, {self.config.num_mel_bins}, frames), and a length for each clip"
             )
         if min(clip_lengths) < 1 or max(clip_lengths) > self.config.max_mel_frames:
             raise ValueError(

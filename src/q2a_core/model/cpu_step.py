@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from q2a_core.model.decoder import Decoder, DecoderBlock
 from q2a_core.model.kv_cache import KVCache
 from q2a_core.model.layers import RMSNorm, rotary_table
+from q2a_core.model.plain import is_hooked, is_plain
 from q2a_core.model.qwen2_audio import Qwen2Audio
 
 WIDEST = 1024
@@ -19,17 +20,16 @@ WIDEST = 1024
 
 
 def can_step(model: Qwen2Audio) -> bool:
-    """Whether this model may take the NumPy step: small, fp32, on the CPU, attention not chosen, nobody hooked in."""
+    """Whether this model may take the NumPy step: small, fp32, on the CPU, attention not chosen, nothing of it changed
+    and nobody hooked in.
+    """
     decoder = model.decoder
-    weight = decoder.embed_tokens.weight
     return (
-        weight.device.type == "cpu"
-        and weight.dtype == torch.float32
+        all(p.device.type == "cpu" and p.dtype == torch.float32 for p in decoder.parameters())
         and decoder.config.d_model <= WIDEST
         and decoder.backend == "auto"
-        and not any(
-            module._forward_hooks or module._forward_pre_hooks for module in model.modules()
-        )
+        and is_plain(decoder)
+        and not is_hooked(model)
     )
 
 

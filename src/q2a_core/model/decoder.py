@@ -30,7 +30,8 @@ class DecoderAttention(nn.Module):
             proj(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
             for proj in (self.q_proj, self.k_proj, self.v_proj)
         )
-        turned = apply_rotary(torch.cat([q, k], dim=1), *rotary)
+        # under autocast the tables are fp32 and make what they turn so
+        turned = apply_rotary(torch.cat([q, k], dim=1), *rotary).to(v.dtype)
         return turned[:, : q.shape[1]], turned[:, q.shape[1] :], v
 
     def forward(

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from q2a_core.model.kv_cache import KVCache
 from q2a_core.model.merge import merge_audio
+from q2a_core.model.plain import is_plain
 from q2a_core.model.qwen2_audio import Qwen2Audio
-from q2a_core.model.recording import can_record, is_plain, recorded
+from q2a_core.model.recording import can_record, recorded
 
 MULTIPLE = 64
 MOST_TOKENS = 256

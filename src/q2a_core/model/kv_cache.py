@@ -36,12 +36,16 @@ class KVCache:
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Write k and v (B, Hkv, T, Dh) at the end of `layer`; returns keys and values (B, Hkv, length + T, Dh)."""
+        if torch.is_grad_enabled() and (k.requires_grad or v.requires_grad):
+            raise ValueError(
+                "a cache keeps no gradients; call the model with it under torch.no_grad() or torch.inference_mode()"
+            )
         stop = self.length + k.shape[2]
         if stop > self.max_length:
             raise ValueError(
                 f"the cache holds {self.max_length} positions; position {stop} was asked for"
             )
-        keys, values = self.memory[layer]
+        keys, values = self.memory[layer, 0], self.memory[layer, 1]
         keys[:, :, self.length : stop] = k
         values[:, :, self.length : stop] = v
         return keys[:, :, :stop], values[:, :, :stop]

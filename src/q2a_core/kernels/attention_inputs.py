@@ -1,0 +1,38 @@
+"""What attention may be asked: shapes, types and lengths that fit, said in one sentence where they do not."""
+
+import torch
+from torch import Tensor
+
+SIDES = ("right", "left")
+
+
+def check_inputs(
+    q: Tensor, k: Tensor, v: Tensor | None, lengths: Tensor | None, padding_side: str
+) -> None:
+    """Raises ValueError for tensors, lengths or a side that no backend takes; v is None where weights are asked for."""
+    if q.ndim != 4 or k.ndim != 4 or (v is not None and k.shape != v.shape):
+        found = ", ".join(str(tuple(x.shape)) for x in (q, k, v) if x is not None)
+        raise ValueError(f"expected q (B,H,Tq,Dh), k and v (B,Hkv,Tk,Dh); found {found}")
+    heads_fit = k.shape[1] > 0 and q.shape[1] % k.shape[1] == 0
+    if q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3] or not heads_fit:
+        raise ValueError(
+            f"q {tuple(q.shape)} and k {tuple(k.shape)} differ in batch or head width, or heads do not divide"
+        )
+    others = [x for x in (k, v) if x is not None]
+    if any(x.dtype != q.dtype or x.device != q.device for x in others):
+        found = ", ".join(f"{x.dtype} on {x.device}" for x in (q, *others))
+        raise ValueError(f"q, k and v must be of one type on one device; found {found}")
+    if padding_side not in SIDES:
+        raise ValueError(f"padding_side is {padding_side!r}; expected 'left' or 'right'")
+    if lengths is None:
+        return
+    if not isinstance(lengths, Tensor):
+        raise ValueError(
+            f"lengths is a {type(lengths).__name__}; expected a tensor, one per sequence"
+        )
+    whole = not lengths.is_floating_point() and lengths.dtype != torch.bool
+    if lengths.shape != (q.shape[0],) or not whole:
+        raise ValueError(
+            f"lengths has shape {tuple(lengths.shape)} and type {lengths.dtype}; "
+            f"expected ({q.shape[0]},), one per sequence, of whole numbers"
+        )

@@ -1,0 +1,34 @@
+"""The log-mel of what callers hand over: read forwards, refused with a sentence, whatever torch's default type is."""
+
+import numpy as np
+import pytest
+import torch
+
+from q2a_core.audio import mel
+from q2a_core.audio.mel import log_mel
+
+
+def _clip(seconds: float = 0.5) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(int(seconds * 16_000)).astype(np.float32)
+
+
+def test_a_clip_read_backwards():
+    clip = _clip()
+    assert torch.equal(log_mel(clip[::-1]), log_mel(clip[::-1].copy()))
+
+
+@pytest.mark.parametrize("samples", [np.float32(1), np.zeros((2, 400), np.float32), np.zeros(0)])
+def test_what_is_no_mono_clip_is_refused(samples):
+    with pytest.raises(ValueError, match=r"expected mono samples \(S,\)"):
+        log_mel(samples)
+
+
+def test_another_default_type_changes_nothing(monkeypatch):
+    expected = log_mel(_clip())
+    mel._hann.cache_clear()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.equal(log_mel(_clip()), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+        mel._hann.cache_clear()
