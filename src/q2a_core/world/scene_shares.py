@@ -22,14 +22,14 @@ STAGE_SHARES: dict[Stage, dict[SceneKind, float]] = {
         "noise": 0.015,
     },
     "sft": {
-        "speech": 0.35,
-        "sound": 0.1,
-        "vocal": 0.04,
+        "speech": 0.45,
+        "sound": 0.09,
+        "vocal": 0.03,
         "music": 0.05,
-        "sounds": 0.05,
-        "mixed": 0.17,
-        "question": 0.2,
-        "lone_question": 0.02,
+        "sounds": 0.04,
+        "mixed": 0.14,
+        "question": 0.165,
+        "lone_question": 0.015,
         "silence": 0.01,
         "noise": 0.01,
     },
@@ -57,11 +57,11 @@ CLEAN_SHARE = 0.25
 """Training clips without any room or microphone."""
 RECORDED_SHARE = 0.4
 """Training phrases that are drawn from flite's alone, whose voices are cut from real speakers' recordings."""
-WORD_SHARE = 0.5
+WORD_SHARE = 0.6
 """Those of them that are a single word, beside those drawn anyway: what people say first to a microphone."""
-SHORT_SHARE, SHORT_WORDS = 0.2, (2, 3)
+SHORT_SHARE, SHORT_WORDS = 0.25, (2, 3)
 """Other training phrases that are drawn from English ones of so many words: they are misheard most."""
-DISTURBED_SHARE, DISTURBED_DB = 0.25, (-18.0, -2.0)
+DISTURBED_SHARE, DISTURBED_DB = 0.35, (-16.0, -2.0)
 """Training clips of speech into which something else sounds, and how loud it is beside the voice."""
 NOISY_SHARES: dict[Split, float] = {"train": 0.6, "test": 0.5}
 """Clips with something in the background."""
