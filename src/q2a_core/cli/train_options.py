@@ -37,7 +37,9 @@ Start = Annotated[
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that make batches.")]
-Precision = Annotated[str, typer.Option(help="no or bf16.")]
+Precision = Annotated[
+    str, typer.Option(help="no, or bf16: a third quicker where the processor computes it.")
+]
 Flite = Annotated[
     bool, typer.Option("--flite", help="Let flite, if installed, speak some of the English.")
 ]
