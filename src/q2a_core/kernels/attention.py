@@ -115,9 +115,9 @@ def _attention_sdpa(
 ) -> Tensor:
     if q.device.type == "cpu" and q.dtype == torch.bfloat16 and _learns(q, k, v):
         # the backward of PyTorch's CPU kernel takes three times as long in bfloat16 as in fp32
-        in_fp32 = (x.float() for x in (q, k, v))
+        rules = (is_causal, lengths, scale, padding_side)
         with torch.autocast("cpu", enabled=False):
-            return _attention_sdpa(*in_fp32, is_causal, lengths, scale, padding_side).to(q.dtype)
+            return _attention_sdpa(q.float(), k.float(), v.float(), *rules).to(q.dtype)
     if q.shape[2] == 1 and q.shape[1] != k.shape[1]:
         return _attention_one_query(q, k, v, lengths, scale, padding_side)
     k, v = (repeat_kv(without_padding(x, lengths, padding_side), q.shape[1]) for x in (k, v))
