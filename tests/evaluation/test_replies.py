@@ -1,11 +1,13 @@
 """Replies are asked once, survive a kill, and are never reused for another question."""
 
 import json
+import shutil
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
+from q2a_core.checkpoint import open_checkpoint
 from q2a_core.errors import Q2AError
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, answer_once, clip_hash, text_hash
 
@@ -100,3 +102,18 @@ def test_hashes_tell_clips_and_texts_apart():
     assert text_hash("a") != text_hash("b")
     silence = np.zeros(4, np.float32)
     assert clip_hash(silence) == clip_hash(silence.tobytes()) != clip_hash(silence[:3])
+
+
+def test_another_tokenizer_is_asked_anew(tiny_checkpoint, tmp_path):
+    """The same weights write other text."""
+    changed = shutil.copytree(tiny_checkpoint, tmp_path / "changed")
+    path = changed / "tokenizer.json"
+    tokenizer = json.loads(path.read_text("utf-8"))
+    vocab = tokenizer["model"]["vocab"]
+    first, second = sorted((token for token in vocab if vocab[token] > 300), key=vocab.get)[:2]
+    vocab[first], vocab[second] = vocab[second], vocab[first]
+    path.write_text(json.dumps(tokenizer), "utf-8")
+    before, after = open_checkpoint(tiny_checkpoint), open_checkpoint(changed)
+    assert before.hash == after.hash
+    assert before.reply_hash != after.reply_hash
+    assert before.reply_hash == open_checkpoint(tiny_checkpoint).reply_hash

@@ -4,6 +4,7 @@ Both layouts are read: the hub's (`preprocessor_config.json`, template inside `t
 transformers 5 writes (`processor_config.json`, `chat_template.jinja`), one weight file or shards.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,6 +50,12 @@ class Checkpoint:
     def hash(self) -> str:
         """Twelve hex digits of config and weights."""
         return checkpoint_hash(self.directory)
+
+    @cached_property
+    def reply_hash(self) -> str:
+        """`hash` and twelve digits of the tokenizer: what a reply to a rendered prompt follows from."""
+        tokenizer = self.chat_format.tokenizer.to_json().encode("utf-8")
+        return f"{self.hash} {hashlib.sha256(tokenizer).hexdigest()[:12]}"
 
     @cached_property
     def about(self) -> dict[str, Any]:

@@ -211,7 +211,7 @@ def _key(checkpoint: Checkpoint, suite: str, item: Item) -> ReplyKey:
     prompt = checkpoint.chat_format.render(list(item.task.prompt))
     penalty = checkpoint.generation_config.get("repetition_penalty") or 1.0
     return ReplyKey(
-        checkpoint=checkpoint.hash,
+        checkpoint=checkpoint.reply_hash,
         suite=suite,
         item=f"{item.scene.index} {clip_hash(item.samples)}",
         prompt=text_hash(prompt),

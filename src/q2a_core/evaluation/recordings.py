@@ -173,7 +173,7 @@ def _ask(
     try:
         rendered = chat.checkpoint.chat_format.render([user_message(recording.prompt, clips=1)])
         key = ReplyKey(
-            checkpoint=chat.checkpoint.hash,
+            checkpoint=chat.checkpoint.reply_hash,
             suite=f"recordings/{recording.task}",
             item=f"{recording.file} {clip_hash(recording.path.read_bytes())}",
             prompt=text_hash(rendered),

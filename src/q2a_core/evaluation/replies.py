@@ -24,7 +24,7 @@ class ReplyKey:
     """What a reply depends on."""
 
     checkpoint: str
-    """The checkpoint's hash."""
+    """The checkpoint's `reply_hash`."""
     suite: str
     """Name of the suite."""
     item: str
