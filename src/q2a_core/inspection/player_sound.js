@@ -26,7 +26,7 @@ class Sound {
     source.connect(gain).connect(context.destination);
     source.onended = () => this.source === source && (this.stop(), ended());
     source.start(0, from, until - from);
-    Object.assign(this, { source, gain, from, startedAt: context.currentTime });
+    Object.assign(this, { source, gain, from, reached: from, startedAt: context.currentTime });
   }
 
   stop() {
@@ -41,7 +41,9 @@ class Sound {
   // what leaves the loudspeaker now, not what was last handed to it
   position() {
     const heard = context.currentTime - (context.outputLatency || context.baseLatency || 0);
-    return this.from + Math.max(0, heard - this.startedAt);
+    // a browser corrects its estimate of the latency while it plays; the sound does not go back
+    this.reached = Math.max(this.reached, this.from + heard - this.startedAt);
+    return this.reached;
   }
 
   makeBuffer() {
