@@ -15,8 +15,7 @@ from q2a_core.bench.__main__ import main
 from q2a_core.bench.attention import run_attention, to_markdown
 from q2a_core.bench.attention_cases import Shape, shapes, tensors, theirs
 from q2a_core.bench.encoder_stack import bare_stack
-from q2a_core.bench.everything import named
-from q2a_core.bench.report import BESIDES, ROWS
+from q2a_core.bench.report import BESIDES, ROWS, TOGETHER, named
 from q2a_core.errors import Q2AError
 from q2a_core.kernels import attention
 
@@ -146,8 +145,12 @@ def test_misuse_gets_a_sentence_before_anything_is_measured(options, says, capsy
 
 
 def test_both_rows_of_a_reply_have_one_name():
-    assert named(["generate", "mel"]) == ("first_token", "decode", "mel")
-    assert named(None) == (*ROWS, *BESIDES)
+    assert named(["generate", "mel"], known=ROWS, together=TOGETHER) == (
+        "first_token",
+        "decode",
+        "mel",
+    )
+    assert named(None, known=(*ROWS, *BESIDES)) == (*ROWS, *BESIDES)
 
 
 def test_ctrl_c_is_a_line(monkeypatch, capsys):

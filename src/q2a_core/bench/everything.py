@@ -14,6 +14,7 @@ from q2a_core.bench.report import (
     TOGETHER,
     WITHOUT_CHECKPOINT,
     check_counts,
+    named,
 )
 from q2a_core.bench.report import to_markdown as pipeline_table
 from q2a_core.errors import Q2AError
@@ -32,7 +33,7 @@ def run_bench(
     Attention alone needs no transformers; the real size needs a GPU, and says so where there is none. Raises Q2AError
     as the parts do.
     """
-    names = named(only)
+    names = named(only, known=(*ROWS, *BESIDES), together=TOGETHER)
     rows = [name for name in names if name in ROWS]
     check_counts(repeats, threads)
     if checkpoint not in (None, "mini") and set(names) <= set(WITHOUT_CHECKPOINT):
@@ -73,22 +74,6 @@ def run_bench(
     if LARGE in names:
         report[LARGE] = _large(repeats, on_progress)
     return report
-
-
-def named(only: Iterable[str] | None) -> tuple[str, ...]:
-    """What `only` asks for, everything for None; raises Q2AError for a name that nothing has, and for none at all."""
-    known = (*ROWS, *BESIDES)
-    if only is None:
-        return known
-    names = [name.strip() for name in only]
-    unknown = [name for name in names if name not in known and name not in TOGETHER]
-    if unknown or not names:
-        raise Q2AError(
-            f"no row is called {', '.join(map(repr, unknown)) or repr('')}; "
-            f"known: {', '.join((*known, *TOGETHER))}"
-        )
-    wanted = {row for name in names for row in TOGETHER.get(name, (name,))}
-    return tuple(name for name in known if name in wanted)
 
 
 def _large(repeats: int, on_progress: Callable[[int, int], None]) -> dict[str, Any]:

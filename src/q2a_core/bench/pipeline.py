@@ -25,10 +25,17 @@ from q2a_core.bench.pair import (
     their_prompt,
     their_tokens,
 )
-from q2a_core.bench.report import ROWS, Row, available_cores, check_counts, machine, to_markdown
+from q2a_core.bench.report import (
+    ROWS,
+    Row,
+    available_cores,
+    check_counts,
+    machine,
+    named,
+    to_markdown,
+)
 from q2a_core.bench.timing import TokenClock, alternate, seconds_of
 from q2a_core.bench.training_step import make_lesson, training_steps
-from q2a_core.errors import Q2AError
 from q2a_core.lengths import mel_frames
 
 __all__ = ["measure", "run_pipeline", "to_markdown"]
@@ -71,7 +78,7 @@ def run_pipeline(
     Returns a JSON-ready report. Raises Q2AError if an argument is out of range, transformers is missing, or the two
     sides do not compute the same.
     """
-    chosen = _chosen(only)
+    chosen = named(only, known=ROWS)
     check_counts(repeats, threads)
     before = torch.get_num_threads()
     try:
@@ -91,7 +98,7 @@ def measure(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """The report on an opened pair; raises Q2AError, before anything is timed, if the sides do not agree."""
-    chosen = _chosen(only)
+    chosen = named(only, known=ROWS)
     clip_seconds = min(CLIP_SECONDS, pair.window_seconds)
     total = 1 + sum((2 if name in ("mel", "encoder") else 1) * (repeats + 1) for name in chosen)
     done = 0
@@ -234,16 +241,6 @@ def _ragged(run: _Run) -> Row:
         against="one by one",
         at_most=1.2,
     )
-
-
-def _chosen(only: Iterable[str] | None) -> tuple[str, ...]:
-    names = ROWS if only is None else tuple(name.strip() for name in only)
-    unknown = [name for name in names if name not in ROWS]
-    if unknown or not names:
-        raise Q2AError(
-            f"no row is called {', '.join(map(repr, unknown)) or repr('')}; known: {', '.join(ROWS)}"
-        )
-    return tuple(name for name in ROWS if name in names)
 
 
 def _notices(pair: Pair) -> list[str]:

@@ -3,9 +3,11 @@
 import importlib.metadata
 import os
 import platform
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Any, Literal
 
 from q2a_core.errors import Q2AError
@@ -20,6 +22,29 @@ WITHOUT_CHECKPOINT = (ATTENTION, LARGE)
 TOGETHER = {"generate": ("first_token", "decode")}
 """Names for several rows at once."""
 MOST_THREADS = 1024
+
+
+def named(
+    only: Iterable[str] | None,
+    *,
+    known: tuple[str, ...],
+    together: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> tuple[str, ...]:
+    """What `only` asks for of `known`, in its order; None asks for everything, names of `together` for several.
+
+    Raises Q2AError for a name that nothing has, and for none at all.
+    """
+    if only is None:
+        return known
+    names = [name.strip() for name in only]
+    unknown = [name for name in names if name not in known and name not in together]
+    if unknown or not names:
+        raise Q2AError(
+            f"no row is called {', '.join(map(repr, unknown)) or repr('')}; "
+            f"known: {', '.join((*known, *together))}"
+        )
+    wanted = {row for name in names for row in together.get(name, (name,))}
+    return tuple(name for name in known if name in wanted)
 
 
 def check_counts(repeats: int, threads: int | None) -> None:
