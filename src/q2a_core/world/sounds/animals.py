@@ -26,10 +26,10 @@ from q2a_core.world.sounds.throat import Throat, draw_throat, utter
 
 def dog(rng: np.random.Generator, count: int) -> np.ndarray:
     """Barks: a short pitch arch with a hard attack, tone and hiss; of large dogs hardly more than a cough."""
-    pitch = log_uniform(rng, 85, 1_000)
+    pitch = log_uniform(rng, 75, 1_000)
     throat = draw_throat(
         rng,
-        tilt_hz=log_uniform(rng, 320, 2_600),
+        tilt_hz=log_uniform(rng, 240, 2_600),
         breath=(0.06, 3.5),
         roughness=(0, 0.9),
         scale=(0.55, 1.4),
@@ -83,12 +83,12 @@ def cat(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def cow(rng: np.random.Generator, count: int) -> np.ndarray:
     """Moos: low and long, hummed through the nose first, then open; some break into a higher voice."""
-    pitch = log_uniform(rng, 65, 260)
+    pitch = log_uniform(rng, 50, 260)
     throat = draw_throat(
         rng,
-        tilt_hz=log_uniform(rng, 450, 3_200),
-        breath=(0.02, 0.9),
-        roughness=(0, 0.5),
+        tilt_hz=log_uniform(rng, 350, 3_200),
+        breath=(0.02, 1.6),
+        roughness=(0, 0.8),
         scale=(0.75, 1.3),
     )
     rise, breaks = rng.uniform(1.05, 1.7), rng.uniform() < 0.35
@@ -111,11 +111,11 @@ def sheep(rng: np.random.Generator, count: int) -> np.ndarray:
     """Bleats: a steady, buzzing "eh" that flutters in loudness and pitch, of some hardly, of others till it breaks."""
     pitch = log_uniform(rng, 110, 560)
     throat = draw_throat(
-        rng, tilt_hz=log_uniform(rng, 1_500, 5_500), breath=(0.06, 2.0), roughness=(0, 0.8)
+        rng, tilt_hz=log_uniform(rng, 1_500, 5_500), breath=(0.06, 3.5), roughness=(0, 0.8)
     )
-    rate, deep = rng.uniform(5.5, 13.0), rng.uniform(0.1, 0.8)
-    second = log_uniform(rng, 1_400, 2_600)
-    first = rng.uniform(0.75, 1.25)
+    rate, deep = rng.uniform(5.5, 14.0), rng.uniform(0.05, 0.8)
+    second = log_uniform(rng, 1_250, 2_700)
+    first = rng.uniform(0.7, 1.3)
     bleats = []
     for seconds in event_seconds(rng, count, 0.4, 1.5):
         n = to_samples(seconds)

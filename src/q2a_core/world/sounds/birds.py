@@ -6,6 +6,7 @@ Each public function makes `count` calls of one bird; the songbird, whose chirps
 import numpy as np
 
 from q2a_core.world.sounds.acoustics import (
+    BAND_EDGE,
     band_gain,
     contour,
     event_seconds,
@@ -30,6 +31,8 @@ def rooster(rng: np.random.Generator, count: int) -> np.ndarray:
         rng, tilt_hz=log_uniform(rng, 1_300, 4_200), breath=(0.01, 0.9), roughness=(0, 0.5)
     )
     dip, sinking = rng.uniform(0.4, 0.65), rng.uniform(0.75, 1.0)
+    # some hardly leave their note
+    steep = rng.uniform(0.1, 1.1)
     short = rng.uniform(0.08, 0.18)
     four = rng.uniform() < 0.6
     last = short * (3.0 if four else 2.0)
@@ -56,7 +59,8 @@ def rooster(rng: np.random.Generator, count: int) -> np.ndarray:
             (1_150.0, 2_500.0, 3_900.0),
             (950.0, 2_200.0, 3_600.0),
         )
-        crow = utter(rng, throat, pitch * contour(n, path), [shut, wide, half], jitter_rate=70)
+        f0 = pitch * contour(n, path) ** steep
+        crow = utter(rng, throat, f0, [shut, wide, half], jitter_rate=70)
         crows.append(crow * contour(n, loud) * swell(n, attack=0.03, release=0.1 * seconds))
     return in_sequence(rng, crows, gap=(0.3, 0.8))
 
@@ -66,9 +70,9 @@ def duck(rng: np.random.Generator, count: int) -> np.ndarray:
     pitch = log_uniform(rng, 120, 420)
     # a drake's quack is mostly breath
     throat = draw_throat(
-        rng, tilt_hz=log_uniform(rng, 1_600, 4_500), breath=(0.03, 3.0), roughness=(0.1, 0.9)
+        rng, tilt_hz=log_uniform(rng, 1_000, 4_500), breath=(0.03, 3.0), roughness=(0.1, 0.9)
     )
-    nose = log_uniform(rng, 800, 2_100)
+    nose = log_uniform(rng, 650, 2_100)
     fade = rng.uniform(0.8, 1.0)
     quacks = []
     for index, seconds in enumerate(event_seconds(rng, count, 0.1, 0.36)):
@@ -88,7 +92,8 @@ def crow(rng: np.random.Generator, count: int) -> np.ndarray:
         rng, tilt_hz=log_uniform(rng, 1_800, 3_600), breath=(0.06, 1.6), roughness=(0.1, 1.0)
     )
     broken, crackle = log_uniform(rng, 0.01, 0.06), rng.uniform(0.05, 0.35)
-    mouth = log_uniform(rng, 1_200, 1_900)
+    mouth = log_uniform(rng, 1_100, 2_200)
+    chest_hz = mouth * rng.uniform(0.1, 0.8)
     caws = []
     for seconds in event_seconds(rng, count, 0.2, 0.7):
         n = to_samples(seconds)
@@ -99,6 +104,8 @@ def crow(rng: np.random.Generator, count: int) -> np.ndarray:
         caw *= (1 + crackle * wander(rng, n, 120)) * contour(
             n, [(0, 0.6), (0.2, 1), (0.8, 0.8), (1, 0.5)]
         )
+        # little of a far crow's chest is heard
+        caw = filter_by(caw, band_gain(chest_hz, BAND_EDGE, order=2))
         caws.append(caw * swell(n, attack=0.02, release=0.08))
     return in_sequence(rng, caws, gap=(0.18, 0.7))
 

@@ -95,8 +95,9 @@ def alarm(rng: np.random.Generator, samples: int) -> np.ndarray:
     within = time - turn * np.float32(cycle)
     slot = np.floor(within / (beep + rest))
     inside = within - slot * np.float32(beep + rest)
-    # each beep fades in and out within 3 ms, or it would click.
-    gate = np.clip(np.minimum(inside, beep - inside) / 0.003, 0.0, 1.0) * (slot < group)
+    # most fade in and out softly; cheap buzzers are switched, and click
+    edge = log_uniform(rng, 0.0003, 0.006)
+    gate = np.clip(np.minimum(inside, beep - inside) / edge, 0.0, 1.0) * (slot < group)
     odd = (slot + turn) % 2
     frequency = pitch * (1.0 + (second - 1.0) * odd)
     wave = tone(frequency) * rng.uniform(0.5, 1)
@@ -109,9 +110,9 @@ def alarm(rng: np.random.Generator, samples: int) -> np.ndarray:
 
 
 def siren(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Emergency siren: a wail that climbs and sinks, a quick yelp, or two notes in turn."""
+    """Emergency siren: a wail that climbs and sinks, a quick yelp, two notes in turn, or a motor that runs down."""
     seconds = samples / SAMPLE_RATE
-    kind = rng.choice(["wail", "yelp", "two notes"], p=[0.45, 0.25, 0.3])
+    kind = rng.choice(["wail", "yelp", "two notes", "motor"], p=[0.4, 0.22, 0.26, 0.12])
     low = log_uniform(rng, 300, 850)
     if kind == "two notes":
         period = min(rng.uniform(0.7, 1.3), seconds)
@@ -122,6 +123,10 @@ def siren(rng: np.random.Generator, samples: int) -> np.ndarray:
             1,
         )
         frequency = low + (high - low) * (0.5 + 0.5 * swing)
+    elif kind == "motor":
+        low, sinks = low * rng.uniform(1.0, 1.7), rng.uniform(0.4, 0.75)
+        top_at = rng.uniform(0.0, 0.3)
+        frequency = low * contour(samples, [(-0.01, 0.8), (top_at, 1), (1.01, sinks)])
     else:
         # most of a sweep fits in the clip, or it would be a held note.
         slow = min(log_uniform(rng, 1.6, 9.0), 1.6 * seconds)
@@ -141,7 +146,7 @@ def siren(rng: np.random.Generator, samples: int) -> np.ndarray:
         [log_uniform(rng, 600, 1_100), log_uniform(rng, 1_300, 2_600)],
         sharpness=1.5,
         tilt_hz=log_uniform(rng, 700, 2_500),
-        order=2,
+        order=1 if kind == "motor" else 2,
     )
     passing = contour(
         samples, [(0, rng.uniform(0.3, 1)), (rng.uniform(0.3, 0.7), 1), (1, rng.uniform(0.3, 1))]

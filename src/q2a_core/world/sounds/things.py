@@ -95,9 +95,14 @@ def thunder(rng: np.random.Generator, samples: int) -> np.ndarray:
     rolling = np.exp(0.8 * wander(rng, samples, rng.uniform(2.5, 6.0)))
     sinking = contour(samples, [(0, 0.25), (rng.uniform(0.05, 0.25), 1), (0.6, 0.45), (1, 0.06)])
     far = rng.uniform(0.0, 1.0)
-    crackle = filter_by(noise(rng, samples), band_gain(120, log_uniform(rng, 800, 4_000), order=1))
+    # overhead it tears for as long as it rolls, and as bright as rain
+    overhead = rng.uniform() < 0.25
+    bright = log_uniform(rng, 2_000, 7_500) if overhead else log_uniform(rng, 800, 4_000)
+    lasting = rng.uniform(0.2, 0.7) if overhead else 0.15
+    far *= 0.3 if overhead else 1.0
+    crackle = filter_by(noise(rng, samples), band_gain(120, bright, order=1))
     tearing = np.exp(1.2 * wander(rng, samples, 40)) * contour(
-        samples, [(0, 0.4), (0.06, 1), (0.3, 0.15), (1, 0.01)]
+        samples, [(0, 0.4), (0.06, 1), (0.3, lasting), (1, 0.1 * lasting)]
     )
     crackle *= tearing / (crackle.std() + 1e-9)
     mixed = rumble * rolling * sinking + 0.5 * (1 - far) * crackle

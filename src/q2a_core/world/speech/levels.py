@@ -38,7 +38,7 @@ SOURCES: tuple[tuple[Language, bool], ...] = (
     ("zh", True),
 )
 SOURCE_SHARES: dict[Split, tuple[float, ...]] = {
-    "train": (0.46, 0.28, 0.13, 0.13),
+    "train": (0.43, 0.27, 0.15, 0.15),
     "test": (0.3, 0.3, 0.2, 0.2),
 }
 SINGLE_SHARES: dict[Split, tuple[float, float]] = {"train": (0.46, 0.32), "test": (0.3, 0.25)}
