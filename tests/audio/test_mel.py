@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from q2a_core.audio import mel
-from q2a_core.audio.mel import log_mel
+from q2a_core.audio.mel import log_mel, mel_filters, power_spectrogram
 
 
 def _clip(seconds: float = 0.5) -> np.ndarray:
@@ -32,3 +32,21 @@ def test_another_default_type_changes_nothing(monkeypatch):
     finally:
         torch.set_default_dtype(torch.float32)
         mel._hann.cache_clear()
+
+
+def test_products_by_bands_are_one_product_with_all_filters_gradients_too():
+    samples = torch.from_numpy(np.random.default_rng(5).normal(0, 0.1, 9_000).astype(np.float32))
+    found = {}
+    for name in ("ours", "whole"):
+        asked = samples.clone().requires_grad_()
+        if name == "ours":
+            heard = log_mel(asked)
+        else:
+            frames = log_mel(samples).shape[1]
+            power = power_spectrogram(asked, frames=frames, window=480_000)
+            whole = (mel_filters().T @ power).clamp(min=1e-10).log10()
+            heard = (torch.maximum(whole, whole.max() - 8.0) + 4.0) / 4.0
+        heard.square().mean().backward()
+        found[name] = (heard.detach(), asked.grad)
+    for ours, whole in zip(found["ours"], found["whole"], strict=True):
+        torch.testing.assert_close(ours, whole, rtol=1e-4, atol=1e-6)
