@@ -1,7 +1,7 @@
 """Measure the model on recordings of real people, animals and things: `python tests/measure_recordings.py FOLDER`.
 
 The recordings are those of four Debian packages, whose licences are free; none of them is in this repository, and no
-training hears them. FOLDER is where they were unpacked:
+training hears them, though formulas of sounds were widened after a look at theirs. FOLDER is where they were unpacked:
 
     apt-get download asterisk-core-sounds-en-wav tuxpaint-stamps-default ktuberling-data sound-theme-freedesktop
     for package in *.deb; do dpkg-deb -x $package FOLDER; done
