@@ -170,3 +170,21 @@ def test_exit_code_is_the_servers_and_ctrl_c_is_no_failure(monkeypatch, outcomes
     monkeypatch.setattr(launch, "check_address", lambda host, port: None)
     assert launch.launch_workbench() == code
     assert server.terminated is terminated
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are ended without a signal there")
+def test_who_ends_the_command_ends_the_server():
+    server = "import time; print('up', flush=True); time.sleep(60)"
+    starter = f"""
+import sys
+from q2a_core.teaching.launch import serve
+sys.exit(serve([sys.executable, "-c", {server!r}]))
+"""
+    command = subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True)
+    with command:
+        assert command.stdout is not None
+        assert command.stdout.readline() == "up\n"
+        command.terminate()
+        # the pipe closes when the last process that holds it is gone: a server left alive would keep it for a minute
+        assert command.communicate(timeout=30) == ("", None)
+    assert command.returncode == 0

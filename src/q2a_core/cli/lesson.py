@@ -1,7 +1,6 @@
 """`q2a lesson`: the course from the command line."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -68,13 +67,14 @@ def open_lesson(
     Example: q2a lesson open 1
     """
     from q2a_core.teaching.course import lesson
+    from q2a_core.teaching.launch import serve
     from q2a_core.teaching.student_copies import own_copy
 
     copy = own_copy(lesson(number))
     typer.echo(f"your copy: {copy}")
     command = [sys.executable, "-m", "jupyterlab", str(copy), f"--port={port}"]
     command += [] if browser else ["--no-browser"]
-    raise typer.Exit(subprocess.call(command))
+    raise typer.Exit(serve(command))
 
 
 @app.command("check")

@@ -1,10 +1,13 @@
-"""Starting the workbench: the one place that knows how Streamlit is run."""
+"""Starting servers, the workbench above all: the one place that knows how Streamlit is run and how a server ends."""
 
 import ipaddress
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from q2a_core import paths
@@ -38,13 +41,27 @@ def launch_workbench(
     check_address(host, port)
     command = workbench_command(host=host, port=port, browser=browser, demo=demo, origin=origin)
     environment = {**os.environ, DEMO: "1" if demo else "0"}
-    server = subprocess.Popen(command, env=environment)
+    return serve(command, environment)
+
+
+def serve(command: list[str], environment: Mapping[str, str] | None = None) -> int:
+    """Run a server until it ends or this process is asked to; returns its exit code, 0 after Ctrl-C or SIGTERM.
+
+    A server whose starter were just killed would live on and hold the port.
+    """
+    is_main = threading.current_thread() is threading.main_thread()  # others may not set handlers
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if is_main else None
     try:
-        return server.wait()
-    except KeyboardInterrupt:
-        server.terminate()
-        server.wait()
-        return 0
+        server = subprocess.Popen(command, env=environment)
+        try:
+            return server.wait()
+        except KeyboardInterrupt:
+            server.terminate()
+            server.wait()
+            return 0
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, before)
 
 
 def workbench_command(
