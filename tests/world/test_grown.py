@@ -2,6 +2,7 @@
 
 import collections
 import hashlib
+import sys
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from q2a_core.world.speech import (
     UtteranceBook,
     book_directory,
     build_book,
-    flite,
     open_or_build,
+    recorded_voices,
     sentences_grown,
 )
 from q2a_core.world.speech.espeak import EspeakProcess
@@ -20,6 +21,7 @@ from q2a_core.world.speech.levels import plan_utterances
 from q2a_core.world.speech.lexicon import english_words
 from q2a_core.world.speech.prosody import EMOTIONS, express, settings
 from q2a_core.world.speech.questions_grown import QUESTIONS_GROWN
+from q2a_core.world.speech.recorded_voices import RECORDED, installed, speak
 from q2a_core.world.speech.sentences_grown import number_words
 from q2a_core.world.speech.utterances import Utterance, from_record, plan_hash, to_record
 from q2a_core.world.speech.voices_grown import (
@@ -35,6 +37,12 @@ from q2a_core.world.speech.voices_grown import (
 from q2a_core.world.tokenizer_text import tokenizer_text
 
 COUNT = 60
+ONE_VOICE = """
+import sys, wave
+with wave.open(sys.stdout.buffer, "wb") as file:
+    file.setparams((1, 2, 24000, 2400, "NONE", ""))
+    file.writeframes(b"\\x01\\x02" * 2400)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -335,31 +343,56 @@ def test_size_and_melody_are_heard():
     assert median_f0(flat) < 0.92 * median_f0(plain)
 
 
-def test_flite_speaks_a_part_of_the_english_training_when_asked(train):
-    mixed = plan_utterances("train", count=2000, seed=0, level="grown", engines=("espeak", "flite"))
+@pytest.mark.parametrize("engine", RECORDED)
+def test_recorded_voices_speak_a_part_of_the_english_training_when_asked(train, engine):
+    mixed = plan_utterances("train", count=2000, seed=0, level="grown", engines=("espeak", engine))
     english = [item for item in mixed if item.language == "en"]
-    share = np.mean([item.engine == "flite" for item in english])
-    assert 0.2 < share < 0.3
+    share = np.mean([item.engine == engine for item in english])
+    assert abs(share - RECORDED[engine].share) < 0.05
     assert [item.text for item in mixed] == [item.text for item in train[:2000]]
     kept = [(a, b) for a, b in zip(mixed, train, strict=False) if a.engine == "espeak"]
     assert all(a == b for a, b in kept)
-    other = plan_utterances("test", count=50, seed=0, level="grown", engines=("espeak", "flite"))
+    other = plan_utterances("test", count=50, seed=0, level="grown", engines=("espeak", engine))
     assert {item.engine for item in other} == {"espeak"}
 
 
-def test_flite_without_the_program_is_told(monkeypatch):
+def test_a_second_recorded_engine_leaves_the_first_what_it_speaks():
+    how = {"count": 1000, "seed": 0, "level": "grown"}
+    alone = plan_utterances("train", engines=("espeak", "flite"), **how)
+    both = plan_utterances("train", engines=("espeak", "flite", "rhvoice"), **how)
+    for one, other in zip(alone, both, strict=True):
+        assert other == one or (one.engine, other.engine) == ("espeak", "rhvoice")
+    assert any(item.engine == "rhvoice" for item in both)
+
+
+def test_a_program_that_speaks_with_another_voice_is_found_out(monkeypatch, tmp_path):
+    # as RHVoice does when the voice asked for is not installed
+    program = tmp_path / "RHVoice-test"
+    program.write_text(f"#!{sys.executable}\n" + ONE_VOICE)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    recorded_voices._check_voices.cache_clear()
+    with pytest.raises(SpeechError, match="sound the same"):
+        speak("red dog", engine="rhvoice", voice="clb", rate=160, pitch=50)
+
+
+@pytest.mark.parametrize("engine", RECORDED)
+def test_an_engine_without_its_program_is_told(monkeypatch, engine):
     monkeypatch.setenv("PATH", "")
-    assert not flite.installed()
-    with pytest.raises(SpeechError, match="apt-get install flite"):
-        flite.speak("red dog", voice="slt", rate=160, pitch=50)
+    voice = next(iter(RECORDED[engine].voices))
+    assert not installed(engine)
+    with pytest.raises(SpeechError, match=f"apt-get install {RECORDED[engine].package}"):
+        speak("red dog", engine=engine, voice=voice, rate=160, pitch=50)
     with pytest.raises(SpeechError, match="no voice"):
-        flite.speak("red dog", voice="bob", rate=160, pitch=50)
+        speak("red dog", engine=engine, voice="bob", rate=160, pitch=50)
 
 
-@pytest.mark.skipif(not flite.installed(), reason="flite is not installed")
-def test_flite_says_the_same_twice(tmp_path):
-    plan = plan_utterances("train", count=40, seed=0, level="grown", engines=("espeak", "flite"))
-    plan = [item for item in plan if item.engine == "flite"][:6]
+@pytest.mark.parametrize("engine", RECORDED)
+def test_a_recorded_voice_says_the_same_twice(tmp_path, engine):
+    if not installed(engine):
+        pytest.skip(f"{engine} is not installed")
+    plan = plan_utterances("train", count=60, seed=0, level="grown", engines=("espeak", engine))
+    plan = [item for item in plan if item.engine == engine][:6]
     books = [build_book(plan, tmp_path / name, workers=1) for name in ("a", "b")]
     assert books[0].hash == books[1].hash
     assert all(0.15 < books[0].seconds(number) < 6 for number in range(len(plan)))

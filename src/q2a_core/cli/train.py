@@ -20,12 +20,14 @@ from q2a_core.cli.train_options import (
     Rate,
     Replace,
     Resume,
+    RHVoice,
     Run,
     Seed,
     Start,
     Steps,
     Utterances,
     Workers,
+    engines_of,
 )
 from q2a_core.cli.train_run import configured, run_to_end
 
@@ -47,6 +49,7 @@ def start_stage(
     optimizer: Optimizer = None,
     utterances: Utterances = None,
     flite: Flite = False,
+    rhvoice: RHVoice = False,
     seed: Seed = 0,
     start: Start = None,
     resume: Resume = False,
@@ -70,7 +73,7 @@ def start_stage(
         utterances=utterances,
         batch_size=batch_size,
         accumulate=accumulate,
-        engines=("espeak", "flite") if flite else None,
+        engines=engines_of(flite=flite, rhvoice=rhvoice),
         seed=seed,
     )
     run_to_end(config, run, resume, workers, precision)
@@ -95,6 +98,7 @@ def pretrain(
     ] = "natural",
     ramp: Ramp = None,
     flite: Flite = False,
+    rhvoice: RHVoice = False,
     seed: Seed = 0,
     start: Start = None,
     resume: Resume = False,
@@ -121,7 +125,7 @@ def pretrain(
         level=level,
         prompts=prompts,
         ramp=ramp,
-        engines=("espeak", "flite") if flite else None,
+        engines=engines_of(flite=flite, rhvoice=rhvoice),
         seed=seed,
     )
     run_to_end(config, run, resume, workers, precision)
@@ -140,6 +144,7 @@ def sft(
     utterances: Utterances = None,
     ramp: Ramp = None,
     flite: Flite = False,
+    rhvoice: RHVoice = False,
     seed: Seed = 0,
     start: Start = None,
     resume: Resume = False,
@@ -164,7 +169,7 @@ def sft(
         batch_size=batch_size,
         accumulate=accumulate,
         ramp=ramp,
-        engines=("espeak", "flite") if flite else None,
+        engines=engines_of(flite=flite, rhvoice=rhvoice),
         seed=seed,
     )
     run_to_end(config, run, resume, workers, precision)

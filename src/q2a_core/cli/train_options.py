@@ -43,6 +43,9 @@ Precision = Annotated[
 Flite = Annotated[
     bool, typer.Option("--flite", help="Let flite, if installed, speak some of the English.")
 ]
+RHVoice = Annotated[
+    bool, typer.Option("--rhvoice", help="Let RHVoice, if installed, speak some of the English.")
+]
 Optimizer = Annotated[
     Literal["adamw", "muon"] | None,
     typer.Option(help="What updates the matrices; the stage's own by default."),
@@ -54,3 +57,9 @@ Budget = Annotated[
     Literal["class", "full"],
     typer.Option(help="class: a little over a minute of training, for a lesson."),
 ]
+
+
+def engines_of(*, flite: bool, rhvoice: bool) -> tuple[str, ...] | None:
+    """The speech engines that a run's options name; None for the stage's own."""
+    added = [name for name, wanted in (("flite", flite), ("rhvoice", rhvoice)) if wanted]
+    return ("espeak", *added) if added else None

@@ -25,7 +25,8 @@ OPTIONS_OF = {
     "dpo": ("beta", "nll_weight"),
 }
 """Settings that have one in some."""
-FLITE = ("espeak", "flite")
+RECORDED_ENGINES = ("flite", "rhvoice")
+"""Engines that an option of their name adds, in every stage but DPO."""
 
 
 def command_of(
@@ -48,8 +49,7 @@ def command_of(
         parts += [f"--{name.replace('_', '-')}", str(getattr(stage, name))]
     for rate in _part_rates(stage, budget):
         parts += ["--part-rate", rate]
-    if stage.engines == FLITE and stage.name != "dpo":
-        parts.append("--flite")
+    parts += [f"--{engine}" for engine in _said_engines(stage)]
     parts += ["--precision", precision] if precision else []
     if pairs is not None:
         parts += ["--pairs", "PAIRS"] if pairs["own"] else []
@@ -74,8 +74,8 @@ def _made(stage: StageConfig, budget: Budget, *, start: bool = True) -> StageCon
     said = {name: getattr(stage, name) for name in (*OPTIONS, *OPTIONS_OF[stage.name])}
     if start:
         said["start"] = stage.start
-    if stage.engines == FLITE and stage.name != "dpo":
-        said["engines"] = FLITE
+    if added := _said_engines(stage):
+        said["engines"] = ("espeak", *added)
     return with_part_rates(_by_itself(stage, budget, **said), _part_rates(stage, budget))
 
 
@@ -83,6 +83,12 @@ def _by_itself(stage: StageConfig, budget: Budget, **said: Any) -> StageConfig:
     """The stage as its budget has it, with what is said of it."""
     given = CLASS_BUDGET[stage.name] if budget == "class" else {}
     return getattr(stages, stage.name)(**given | said)
+
+
+def _said_engines(stage: StageConfig) -> list[str]:
+    """The engines that options of the command add."""
+    added = [engine for engine in RECORDED_ENGINES if engine in stage.engines]
+    return added if stage.name != "dpo" and stage.engines == ("espeak", *added) else []
 
 
 def _part_rates(stage: StageConfig, budget: Budget) -> list[str]:

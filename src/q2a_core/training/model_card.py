@@ -34,6 +34,7 @@ VOICE_CHAT_TRY = [
     "Say, without typing: the dog sees a red cup",
 ]
 """What fine-tuning adds."""
+ENGINE_NAMES = {"espeak": "eSpeak NG", "flite": "flite", "rhvoice": "RHVoice"}
 ANSWERS = {
     "start": "no questions yet: its encoder can spell and its decoder can speak, but they were never connected",
     "pretrain": "typed questions about a clip, one at a time",
@@ -48,7 +49,7 @@ def about_run(
 ) -> dict[str, Any]:
     """What a checkpoint of this stage has seen and can hear after `step` steps; `pairs` are DPO's by kind."""
     grown = stage.level == "grown"
-    engines = "eSpeak NG and flite" if "flite" in stage.engines else "eSpeak NG"
+    engines = " and ".join(ENGINE_NAMES[engine] for engine in stage.engines)
     words = list(english_words() if grown else first_world_words())
     about: dict[str, Any] = {
         "stage": stage.name,

@@ -104,8 +104,8 @@ class StageConfig:
                 raise RunError(f"{name} is {getattr(self, name)}; expected 0 or more")
         if self.seed > MOST_SEED:
             raise RunError(f"seed is {self.seed}; expected at most {MOST_SEED}")
-        if self.level == "first" and (self.prompts == "tags" or "flite" in self.engines):
-            wanted = "tags" if self.prompts == "tags" else "flite"
+        if self.level == "first" and (self.prompts == "tags" or self.engines != ("espeak",)):
+            wanted = "tags" if self.prompts == "tags" else self.engines[-1]
             raise RunError(
                 f"the first world knows no {wanted}; leave it out, or train in the grown world"
             )

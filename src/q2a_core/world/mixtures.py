@@ -38,6 +38,7 @@ from q2a_core.world.scene_shares import (
 from q2a_core.world.sounds import SOUND_CLASSES
 from q2a_core.world.sounds.music import plan_tune
 from q2a_core.world.sounds.vocal_sounds import VOCAL_CLASSES
+from q2a_core.world.speech.recorded_voices import RECORDED
 from q2a_core.world.speech.utterance_book import UtteranceBook
 from q2a_core.world.speech.utterances import SPLIT_SEEDS
 from q2a_core.world.speech.voices import Split
@@ -61,7 +62,7 @@ class GrownSampler:
         self.seed = seed
         self.ramp = ramp
         self.statements = [i for i, item in enumerate(book.utterances) if not item.question]
-        self.recorded = [i for i in self.statements if book.utterances[i].engine == "flite"]
+        self.recorded = [i for i in self.statements if book.utterances[i].engine in RECORDED]
         self.words = [i for i in self.recorded if " " not in book.utterances[i].text]
         self.short = [
             place

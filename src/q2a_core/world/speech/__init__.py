@@ -3,7 +3,7 @@
 lexicon, sentences*, questions_grown, translations, spelling   the words
 voices*, prosody                                               who says them, and how they feel
 utterances, levels                                             plans: who says what, by seed
-espeak, espeak_process, flite                                  the engines, each in a process of its own
+espeak, espeak_process, recorded_voices                        the engines, each in a process of its own
 utterance_book, books                                          spoken once, kept as int16
 """
 

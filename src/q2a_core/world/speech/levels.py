@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from q2a_core.errors import SpeechError
-from q2a_core.world.speech.flite import FLITE_SHARE, as_flite
 from q2a_core.world.speech.prosody import EMOTION_SHARES, EMOTIONS, STRENGTH, settings
 from q2a_core.world.speech.questions_grown import sample_question
+from q2a_core.world.speech.recorded_voices import RECORDED, as_recorded
 from q2a_core.world.speech.sentences_grown import sample_english, split_of_text
 from q2a_core.world.speech.translations import Triple, sample_triple, weighted
 from q2a_core.world.speech.utterances import (
@@ -44,7 +44,8 @@ SOURCE_SHARES: dict[Split, tuple[float, ...]] = {
 SINGLE_SHARES: dict[Split, tuple[float, float]] = {"train": (0.46, 0.32), "test": (0.3, 0.25)}
 """How often a single word is said: in English of its own, and in the parallel templates."""
 # the seed's third number keeps the grown streams apart from the first world's
-GROWN_STREAM, FLITE_STREAM = 101, 102
+GROWN_STREAM = 101
+ENGINE_STREAMS: dict[Engine, int] = {"flite": 102, "rhvoice": 103}
 RISING = 0.6
 FALLING = 0.3
 
@@ -60,8 +61,8 @@ def plan_utterances(
 ) -> list[Utterance]:
     """`count` utterances of a split of a world; a shorter plan is the beginning of a longer one.
 
-    `engines` may add "flite" in the grown world: it then speaks a part of the English training
-    utterances. Raises SpeechError for a world that does not exist.
+    `engines` may add "flite" and "rhvoice" in the grown world: each then speaks a part of the English
+    training utterances. Raises SpeechError for a world that does not exist.
     """
     if level == "first":
         share = QUESTION_SHARE if question_share is None else question_share
@@ -71,14 +72,18 @@ def plan_utterances(
     rng = np.random.default_rng([seed, SPLIT_SEEDS[split], GROWN_STREAM])
     share = GROWN_QUESTION_SHARE if question_share is None else question_share
     plan = [_grown(rng, split, share) for _ in range(count)]
-    if "flite" not in engines or split != "train":
-        return plan
-    rng = np.random.default_rng([seed, SPLIT_SEEDS[split], FLITE_STREAM])
-    draws = [(rng.random() < FLITE_SHARE, int(rng.integers(2**32))) for _ in range(count)]
-    return [
-        as_flite(item, np.random.default_rng(number)) if chosen and item.language == "en" else item
-        for item, (chosen, number) in zip(plan, draws, strict=True)
-    ]
+    for engine, stream in ENGINE_STREAMS.items():
+        if engine in engines and split == "train":
+            rng = np.random.default_rng([seed, SPLIT_SEEDS[split], stream])
+            plan = [_perhaps_recorded(item, engine, rng) for item in plan]
+    return plan
+
+
+def _perhaps_recorded(item: Utterance, engine: Engine, rng: np.random.Generator) -> Utterance:
+    chosen, number = rng.random() < RECORDED[engine].share, int(rng.integers(2**32))
+    if not chosen or item.language != "en" or item.engine != "espeak":
+        return item
+    return as_recorded(item, engine, np.random.default_rng(number))
 
 
 def _grown(rng: np.random.Generator, split: Split, question_share: float) -> Utterance:

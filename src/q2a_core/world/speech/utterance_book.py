@@ -24,9 +24,9 @@ import numpy as np
 
 from q2a_core.errors import SpeechError
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world.speech import flite
 from q2a_core.world.speech.espeak import EspeakProcess, WordTimes, to_clip
 from q2a_core.world.speech.prosody import express
+from q2a_core.world.speech.recorded_voices import RECORDED, speak
 from q2a_core.world.speech.utterances import Utterance, from_record, plan_hash, to_record
 
 SHARD_SIZE = 500
@@ -208,13 +208,13 @@ def _build_shard(
 
 def _say(engine: EspeakProcess, item: Utterance) -> tuple[np.ndarray, WordTimes]:
     """An utterance by its engine, with its emotion; what is random follows from the utterance."""
-    if item.engine == "flite":
-        raw, rate = flite.speak(item.text, voice=item.voice, rate=item.rate, pitch=item.pitch)
+    if item.engine in RECORDED:
+        raw, rate = speak(
+            item.text, engine=item.engine, voice=item.voice, rate=item.rate, pitch=item.pitch
+        )
         samples, _ = to_clip(raw, rate * item.size)
-        # flite tells no word times
+        # these engines tell no word times
         words: WordTimes = [(0, 0.0)]
-        if samples.size == 0:
-            raise SpeechError(f"flite says nothing for {item.text!r}")
     else:
         samples, words = engine.speak(
             item.text + item.ending,

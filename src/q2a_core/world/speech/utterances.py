@@ -16,7 +16,7 @@ from q2a_core.world.speech.voices import Split, voices
 
 Language = Literal["en", "de", "zh"]
 Emotion = Literal["neutral", "anger", "joy", "sadness", "fear"]
-Engine = Literal["espeak", "flite"]
+Engine = Literal["espeak", "flite", "rhvoice"]
 Trait = Literal["", "man", "woman", "child"]
 
 QUESTION_SHARE = 0.2
