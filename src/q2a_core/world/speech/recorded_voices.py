@@ -2,6 +2,9 @@
 
 Their voices are built from recordings of real speakers and sound unlike espeak-ng's. Either is run once for each
 utterance, and says the same text the same way every time. Without the programs nothing here is used.
+
+All six are free for any use: flite's come with it, and RHVoice's clb and bdl are speakers of CMU ARCTIC
+(festvox.org/cmu_arctic). Its other voices are not all free, which is why Debian has the package outside its main part.
 """
 
 import functools
@@ -46,8 +49,8 @@ class RecordedEngine:
     """A program that speaks a text, and how it is asked to."""
 
     program: str
-    package: str
-    """What `apt-get install` is told."""
+    install: str
+    """What to do to have it."""
     share: float
     """Part of the English training utterances that it speaks, of those that none before it does."""
     voices: dict[str, RecordedVoice]
@@ -69,6 +72,7 @@ def _rhvoice(text: str, voice: str, stretch: float, percent: float) -> list[str]
     return [*command, "-t", f"{percent:.0f}", "-o", "/dev/stdout"]
 
 
+RHVOICE_FROM = "build github.com/RHVoice/RHVoice with its English data and voices"
 FLITE_VOICES = {
     "slt": RecordedVoice(172.0, "woman", 0.4),
     "rms": RecordedVoice(102.0, "man", 0.2, moves=False),
@@ -80,9 +84,9 @@ RHVOICE_VOICES = {
     "bdl": RecordedVoice(118.0, "man", 0.5),
 }
 RECORDED: dict[Engine, RecordedEngine] = {
-    "flite": RecordedEngine("flite", "flite", 0.25, FLITE_VOICES, _flite),
+    "flite": RecordedEngine("flite", "apt-get install flite", 0.25, FLITE_VOICES, _flite),
     "rhvoice": RecordedEngine(
-        "RHVoice-test", "rhvoice rhvoice-english", 0.2, RHVOICE_VOICES, _rhvoice, typed=True
+        "RHVoice-test", RHVOICE_FROM, 0.2, RHVOICE_VOICES, _rhvoice, typed=True
     ),
 }
 
@@ -144,7 +148,7 @@ def _check_voices(engine: Engine) -> None:
     if len(heard) < len(names):
         raise SpeechError(
             f"{engine} lacks some of the voices {', '.join(names)}: two of them sound the same. "
-            f"Install it with: apt-get install {RECORDED[engine].package}, or leave {engine} out of the engines"
+            f"Install them ({RECORDED[engine].install}), or leave {engine} out of the engines"
         )
 
 
@@ -160,7 +164,7 @@ def _said(
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise SpeechError(
-            f"{engine} cannot say {text!r}: {error}. Install it with: apt-get install {how.package}, "
+            f"{engine} cannot say {text!r}: {error}. Install it ({how.install}), "
             f"or leave {engine} out of the engines"
         ) from error
     try:
