@@ -31,8 +31,8 @@ CUT_SHARE, CUT_HZ = 0.25, (3_000.0, 7_000.0)
 """Varied clips of a telephone or an old file, and the frequency above which it passes nothing."""
 HISS_SHARE = 0.5
 """Varied clips over which the microphone's own noise lies."""
-HISS = (1.0, 2.0)
-"""How far below the maximum it lies, drawn evenly; below FLOOR nothing is heard of it."""
+HISS = (0.6, 2.0)
+"""How far below the maximum it lies, drawn evenly: 24 to 80 dB, and below FLOOR (40 dB) nothing is heard of it."""
 HISS_TILT, HISS_GRAIN = 0.2, 0.05
 """Standard deviations of its tilt from the lowest bin to the highest, and of each of its values."""
 
