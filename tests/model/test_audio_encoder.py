@@ -1,9 +1,12 @@
 """The encoder computes what exists: equal to the clip padded to the window, whatever lies beside or behind it."""
 
+from itertools import accumulate
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.profiler import ProfilerActivity, profile
 
 from q2a_core import Qwen2Audio, presets
 from q2a_core.lengths import audio_tokens, conv_mel_frames, encoder_frames
@@ -144,3 +147,22 @@ def test_a_clip_too_short_for_a_token_makes_none(encoder, frames):
 def test_no_clips_are_refused(encoder):
     with pytest.raises(ValueError, match="0 clips; expected"):
         encoder(torch.zeros(0, 128, 10), torch.tensor([], dtype=torch.long))
+
+
+def peak_bytes(encoder, frames: int) -> int:
+    """The most that one pass holds at once beside weights and input."""
+    mel, lengths = random_mel(1, min(conv_mel_frames(frames), WINDOW)), torch.tensor([frames])
+    encoder(mel, lengths)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        encoder(mel, lengths)
+    events = [e for e in profiled.profiler.kineto_results.events() if e.name() == "[memory]"]
+    held = [e.nbytes() for e in sorted(events, key=lambda event: event.start_ns())]
+    return max(accumulate(held))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("backend", "growth"), [("sdpa", (4.9, 5.1)), ("reference", (6.0, 25.0))])
+def test_memory_grows_with_the_clip_as_no_map_is_held(encoder, monkeypatch, backend, growth):
+    monkeypatch.setattr(encoder, "backend", backend)
+    low, high = growth
+    assert low < peak_bytes(encoder, 500) / peak_bytes(encoder, 100) < high
