@@ -126,7 +126,10 @@ def test_the_command_of_a_card_makes_the_same_run(name, start, budget, monkeypat
         stage = replace(stage, beta=0.25, nll_weight=0.5)
     if name == "sft":
         rates = {"projector": 0.123456789, "decoder": 2.0}
-        stage = replace(stage, ramp=77, trains=("projector", "decoder"), rates=rates)
+        engines = ("espeak", "flite", "rhvoice") if budget == "full" else ("espeak", "rhvoice")
+        stage = replace(
+            stage, ramp=77, trains=("projector", "decoder"), rates=rates, engines=engines
+        )
     seen = []
     monkeypatch.setattr(cli, "run_to_end", lambda *given: seen.append(given))
     monkeypatch.chdir(tmp_path)

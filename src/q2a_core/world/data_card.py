@@ -25,8 +25,8 @@ def data_card() -> str:
     }
     sections = [
         "# What the mini world holds",
-        "All of it is made, none of it recorded: speech by eSpeak NG (and flite where a run says so), sounds and music "
-        "by formulas. Counted by `q2a synth --card`.",
+        "All of it is made, none of it recorded: speech by eSpeak NG (and flite and RHVoice where a run says so), "
+        "sounds and music by formulas. Counted by `q2a synth --card`.",
         _words(),
         _speech(plans),
         _sounds(),
