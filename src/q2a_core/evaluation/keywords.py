@@ -17,17 +17,12 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "fear": ("fearful", "afraid", "scared"),
     "disgust": ("disgusted",),
     "surprise": ("surprised",),
+    "neutral": ("calm",),
     "male": ("man", "boy"),
     "female": ("woman", "girl"),
     "child": ("kid",),
-    "laughter": ("laugh", "laughs", "laughing"),
-    "sigh": ("sighs", "sighing"),
-    "cough": ("coughs", "coughing"),
-    "throat clearing": ("throatclearing", "clears throat", "clearing throat"),
-    "sneeze": ("sneezes", "sneezing"),
-    "sniff": ("sniffs", "sniffing"),
 }
-"""Other words for the emotions of MELD, the vocal sounds of VocalSound and who speaks."""
+"""Other words for the emotions of MELD and who speaks; `sound_labels` has those for sounds."""
 
 
 def contains(reply: str, words: str, language: str = "en") -> bool:

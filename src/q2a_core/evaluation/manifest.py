@@ -2,7 +2,7 @@
 
     {"file": "a.wav", "task": "transcribe", "text": "seven red cups", "language": "en"}
     {"file": "b.wav", "task": "sound", "label": "dog"}
-    {"file": "c.wav", "task": "question", "answer": "two", "prompt": "How many times does the dog bark?"}
+    {"file": "c.wav", "task": "question", "answer": "twice", "prompt": "How many times does the dog bark?"}
 
 `text`, `label` and `answer` are one field under three names. Without a prompt the task's own is asked; a question
 without one is spoken in the clip itself. Further keys, such as a licence, are left alone. Lines that `q2a synth` wrote
@@ -26,7 +26,7 @@ PROMPTS: dict[str, str | None] = {
     "vocal": "Classify the human vocal sound to VocalSound in English:",
     "sound": "What is this sound?",
     "music": "What instrument is this?",
-    "speaker": "What is the gender of the speaker?",
+    "speaker": "Is the speaker a man, a woman or a child?",
     "question": None,
 }
 """The tasks, with what is asked if the manifest names no prompt."""

@@ -12,7 +12,7 @@ or units, which the official one also reads out.
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 
 _TAG = re.compile(r"<\|[^|<>]*\|>")
 _NO_SOUND = "MSPZC"
@@ -50,6 +50,7 @@ def normaliser_name(language: str) -> str:
     return NAMES.get(language, BASIC_NAME)
 
 
+@lru_cache(maxsize=10_000)  # the same labels are looked for in every reply
 def normalise_for(text: str, language: str) -> str:
     """The text as errors are counted on it; `language` is a code such as en, de or zh."""
     text = " ".join(_TAG.sub("", text).split())

@@ -18,13 +18,24 @@ from q2a_core.evaluation.manifest import Recording, manifest_text, recordings_of
 from q2a_core.evaluation.metrics import Score, accuracy, character_error_rate, word_error_rate
 from q2a_core.evaluation.normalisers import normalise_for, normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, clip_hash, text_hash
+from q2a_core.evaluation.sound_labels import sound_meant, sound_names
 from q2a_core.inference import AudioChat
 from q2a_core.text import user_message
 from q2a_core.world.answers import NOUNS, bare
+from q2a_core.world.sounds.music import TUNE_INSTRUMENTS
 
 MAX_NEW_TOKENS = 60
 BY_CHARACTERS = ("zh", "yue", "ja", "th", "lo", "km", "my", "de")
 """Languages whose transcripts are counted by characters: those without spaces, and German, whose words are long."""
+RIVALS: dict[str, tuple[str, ...]] = {
+    "sound": tuple(bare(noun) for noun in NOUNS.values()),
+    "vocal": tuple(bare(noun) for noun in NOUNS.values()),
+    "emotion": ("anger", "joy", "sadness", "fear", "neutral", "disgust", "surprise"),
+    "speaker": ("male", "female", "child"),
+    "music": TUNE_INSTRUMENTS,
+}
+"""Labels that a wrong reply may name though no clip of the manifest has them."""
+COUNTS = (("1", "once"), ("2", "twice"), ("3", "thrice"))
 SHOWN_FAILURES = 20
 Answered = list[tuple[Recording, str]]
 
@@ -43,7 +54,7 @@ def score_recordings(
 ) -> dict[str, Any]:
     """A JSON-ready report: figures by task and language with their intervals, every reply, and the failures.
 
-    `synonyms` are other names of labels, so that "keyboard" may stand for typing. Raises Q2AError for a manifest that
+    `synonyms` are other names of labels beside those that sounds have. Raises Q2AError for a manifest that
     cannot be used, before the model is loaded.
     """
     text = manifest_text(manifest)
@@ -102,6 +113,7 @@ def score_answers(
         elif task == "translate":
             pairs = [(recording.truth, reply) for recording, reply in group]
             figures = [("BLEU", bleu(pairs, language=language, seed=seed))]
+            figures += _words(group, language, seed)
         else:
             figures = _labels(group, language, synonyms, seed)
         for metric, score in figures:
@@ -120,18 +132,26 @@ def _fields(score: Score) -> dict[str, Any]:
 
 
 def _transcripts(group: Answered, language: str, seed: int) -> list[tuple[str, Any]]:
-    """Errors, the share of replies that are the truth word for word, and of those that hold it somewhere."""
+    """Errors, and replies that are right as a whole."""
+    pairs = [(recording.truth, reply) for recording, reply in group]
+    if language in BY_CHARACTERS:
+        errors = ("CER", character_error_rate(pairs, language=language, seed=seed))
+    else:
+        errors = ("WER", word_error_rate(pairs, language=language, seed=seed))
+    return [errors, *_words(group, language, seed)]
+
+
+def _words(group: Answered, language: str, seed: int) -> list[tuple[str, Any]]:
+    """The share of replies that are the truth word for word, and of those that hold it somewhere.
+
+    Of translations, too: BLEU counts runs of four words, so that a right one of three earns nothing.
+    """
     pairs = [(recording.truth, reply) for recording, reply in group]
     same = [
         normalise_for(truth, language) == normalise_for(reply, language) for truth, reply in pairs
     ]
     within = [contains(reply, truth, language) for truth, reply in pairs]
-    if language in BY_CHARACTERS:
-        errors = ("CER", character_error_rate(pairs, language=language, seed=seed))
-    else:
-        errors = ("WER", word_error_rate(pairs, language=language, seed=seed))
     return [
-        errors,
         ("word accuracy", accuracy(same, seed=seed)),
         ("truth in reply", accuracy(within, seed=seed)),
     ]
@@ -142,14 +162,16 @@ def _labels(
 ) -> list[tuple[str, Any]]:
     """Replies that name the true label alone; for labels also the official exact match."""
     task = group[0][0].task
-    rivals = {recording.truth for recording, _ in group} if task != "question" else set()
-    if task in ("sound", "vocal"):  # what this manifest lacks may be named all the same
-        rivals |= {bare(noun) for noun in NOUNS.values()}
+    truths = [recording.truth for recording, _ in group]
+    if task in ("sound", "vocal") and language == "en":
+        truths = [sound_meant(truth) for truth in truths]
+        synonyms = {**sound_names(), **synonyms}
+    rivals = {*truths, *RIVALS.get(task, ())}
     hits = [
         _answers(recording, reply)
         if task == "question"
-        else names_only(reply, recording.truth, rivals, synonyms=synonyms, language=language)
-        for recording, reply in group
+        else names_only(reply, truth, rivals, synonyms=synonyms, language=language)
+        for (recording, reply), truth in zip(group, truths, strict=True)
     ]
     figures = [("accuracy", accuracy(hits, seed=seed))]
     if task in ("emotion", "vocal"):
@@ -159,11 +181,13 @@ def _labels(
 
 
 def _answers(recording: Recording, reply: str) -> bool:
-    """Whether a reply holds the answer; yes or no must be its first word."""
+    """Whether a reply holds the answer; yes or no must be its first word, and twice is as good as two."""
     truth = normalise_for(recording.truth, recording.language)
     if truth in ("yes", "no"):
         return normalise_for(reply, recording.language).split()[:1] == [truth]
-    return contains(reply, recording.truth, recording.language)
+    number = truth.removesuffix(" times").removesuffix(" time")
+    same = next((names for names in COUNTS if number in names), (recording.truth,))
+    return any(contains(reply, name, recording.language) for name in same)
 
 
 def _ask(
