@@ -139,3 +139,99 @@ def test_word_errors_are_jiwers():
     assert word_errors("五只猫", "五只狗") == (1, 3)
     assert word_errors("one two", "") == (2, 2)
     assert word_errors("...", "one") == (1, 0)
+
+
+DOG = Event(kind="sound", label="dog", count=2, seed=1)
+MAN = replace(SPOKEN, trait="man")
+
+
+def about(events: tuple[Event, ...], task: str, answer: str, reply: str) -> float:
+    """Points for a reply to a written question about these events."""
+    scene = replace(saying("one"), kind="sounds", events=events)
+    return judge(scene, compose(task, ("What do you hear?", answer)), reply).score
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "It is not a dog.",
+        "There is not a dog.",
+        "I don't hear a dog.",
+        "It does not sound like a dog.",
+        "I cannot tell if it is a dog or a wolf.",
+        "I have no idea.",
+        "No idea, maybe a dog.",
+        "I am sorry, I don't know.",
+        "I'm not sure. A dog?",
+    ],
+)
+def test_who_denies_the_truth_or_does_not_know_it_earns_nothing(reply):
+    assert about((DOG,), "name_sound", "This is the sound of a dog.", reply) <= 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["A dog, not of a cat.", "A dog, no cat or cow.", "It does not sound like a cat but a dog."],
+)
+def test_what_is_denied_is_not_invented(reply):
+    assert about((DOG,), "name_sound", "This is the sound of a dog.", reply) == 10
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply", "score"),
+    [
+        ("No, there is no cat.", "No.", 10),
+        ("No, there is no cat.", "There is no cat.", 10),
+        ("No, there is no cat.", "I don't hear a cat.", 10),
+        ("No, there is no cat.", "I have no idea.", 0),
+        ("No, there is no cat.", "No way to tell.", 0),
+        ("No, there is no cat.", "Yes, there is a cat.", 0),
+        ("No, there is no cat.", "No, there is a cat.", 7),
+        ("Yes, there is a dog.", "Yes, no doubt, there is a dog.", 10),
+        ("Yes, there is a dog.", "There is a dog.", 10),
+        ("Yes, there is a dog.", "There is no dog.", 0),
+        ("Yes, there is a dog.", "A dog.", 0),
+    ],
+)
+def test_yes_and_no_are_said_first(answer, reply, score):
+    assert about((DOG,), "is_there", answer, reply) == score
+
+
+@pytest.mark.parametrize(
+    ("reply", "score"),
+    [
+        ("A dog barking twice.", 10),
+        ("A dog barking.", 10),
+        ("A dog barking four times.", 7),
+        ("A dog barking twice, then a person says something.", 7),
+        ("You sound angry. You said: bravo echo charlie. I also hear a dog.", 4),
+        ("A man and a dog.", 7),
+    ],
+)
+def test_voices_feelings_and_counts_may_be_invented_too(reply, score):
+    assert about((DOG,), "caption", "A dog barking twice.", reply) == score
+
+
+def test_a_caption_that_tells_another_speaker_or_feeling_costs():
+    speech = Event(kind="speech", label="one", utterance=0, spoken=MAN)
+    right = "A man says something."
+    assert about((speech,), "caption", right, right) == 10
+    assert about((speech,), "caption", right, "Someone says something.") == 10
+    assert about((speech,), "caption", right, "A woman says something.") == 7
+    assert about((speech,), "caption", right, "A man, a woman and a child speak.") == 4
+    assert about((speech,), "caption", right, "A man says something. He sounds sad.") == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "reply"), [("red", "The cup is red."), ("angry", "the pig is angry")]
+)
+def test_a_word_within_a_sentence_is_no_transcript(words, reply):
+    assert points(words, reply) <= 2
+
+
+def test_silence_may_be_told_in_other_words():
+    scene = replace(saying("one"), kind="silence", events=())
+    task = compose("name_sound", ("What is this sound?", "I hear only silence."))
+    for reply in ("Silence.", "Nothing.", "I hear only silence."):
+        assert judge(scene, task, reply).score == 10
+    assert judge(scene, task, "I hear only noise.").score <= 2

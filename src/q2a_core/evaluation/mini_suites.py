@@ -36,7 +36,9 @@ from q2a_core.world.tasks import ask, sample_grown_task, voice_chat
 TEST_UTTERANCES = 1500
 """Phrases in the book that the mini suites draw from."""
 RIGHT = 2 * WRONG_MAIN
-"""Judge's points from which a reply counts as right."""
+"""Judge's points above which a reply counts as right."""
+ALL_RIGHT = 9.0
+"""Points of a reply in which nothing is wrong."""
 Answered = list[tuple[Item, str]]
 
 
@@ -157,6 +159,11 @@ def _share(hits: Callable[[Answered], list[bool]]) -> dict[str, Any]:
 def rights(answered: Answered) -> list[bool]:
     """Which replies the judge takes for right."""
     return [judge(item.scene, item.task, reply).score > RIGHT for item, reply in answered]
+
+
+def all_right(answered: Answered) -> list[bool]:
+    """Which replies have nothing wrong: of a transcript every word."""
+    return [judge(item.scene, item.task, reply).score >= ALL_RIGHT for item, reply in answered]
 
 
 def kind_of_reply(reply: str) -> str:

@@ -21,9 +21,9 @@ from q2a_core.evaluation.mini_suites import (
     TEST_UTTERANCES,
     Answered,
     MiniSuite,
+    all_right,
     mini_items,
     mini_scenes,
-    rights,
 )
 from q2a_core.evaluation.normalisers import normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, answer_once, clip_hash, text_hash
@@ -150,10 +150,7 @@ def _robustness(ask, suites: tuple[MiniSuite, ...], book: UtteranceBook, count: 
     pairs = zip(
         ask("robustness, clean", clean), ask("robustness, with something added", noisy), strict=True
     )
-    hits = [
-        rights([one])[0] and rights([(one[0], two[1])])[0] and one[1] == two[1]
-        for one, two in pairs
-    ]
+    hits = [all_right([one])[0] and one[1] == two[1] for one, two in pairs]
     score = asdict(accuracy(hits))
     return [{"suite": "robustness: same and right", "metric": "accuracy", "score": score}]
 

@@ -5,6 +5,7 @@ its share of ten points. What contradicts the truth costs, and a wrong main fact
 fluent the rest is. Words are compared, not meanings: it judges the mini models' plain English and nothing else.
 """
 
+import re
 from dataclasses import dataclass
 
 from q2a_core.world import answers
@@ -18,18 +19,27 @@ from q2a_core.world.sounds.music import tempo_class
 WRONG_MAIN = 2.0
 """Most points of a reply that gets a main fact wrong or leaves all main facts out."""
 INVENTED = 3.0
-"""Points that each sound costs which is named and is not there."""
+"""Points that each thing costs which is named and is not there, or not so."""
+UNSURE = re.compile(
+    r"\b(?:no idea|no way to (?:tell|say|know)|not sure|unsure|(?:hard|impossible|unable) to (?:tell|say)"
+    r"|(?:(?:don|doesn|didn) t|(?:do|does|did) not) know|(?:(?:can|couldn) t|(?:can|could) ?not) (?:tell|say))\b"
+)
+"""A reply that says so of itself is no answer, whatever it names."""
+SPEAKS = (
+    *("says", "said", "saying", "speaks", "speaking", "talks", "talking", "voice"),
+    *("man", "woman", "child"),
+)
+"""Words that put a voice into a clip."""
 CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
     "count": {str(number): (TIMES[number],) for number in range(1, 5)},
-    "yes_no": {"yes": ("yes",), "no": ("no",)},
     "emotion": {name: (name, word) for name, word in FEELINGS.items()},
-    "speaker": {"man": ("man",), "woman": ("woman",), "child": ("child",)},
+    "speaker": {"man": ("man", "male"), "woman": ("woman", "female"), "child": ("child",)},
     "tempo": {name: (name,) for name in ("slow", "medium", "fast")},
     "mode": {"major": ("major",), "minor": ("minor",)},
     "mood": {name: (name,) for name in ("happy", "calm", "sad", "tense")},
     "nothing": {
-        "silence": ("only silence",),
-        "noise": ("only noise",),
+        "silence": ("silence", "nothing"),
+        "noise": ("noise",),
         "voice": ("only a voice",),
         "no speech": ("no speech",),
         "no music": ("no music",),
@@ -44,7 +54,7 @@ class Fact:
     """Something that a good reply states."""
 
     kind: str
-    """sound, first, words, or one of CHOICES."""
+    """sound, first, words, yes_no, or one of CHOICES."""
     value: str
     main: bool = True
     """A reply that gets it wrong is worth little."""
@@ -64,8 +74,11 @@ def judge(scene: Scene, task: Task, reply: str) -> Verdict:
     own, quote = split_quote(reply)
     heard = transcripts(reply) if quote is None else [reply, quote]
     speech = scene.first("speech")
-    own = without_denials(without(own, "" if speech is None else speech.label))
+    own = without(own, "" if speech is None else speech.label)
+    if UNSURE.search(own):
+        return Verdict(score=0.0, reasons=("does not know",))
     reasons, earned, wrong_main = [], 0.0, False
+    own = without_denials(own)
     for fact in facts:
         share, reason = (
             _weigh_words(fact.value, heard) if fact.kind == "words" else _weigh(fact, own)
@@ -180,14 +193,29 @@ def _weigh(fact: Fact, said: str) -> tuple[float, str]:
         first = min(places, key=places.__getitem__, default=None)
         right = first == fact.value
         return (1.0, f"{fact.value} first") if right else (0.0, f"first: {first}, not {fact.value}")
-    stated = [
-        value
-        for value, words in CHOICES[fact.kind].items()
-        if any(f" {word} " in said for word in words)
-    ]
+    stated = _yes_or_no(said) if fact.kind == "yes_no" else _stated(fact.kind, said)
     if stated == [fact.value]:
         return 1.0, f"{fact.kind} is {fact.value}"
     return 0.0, f"{fact.kind}: {' and '.join(stated) or 'nothing said'}, not {fact.value}"
+
+
+def _stated(kind: str, said: str) -> list[str]:
+    """The values of a closed question that a reply names."""
+    return [
+        value
+        for value, words in CHOICES[kind].items()
+        if any(f" {word} " in said for word in words)
+    ]
+
+
+def _yes_or_no(said: str) -> list[str]:
+    """What the first word says, or a sentence that says the same without it."""
+    first = said.split()[:1]
+    if first in (["yes"], ["no"]):
+        return first
+    if said.startswith((" there is no ", " there are no ", " i no ")):
+        return ["no"]
+    return ["yes"] if said.startswith((" there is ", " there are ", " i hear ")) else []
 
 
 def _weigh_words(truth: str, heard: list[str]) -> tuple[float, str]:
@@ -198,15 +226,34 @@ def _weigh_words(truth: str, heard: list[str]) -> tuple[float, str]:
 
 
 def _invented(scene: Scene, task: Task, said: str) -> list[str]:
-    """Sounds that the reply names and the scene does not have."""
-    if task.name in ("transcribe", "translate", "is_there", "emotion", "speaker"):
+    """What the reply names and the scene lacks: sounds, a voice, and what is told wrong of a voice or a count."""
+    if task.name in ("transcribe", "translate", "emotion", "speaker"):
         return []
     there = {_label(event) for event in scene.events}
-    return [
+    sounds = [
         label
         for label in NAMES
         if label not in there and label != "speech" and place_of(label, said) is not None
     ]
+    return sounds + _contradicted(scene, said)
+
+
+def _contradicted(scene: Scene, said: str) -> list[str]:
+    """What the reply says of voices, feelings and counts that isn't so; where the scene is silent, anything goes."""
+    speech = scene.first("speech")
+    spoken = None if speech is None else speech.spoken
+    wrong: list[str] = []
+    if speech is None and scene.first("vocal") is None:
+        wrong += ["a voice"] if any(f" {word} " in said for word in SPEAKS) else []
+    if spoken is not None and spoken.trait and scene.first("vocal") is None:
+        wrong += [f"a {who}" for who in _stated("speaker", said) if who != spoken.trait]
+    if scene.first("music") is None:
+        feels = "neutral" if spoken is None else spoken.emotion
+        wrong += [name for name in _stated("emotion", said) if name not in (feels, "neutral")]
+    counts = {str(event.count) for event in scene.events if event.count is not None}
+    if counts:
+        wrong += [TIMES[int(n)] for n in _stated("count", said) if n not in counts]
+    return wrong
 
 
 def _label(event: Event) -> str:

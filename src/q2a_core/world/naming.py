@@ -1,6 +1,8 @@
 """The words by which a reply names what is heard: sounds, vocal sounds, instruments and voices."""
 
-from q2a_core.world.answers import NOUNS, bare, with_article
+import re
+
+from q2a_core.world.answers import FEELINGS, NOUNS, bare, with_article
 from q2a_core.world.sounds.music import TUNE_INSTRUMENTS
 from q2a_core.world.speech.lexicon import plural
 
@@ -42,9 +44,30 @@ def place_of(label: str, said: str) -> int | None:
     return min(places, default=None)
 
 
+QUALITIES = (
+    *FEELINGS,
+    *FEELINGS.values(),
+    *("male", "female", "slow", "medium", "fast", "major", "minor", "tense"),
+)
+"""Words that say how something is, and can be denied as a name can."""
+
+
+def _denial() -> re.Pattern[str]:
+    words = sorted({*QUALITIES, *(name for names in NAMES.values() for name in names)}, key=len)
+    thing = rf"(?: an?| the| any)? (?:{'|'.join(reversed(words))})"
+    verb = r"(?: (?:hear|sound|seem|be))?"
+    never = (
+        rf"(?:no(?: one| sound)?|nobody|nor|without|isn t|wasn t|cannot{verb}"
+        rf"|(?:(?:do|does|did|can|could) )?not{verb}|(?:don|doesn|didn|can|couldn) t{verb})"
+    )
+    return re.compile(
+        rf"(?<= ){never}(?: like)?(?: the sound)?(?: of)?{thing}(?: (?:or|nor)(?: of)?{thing})*(?= )"
+    )
+
+
+_DENIAL = _denial()
+
+
 def without_denials(said: str) -> str:
-    """ "There is no dog" does not name a dog."""
-    for names in NAMES.values():
-        for name in names:
-            said = said.replace(f" no {name} ", " no ")
-    return said
+    """ "There is no dog" and "it does not sound like a cat or a cow" name none of them."""
+    return _DENIAL.sub("no", said)

@@ -7,11 +7,14 @@ import re
 
 YOU_SAID = r"\b(?:you said|du sagst)\b\s*[:,]?|你说\s*[：:，,]?"
 SAYING = r"\b(?:says|said|say|saying|is|are|sagt|heißt)\b|说|是"
+TELLING = (
+    r"\b(?:says|said|say|saying|sagt|heißt|(?:answers?|words?|phrase|sentence) (?:is|are))\b|说|是"
+)
 CARRIERS = re.compile(
     rf"(?:{YOU_SAID})\s*[\"'“„‘«「]?|(?:{SAYING})\s*(?:[:：]|[:：,，]?\s*[\"“„«「])", re.IGNORECASE
 )
 """What comes before a quote that is marked as one: "You said", or a verb with a colon or a quotation mark."""
-BARE_CARRIERS = re.compile(rf"{YOU_SAID}|{SAYING}", re.IGNORECASE)
+BARE_CARRIERS = re.compile(rf"{YOU_SAID}|{TELLING}", re.IGNORECASE)
 """What may come before one that is not."""
 ENDS = re.compile(r"[.!?。！？]")
 MARKS = "\"'“”„‚‘’«»「」 "
