@@ -12,7 +12,8 @@ from q2a_core.lengths import MIN_SAMPLES, SAMPLE_RATE
 from q2a_core.world import answers
 from q2a_core.world.corpus import Corpus
 from q2a_core.world.data_card import data_card
-from q2a_core.world.judge import facts_of, judge
+from q2a_core.world.facts import facts_of
+from q2a_core.world.judge import judge
 from q2a_core.world.mixtures import GrownSampler
 from q2a_core.world.naming import names_of
 from q2a_core.world.prompts import prompt_for
