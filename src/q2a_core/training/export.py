@@ -14,7 +14,7 @@ from q2a_core.text import ChatFormat
 from q2a_core.training.background import CHECKPOINT
 from q2a_core.training.folder import settings_of
 from q2a_core.training.loop import Hooks
-from q2a_core.training.model_card import about_run, model_card
+from q2a_core.training.model_card import about_run, model_card, trained_on
 from q2a_core.training.origin import heads_of_start, noted_start
 from q2a_core.training.processes import PRECISIONS, Processes
 from q2a_core.training.runlog import precision_of, read_log, steps_done
@@ -99,7 +99,9 @@ def export(
         about["precision"] = precision
     start = noted_start(run)
     if start is not None:
+        heard = start.pop("trained_on", "")
         about |= {"start": start, "clips": about["clips"] + start["clips"]}
+        about["trained_on"] = trained_on(stage, before=heard)
         about["config"]["start"] = start["name"]
     return save_checkpoint(
         model,

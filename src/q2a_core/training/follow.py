@@ -4,7 +4,6 @@ A `Follower` may be asked several times a second: it reads what was added to the
 cut its log on resuming.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from q2a_core.training import background, presence
+from q2a_core.training.runlog import records_in
 
 State = Literal["none", "preparing", "running", "stopping", "stopped", "finished", "died"]
 ACTIVE: tuple[State, ...] = ("preparing", "running", "stopping")
@@ -77,13 +77,7 @@ class LogReader:
             return False
         self._place += len(whole)
         self._tail = (self._tail + whole)[-TAIL:]
-        for line in whole.decode("utf-8", errors="replace").splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict):
-                self.records.append(record)
+        self.records += records_in(whole)
         return True
 
 

@@ -139,7 +139,7 @@ def train(
                     log.write(
                         "step",
                         step=done,
-                        learning_rate=learning_rate(stage, done),
+                        learning_rate=learning_rate(stage, done - 1),
                         **_record(progress),
                     )
                     tally = Tally()

@@ -1,5 +1,6 @@
 """What a checkpoint says of itself: about.json, which faces read, and the README of its directory."""
 
+import re
 import textwrap
 from dataclasses import asdict
 from typing import Any
@@ -44,18 +45,27 @@ ANSWERS = {
 """What each stage teaches a grown model to take."""
 
 
+def trained_on(stage: StageConfig, *, before: str = "") -> str:
+    """What a checkpoint has heard; `before` is the same of the one that it went on from, whose voices it heard too."""
+    voices = [
+        name
+        for engine, name in ENGINE_NAMES.items()
+        if engine in stage.engines or re.search(rf"\b{name}\b", before)
+    ]
+    return f"synthetic voices ({' and '.join(voices)}) and procedural sounds"
+
+
 def about_run(
     stage: StageConfig, *, step: int, pairs: dict[str, int] | None = None
 ) -> dict[str, Any]:
     """What a checkpoint of this stage has seen and can hear after `step` steps; `pairs` are DPO's by kind."""
     grown = stage.level == "grown"
-    engines = " and ".join(ENGINE_NAMES[engine] for engine in stage.engines)
     words = list(english_words() if grown else first_world_words())
     about: dict[str, Any] = {
         "stage": stage.name,
         "step": step,
         "clips": step * stage.step_size,
-        "trained_on": f"synthetic voices ({engines}) and procedural sounds",
+        "trained_on": trained_on(stage),
         "trained_seconds": MAX_SECONDS,
         "words": words,
         "sounds": list(NOUNS.values()) if grown else [sound.noun for sound in SOUND_CLASSES],

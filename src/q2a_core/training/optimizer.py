@@ -14,10 +14,14 @@ Optimizer = torch.optim.Optimizer | Together
 
 
 def learning_rate(stage: StageConfig, step: int) -> float:
-    """Rate of optimizer step `step` (0 is the first): linear warm-up, then a cosine down to `final_rate`."""
-    if step < stage.warmup_steps:
-        return stage.learning_rate * (step + 1) / stage.warmup_steps
-    share = (step - stage.warmup_steps) / max(stage.steps - stage.warmup_steps, 1)
+    """Rate of optimizer step `step` (0 is the first): linear warm-up, then a cosine down to `final_rate`.
+
+    A run of few steps warms up in a fifth of them.
+    """
+    warmup = min(stage.warmup_steps, stage.steps // 5)
+    if step < warmup:
+        return stage.learning_rate * (step + 1) / warmup
+    share = (step - warmup) / max(stage.steps - warmup, 1)
     cosine = 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
     return stage.learning_rate * (stage.final_rate + (1 - stage.final_rate) * cosine)
 

@@ -1,6 +1,6 @@
 """What a run begins from: fresh weights, or a checkpoint that this workbench's training can go on with.
 
-RUN/start.json    name, hash and clips of that checkpoint, from the run's first step on; none for fresh weights
+RUN/start.json    name, hash, clips and what was heard of that checkpoint, from the run's first step on; none for fresh weights
 """
 
 import json
@@ -32,7 +32,7 @@ class Origin:
     A spelling head learned anew would send its first, huge gradients through an encoder that already hears.
     """
     start: dict[str, Any] | None
-    """The checkpoint's name, hash and clips; None for fresh weights."""
+    """The checkpoint's name, hash, clips and what it heard; None for fresh weights."""
 
 
 def open_origin(stage: StageConfig) -> Origin:
@@ -43,11 +43,15 @@ def open_origin(stage: StageConfig) -> Origin:
         return Origin(model=model, heads={}, start=None)
     checkpoint = open_checkpoint(stage.start)
     _check(checkpoint)
-    clips = checkpoint.about.get("clips", 0)
     return Origin(
         model=checkpoint.load_model(),
         heads=checkpoint.training_tensors(),
-        start={"name": checkpoint.name, "hash": checkpoint.hash, "clips": clips},
+        start={
+            "name": checkpoint.name,
+            "hash": checkpoint.hash,
+            "clips": checkpoint.about.get("clips", 0),
+            "trained_on": checkpoint.about.get("trained_on", ""),
+        },
     )
 
 

@@ -265,7 +265,8 @@ def _is_part(value: Any) -> bool:
     """Whether it is a piece of text or a place for a clip."""
     if not isinstance(value, dict):
         return False
-    return _is_audio(value) or isinstance(value.get("text"), str)
+    text = value.get("text", "")
+    return isinstance(text, str) and (_is_audio(value) or "text" in value)
 
 
 def _is_audio(part: dict[str, Any]) -> bool:

@@ -54,12 +54,19 @@ def steps_done(path: Path) -> int:
 
 def read_log(path: Path) -> list[dict[str, Any]]:
     """All whole records of a run log; a line cut off by a kill is left out."""
+    return records_in(path.read_bytes())
+
+
+def records_in(log: bytes) -> list[dict[str, Any]]:
+    """All whole records of a log's bytes. Only a line feed ends one: a decoded reply may hold other separators."""
     records = []
-    for line in path.read_text("utf-8").splitlines():
+    for line in log.split(b"\n"):
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)  # a line may be cut in the middle of a character, too
         except ValueError:
             continue
+        if isinstance(record, dict):
+            records.append(record)
     return records
 
 
