@@ -119,7 +119,24 @@ def _attention_sdpa(
         with torch.autocast("cpu", enabled=False):
             return _attention_sdpa(q.float(), k.float(), v.float(), *rules).to(q.dtype)
     if q.shape[2] == 1 and q.shape[1] != k.shape[1]:
-        return _attention_one_query(q, k, v, lengths, scale, padding_side)
+        # heads that share keys stand in as positions, so that no key is copied; no position of theirs is padding
+        grouped = q.reshape(q.shape[0], k.shape[1], -1, q.shape[3])  # (B, Hkv, H / Hkv, Dh)
+        return _masked_sdpa(grouped, k, v, False, lengths, scale, padding_side).reshape(q.shape)
+    padded = padded_queries(q, k, lengths, padding_side)
+    return _masked_sdpa(q, k, v, is_causal, lengths, scale, padding_side, padded)
+
+
+def _masked_sdpa(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    is_causal: bool,
+    lengths: Tensor | None,
+    scale: float | None,
+    padding_side: str,
+    padded: Tensor | None = None,
+) -> Tensor:
+    """SDPA with our mask; `padded` (B, 1, Tq, 1) marks queries that are padding and give zeros."""
     k, v = (repeat_kv(without_padding(x, lengths, padding_side), q.shape[1]) for x in (k, v))
     if lengths is None and is_causal and q.shape[2] == k.shape[2]:
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
@@ -129,22 +146,8 @@ def _attention_sdpa(
     # SDPA's kernels differ on a query without any key (zero or NaN): let it attend to all, then write the zeros.
     empty = ~mask.any(-1, keepdim=True)  # (B, 1, Tq or 1, 1)
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask | empty, scale=scale)
-    padded = padded_queries(q, k, lengths, padding_side)
     return out.masked_fill(empty if padded is None else empty | padded, 0.0)
 
 
 def _learns(*tensors: Tensor) -> bool:
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-
-
-def _attention_one_query(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    lengths: Tensor | None,
-    scale: float | None,
-    padding_side: str,
-) -> Tensor:
-    """A decoding step with grouped queries: heads that share keys stand in as positions, so no key is copied."""
-    grouped = q.reshape(q.shape[0], k.shape[1], -1, q.shape[3])  # (B, Hkv, H / Hkv, Dh)
-    return _attention_sdpa(grouped, k, v, False, lengths, scale, padding_side).reshape(q.shape)
