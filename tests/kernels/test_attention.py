@@ -172,6 +172,49 @@ def test_what_padding_holds_never_matters(backend, tq, what, side):
     torch.testing.assert_close(dirty, clean, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+def test_nan_in_padding_reaches_no_gradient(backend, is_causal, side):
+    """Neither from q, k and v nor from what comes back to the padded outputs; valid rows learn as they do alone."""
+    count, length = 5, 12
+    tensors = [x[:1].requires_grad_() for x in qkv(tq=length, tk=length, kv_heads=2)]
+    come_back = torch.randn(tensors[0].shape, generator=torch.Generator().manual_seed(7))
+    valid = slice(0, count) if side == "right" else slice(length - count, None)
+    alone = [x[:, :, valid] for x in tensors]
+    expected = by_hand_gradients(alone, come_back[:, :, valid], is_causal)
+    padding = torch.ones(length, dtype=torch.bool)
+    padding[valid] = False
+    with torch.no_grad():
+        for x in (*tensors, come_back):
+            x[:, :, padding] = float("nan")
+    options = {"is_causal": is_causal, "lengths": torch.tensor([count]), "padding_side": side}
+    out = attention(*tensors, **options, backend=backend)
+    assert torch.all(out[:, :, padding] == 0)
+    found = torch.autograd.grad(out, tensors, come_back)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert torch.all(ours[:, :, padding] == 0)
+        torch.testing.assert_close(ours[:, :, valid], theirs, rtol=0, atol=2e-5)
+
+
+def by_hand_gradients(tensors, come_back, is_causal):
+    """The softmax's derivative written out, for one sequence without padding."""
+    q, k, v = (x.detach().double() for x in tensors)
+    shared = q.shape[1] // k.shape[1]
+    keys, values = k.repeat_interleave(shared, 1), v.repeat_interleave(shared, 1)
+    scores = q @ keys.mT / q.shape[-1] ** 0.5
+    if is_causal:
+        scores = scores.masked_fill(torch.ones_like(scores).triu(1).bool(), float("-inf"))
+    weights, come_back = scores.softmax(-1), come_back.double()
+    towards = come_back @ values.mT
+    ds = weights * (towards - (weights * towards).sum(-1, keepdim=True)) / q.shape[-1] ** 0.5
+    found = (ds @ keys, ds.mT @ q, weights.mT @ come_back)
+    return [
+        x.float() if x.shape == y.shape else x.unflatten(1, (-1, shared)).sum(2).float()
+        for x, y in zip(found, tensors, strict=True)
+    ]
+
+
 @pytest.mark.parametrize("backend", ["reference", *FAST])
 def test_masked_keys_weigh_nothing(backend):
     """Padding may hold anything finite, and the result is that of the shorter sequence."""

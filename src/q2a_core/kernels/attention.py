@@ -123,6 +123,10 @@ def _attention_sdpa(
         grouped = q.reshape(q.shape[0], k.shape[1], -1, q.shape[3])  # (B, Hkv, H / Hkv, Dh)
         return _masked_sdpa(grouped, k, v, False, lengths, scale, padding_side).reshape(q.shape)
     padded = padded_queries(q, k, lengths, padding_side)
+    if padded is not None and _learns(q, k, v):
+        q = q.masked_fill(
+            padded, 0.0
+        )  # their output is zeroed, but not what the backward pass reads
     return _masked_sdpa(q, k, v, is_causal, lengths, scale, padding_side, padded)
 
 
