@@ -100,6 +100,15 @@ def test_replies_are_the_same_with_it(monkeypatch, penalty):
         assert ours == pytest.approx(theirs, abs=1e-4)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_nothing_is_recorded_under_autocast():
+    model = model_with().cuda()
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        assert not can_record(model)
+    assert can_record(model)
+
+
 def test_a_cpu_and_a_watched_model_are_not_recorded():
     model = model_with()
     assert not can_record(model)
