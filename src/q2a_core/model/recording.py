@@ -18,8 +18,13 @@ def can_record(model: Qwen2Audio) -> bool:
 
     Autocast keeps rounded weights and drops them at its end, and a record would go on reading where they lay.
     """
-    on_gpu = model.decoder.embed_tokens.weight.device.type == "cuda"
-    return on_gpu and not torch.is_autocast_enabled("cuda") and not is_hooked(model)
+    embedding = model.decoder.embed_tokens
+    return (
+        embedding.weight.device.type == "cuda"
+        and embedding.max_norm is None  # else a look-up waits for the device, which no record can
+        and not torch.is_autocast_enabled("cuda")
+        and not is_hooked(model)
+    )
 
 
 @contextlib.contextmanager
