@@ -1,7 +1,11 @@
 """Attention: the reference against the formula written out by hand, every backend against the reference."""
 
+import sys
+from itertools import accumulate
+
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from q2a_core.errors import BackendError
 from q2a_core.kernels import (
@@ -342,6 +346,51 @@ def test_rows_and_heads_of_a_map_may_be_lists_or_tensors_but_no_mask():
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
     with pytest.raises(ValueError, match=r"rows is of torch\.bool"):
         attention_map(q, k, rows=torch.tensor([True, False] * 3 + [True]))
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("pool", [1, 4])
+@pytest.mark.parametrize("cells", [1, 2**18], ids=["a head at once", "all heads at once"])
+def test_maps_are_the_weights_pooled(monkeypatch, name, pool, cells):
+    """Neighbouring keys added up, queries that see something averaged, one group at a time."""
+    monkeypatch.setattr(sys.modules["q2a_core.kernels.attention_map"], "CELLS", cells)
+    (q, k, _), options = case(name)
+    full, found = attention_weights(q, k, **options), attention_map(q, k, pool=pool, **options)
+    for row, queries in enumerate(full.split(pool, 2)):
+        seeing = (queries.sum(-1) > 0).sum(-1).clamp(min=1)[..., None]
+        sums = torch.stack([keys.sum((-2, -1)) for keys in queries.split(pool, 3)], -1)
+        torch.testing.assert_close(found[:, :, row], sums / seeing, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["grouped", "lengths left, causal"])
+def test_a_map_has_the_gradients_of_the_weights(name):
+    (q, k, _), options = case(name, grad=True)
+    come_back = torch.randn(attention_weights(q, k, **options).shape)
+    expected = torch.autograd.grad(attention_weights(q, k, **options), (q, k), come_back)
+    found = torch.autograd.grad(attention_map(q, k, **options), (q, k), come_back)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+
+
+def peak_bytes(compute) -> int:
+    """The most that a call holds at once, its result included."""
+    compute()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        kept = compute()
+    del kept
+    events = [e for e in profiled.profiler.kineto_results.events() if e.name() == "[memory]"]
+    return max(accumulate(e.nbytes() for e in sorted(events, key=lambda e: e.start_ns())))
+
+
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"lengths": torch.tensor([1_400])}])
+def test_a_pooled_map_takes_a_few_tiles_beside_itself(options):
+    """Twenty heads over a whole window at 50 Hz: the weights of all would take 180 MB, those of a tile 0.8."""
+    q, k, _ = qkv(batch=1, heads=20, kv_heads=20, tq=1_500, tk=1_500, width=64)
+    pooled = peak_bytes(lambda: attention_map(q, k, pool=32, **options))
+    whole = peak_bytes(lambda: attention_map(q, k, **options))
+    padding = k.numel() * 4 if "lengths" in options else 0  # keys once more, without what is in it
+    assert pooled < 6e6 + padding
+    assert whole < 20 * 1_500**2 * 4 + 6e6 + padding
 
 
 def test_one_causal_row_of_a_long_sequence_takes_the_memory_of_a_row():
