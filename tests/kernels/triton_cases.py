@@ -380,6 +380,10 @@ def test_what_it_cannot_do_is_refused_in_words():
     (inputs, _), _ = case({"dtype": torch.float64})
     with pytest.raises(BackendError, match=r"found torch\.float64"):
         attention(*inputs, backend="triton")
+    many = torch.zeros(1, device=DEVICE).expand(2**14, 4, 2, 16)
+    for queries in (1, 2):
+        with pytest.raises(BackendError, match=r"65,535 .* found 16,384 times 4, choose sdpa"):
+            attention(many[:, :, :queries], many, many, backend="triton")
 
 
 @pytest.mark.skipif(DEVICE == "cuda", reason="hardware computes bfloat16 rightly")

@@ -4,7 +4,7 @@
     sdpa        torch.nn.functional.scaled_dot_product_attention
     triton      flash attention of our own, forward (attention_triton.py) and backward (attention_backward_triton.py),
                 and for a single query the kernel that splits the cache (attention_decode_triton.py)
-    auto        triton on a GPU that has it, for head widths that it takes; else sdpa
+    auto        triton on a GPU that has it, for head widths, types and sizes that it takes; else sdpa
 
 All backends take the same layout, mask and alignment, said once in attention_reference.py.
 """
@@ -28,12 +28,19 @@ from q2a_core.kernels.attention_reference import (
 
 BACKENDS = ("auto", "reference", "sdpa", "triton")
 TRITON_WIDTHS = (16, 128)
+TRITON_TYPES = (torch.float32, torch.float16, torch.bfloat16)
+TRITON_ROWS = 65_535
+"""Most sequences times heads: CUDA's limit for all but the first dimension of a grid."""
 
 
 def resolve_backend(
-    name: str, device: torch.device | str = "cpu", head_dim: int = TRITON_WIDTHS[0]
+    name: str,
+    device: torch.device | str = "cpu",
+    head_dim: int = TRITON_WIDTHS[0],
+    dtype: torch.dtype = torch.float32,
+    rows: int = 1,
 ) -> str:
-    """The backend that `name` runs on for tensors on `device`.
+    """The backend that `name` runs on for tensors on `device`; `rows` are sequences times query heads.
 
     Raises BackendError for an unknown name, and for triton where it is not installed.
     """
@@ -47,9 +54,10 @@ def resolve_backend(
         )
     if name != "auto":
         return name
-    fits = TRITON_WIDTHS[0] <= head_dim <= TRITON_WIDTHS[1]
-    on_gpu = torch.device(device).type == "cuda"
-    return "triton" if on_gpu and fits and triton_is_installed() else "sdpa"
+    if torch.device(device).type != "cuda" or not triton_is_installed():
+        return "sdpa"
+    fits = TRITON_WIDTHS[0] <= head_dim <= TRITON_WIDTHS[1] and rows <= TRITON_ROWS
+    return "triton" if fits and dtype in TRITON_TYPES else "sdpa"
 
 
 @functools.cache
@@ -77,7 +85,7 @@ def attention(
     lengths that do not fit.
     """
     check_inputs(q, k, v, lengths, padding_side)
-    resolved = resolve_backend(backend, q.device, q.shape[-1])
+    resolved = resolve_backend(backend, q.device, q.shape[-1], q.dtype, q.shape[0] * q.shape[1])
     if resolved == "reference":
         return attention_reference(q, k, v, is_causal, lengths, scale, padding_side=padding_side)
     if resolved == "triton":

@@ -56,7 +56,8 @@ def attention_map(
     places = places.to(q.device)
     query_pool = pool if rows is None else 1
     factor = q.shape[-1] ** -0.5 if scale is None else scale
-    if resolve_backend(backend, q.device, q.shape[-1]) == "triton":
+    resolved = resolve_backend(backend, q.device, q.shape[-1], q.dtype, q.shape[0] * q.shape[1])
+    if resolved == "triton":
         from q2a_core.kernels.attention_map_triton import map_triton
 
         with torch.cuda.device_of(q):  # Triton starts kernels on the current device
