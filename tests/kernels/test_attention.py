@@ -3,6 +3,7 @@
 import sys
 from itertools import accumulate
 
+import numpy as np
 import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -252,6 +253,50 @@ def test_scale(backend):
     torch.testing.assert_close(scaled, plain, rtol=0, atol=1e-5)
     uniform = attention(q, k, v, scale=0.0, backend=backend)
     torch.testing.assert_close(uniform, v.mean(2, keepdim=True).expand_as(q), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+@pytest.mark.parametrize("scale", [True, 1, torch.tensor(1.0), np.float32(1)], ids=repr)
+def test_a_scale_may_be_any_number(backend, scale):
+    q, k, v = qkv()
+    expected = attention(q, k, v, scale=1.0, backend=backend)
+    assert torch.equal(attention(q, k, v, scale=scale, backend=backend), expected)
+    assert torch.equal(attention_map(q, k, scale=scale), attention_map(q, k, scale=1.0))
+
+
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+@pytest.mark.parametrize(
+    "scale", [torch.ones(2), torch.tensor(1.0, requires_grad=True), "large"], ids=repr
+)
+def test_a_scale_that_is_no_number_is_refused(backend, scale):
+    q, k, v = qkv()
+    for call in (
+        lambda: attention(q, k, v, scale=scale, backend=backend),
+        lambda: attention_weights(q, k, scale=scale),
+        lambda: attention_map(q, k, scale=scale),
+    ):
+        with pytest.raises(ValueError, match=r"scale is .*; expected a number"):
+            call()
+
+
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int16, torch.int32], ids=str)
+def test_lengths_of_any_whole_type(dtype, side, backend):
+    """300 keys are more than eight bits hold."""
+    q, k, v = qkv(tq=2, tk=300)
+    lengths = torch.tensor([100, 7])
+    options = {"padding_side": side, "backend": backend}
+    expected = attention(q, k, v, lengths=lengths, **options)
+    assert torch.equal(attention(q, k, v, lengths=lengths.to(dtype), **options), expected)
+
+
+def test_a_pool_is_a_whole_number():
+    q, k, _ = qkv()
+    for one in (True, np.int64(1)):
+        assert torch.equal(attention_map(q, k, pool=one), attention_map(q, k))
+    with pytest.raises(ValueError, match=r"pool is 2\.0; expected one of 1, 2"):
+        attention_map(q, k, pool=2.0)
 
 
 def test_weights_sum_to_one_or_to_nothing():

@@ -211,7 +211,7 @@ def test_the_same_inputs_give_the_same_bits_and_views_are_read_where_they_lie():
     )
 
 
-@pytest.mark.parametrize("factor", [0.0, -0.3, 1.7])
+@pytest.mark.parametrize("factor", [0.0, -0.3, 1.7, True, torch.tensor(0.5)])
 def test_scale(factor):
     found, options = case({"tq": 20, "tk": 20, "batch": 1})
     assert_equal_to_reference(found, {**options, "scale": factor})
@@ -275,6 +275,13 @@ def test_maps_are_the_weights(name):
         assert ours.dtype == torch.float32
         assert ours.shape == expected.shape
         assert float((ours - expected).abs().max()) <= 2e-6
+
+
+def test_a_pool_of_one_may_be_a_truth():
+    (inputs, _), _ = case({"tq": 20, "tk": 20})
+    q, k = inputs[0].detach(), inputs[1].detach()
+    found = attention_map(q, k, pool=True, backend="triton")
+    assert float((found - attention_weights(q, k)).abs().max()) <= 2e-6
 
 
 def test_a_map_takes_a_log_sum_exp_in_any_strides():

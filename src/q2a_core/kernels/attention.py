@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from q2a_core.errors import BackendError
-from q2a_core.kernels.attention_inputs import check_inputs
+from q2a_core.kernels.attention_inputs import as_number, check_inputs
 from q2a_core.kernels.attention_reference import (
     attention_mask,
     attention_reference,
@@ -85,6 +85,7 @@ def attention(
     lengths that do not fit.
     """
     check_inputs(q, k, v, lengths, padding_side)
+    scale = as_number(scale)
     resolved = resolve_backend(backend, q.device, q.shape[-1], q.dtype, q.shape[0] * q.shape[1])
     if resolved == "reference":
         return attention_reference(q, k, v, is_causal, lengths, scale, padding_side=padding_side)

@@ -8,12 +8,13 @@ leaves; elsewhere plain PyTorch goes through heads and queries in tiles, each po
 """
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
 
 from q2a_core.kernels.attention import resolve_backend
-from q2a_core.kernels.attention_inputs import check_inputs
+from q2a_core.kernels.attention_inputs import as_number, check_inputs
 from q2a_core.kernels.attention_reference import (
     attention_mask,
     padded_queries,
@@ -46,14 +47,15 @@ def attention_map(
 
     With `pool` the weights of `pool` neighbouring keys are added up, and where no rows are chosen those of `pool`
     neighbouring queries are averaged, as far as these see anything: each row sums to one or to zero. `lse`
-    (B, H, Tq) in fp32 saves the kernel a pass. Raises ValueError for a head or row that is not there, and for shapes, types
-    or lengths that do not fit.
+    (B, H, Tq) in fp32 saves the kernel a pass. Raises ValueError for a head or row that is not there, and for shapes,
+    types or lengths that do not fit.
     """
     check_inputs(q, k, None, lengths, padding_side)
+    scale = as_number(scale)
     chosen = list(range(q.shape[1]) if heads is None else map(int, heads))
     places = torch.arange(q.shape[2]) if rows is None else torch.as_tensor(rows)
     _check(q, chosen, places, pool, lse)
-    places = places.to(q.device)
+    places, pool = places.to(q.device), int(pool)
     query_pool = pool if rows is None else 1
     factor = q.shape[-1] ** -0.5 if scale is None else scale
     resolved = resolve_backend(backend, q.device, q.shape[-1], q.dtype, q.shape[0] * q.shape[1])
@@ -138,7 +140,7 @@ def _check(q: Tensor, heads: Sequence[int], rows: Tensor, pool: int, lse: Tensor
         raise ValueError(f"heads is {list(heads)}; expected numbers from 0 to {q.shape[1] - 1}")
     if rows.ndim != 1 or not len(rows) or int(rows.min()) < 0 or int(rows.max()) >= q.shape[2]:
         raise ValueError(f"rows is {rows.tolist()}; expected numbers from 0 to {q.shape[2] - 1}")
-    if pool not in POOLS:
+    if not isinstance(pool, Integral) or pool not in POOLS:
         raise ValueError(f"pool is {pool}; expected one of {', '.join(map(str, POOLS))}")
     if lse is None:
         return

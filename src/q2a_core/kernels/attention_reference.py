@@ -12,12 +12,12 @@ matters, forward or backward.
 import torch
 from torch import Tensor
 
-from q2a_core.kernels.attention_inputs import check_inputs
+from q2a_core.kernels.attention_inputs import as_number, check_inputs
 
 
 def key_mask(keys: int, lengths: Tensor, padding_side: str = "right") -> Tensor:
     """(B, keys), True for the valid ones: with `padding_side="left"` they are each sequence's last `lengths`."""
-    key, lengths = torch.arange(keys, device=lengths.device), lengths.view(-1, 1)
+    key, lengths = torch.arange(keys, device=lengths.device), lengths.long().view(-1, 1)
     return key < lengths if padding_side == "right" else key >= keys - lengths
 
 
@@ -90,6 +90,7 @@ def attention_weights(
     Raises ValueError for shapes, types or lengths that do not fit.
     """
     check_inputs(q, k, None, lengths, padding_side)
+    scale = as_number(scale)
     factor = q.shape[-1] ** -0.5 if scale is None else scale
     keys = repeat_kv(without_padding(k, lengths, padding_side), q.shape[1])
     padded = padded_queries(q, k, lengths, padding_side)
