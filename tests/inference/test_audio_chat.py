@@ -49,6 +49,21 @@ def state(chat: AudioChat):
     return deepcopy(chat.messages), len(chat._audio_embeds), chat.last_reply
 
 
+def test_under_autocast_it_answers_clips_and_goes_on(chat):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        first = ask(chat, noise(), "What is this sound?")
+        second = ask(chat, text="Are you sure?")
+    assert len(first.logps) == len(first.token_ids) >= 1
+    assert all(logp <= 0 for logp in (*first.logps, *second.logps))
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+def test_a_dynamically_quantised_model_answers(chat):
+    model = torch.ao.quantization.quantize_dynamic(chat.model, {torch.nn.Linear})
+    reply = ask(AudioChat(chat.checkpoint, model), noise(), "What is this sound?")
+    assert len(reply.logps) == len(reply.token_ids) >= 1
+
+
 def test_a_reply_says_how_it_came_about(chat):
     reply = ask(chat, noise(), "What is this sound?", seed=7)
     assert chat.last_reply is reply

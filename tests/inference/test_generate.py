@@ -37,6 +37,50 @@ def test_greedy_equals_the_full_pass_at_every_step(model):
         assert abs(reply.logps[0][step] - float(logits.log_softmax(-1).max())) < 1e-4
 
 
+@pytest.mark.parametrize("backend", ["auto", "sdpa", "reference"])
+@pytest.mark.parametrize("padded", [False, True])
+def test_under_autocast_it_says_what_it_says_within_rounding(model, padded, backend):
+    """Queries come in bfloat16, keys and values from a cache in fp32."""
+    ids = prompt(batch=2)
+    mask = torch.ones_like(ids)
+    mask[0, :5] = 0 if padded else 1
+    settings = GenerationSettings(max_new_tokens=6)
+    expected = generate(model, ids, attention_mask=mask, settings=settings)
+    model.set_backend(backend)
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = generate(model, ids, attention_mask=mask, settings=settings)
+    finally:
+        model.set_backend("auto")
+    for ours, theirs in zip(found.logps, expected.logps, strict=True):
+        assert ours[0] == pytest.approx(theirs[0], abs=0.05)
+        assert len(ours) == len(theirs)
+
+
+@pytest.mark.parametrize("backend", ["auto", "sdpa"])
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int32, torch.bool, torch.float32], ids=str)
+def test_a_mask_says_what_is_there_and_ids_may_be_of_any_whole_type(model, dtype, backend):
+    ids = prompt(batch=2)
+    mask = torch.ones_like(ids)
+    mask[0, :5] = 0
+    settings = GenerationSettings(max_new_tokens=8, repetition_penalty=1.3)
+    expected = generate(model, ids, attention_mask=mask, settings=settings)
+    model.set_backend(backend)
+    try:
+        found = generate(model, ids.int(), attention_mask=(2 * mask).to(dtype), settings=settings)
+    finally:
+        model.set_backend("auto")
+    assert found.token_ids == expected.token_ids
+    for ours, theirs in zip(found.logps, expected.logps, strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bool], ids=str)
+def test_ids_are_whole_numbers(model, dtype):
+    with pytest.raises(ValueError, match=rf"input_ids is of {dtype}; expected whole numbers"):
+        generate(model, prompt().to(dtype), settings=GenerationSettings(max_new_tokens=2))
+
+
 def test_clips_as_mel_or_encoded_give_the_same_reply(model):
     rng = torch.Generator().manual_seed(2)
     mel, mel_lengths = torch.randn(1, 128, 101, generator=rng), torch.tensor([100])

@@ -1,7 +1,12 @@
 """Attention: the reference against the formula written out by hand, every backend against the reference."""
 
+import sys
+from itertools import accumulate
+
+import numpy as np
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from q2a_core.errors import BackendError
 from q2a_core.kernels import (
@@ -54,6 +59,20 @@ CASES = {
         "side": "left",
     },
     "one query, grouped, right, one empty": {"tq": 1, "kv_heads": 1, "lengths": [0, 4]},
+    "one query, as many heads a group as keys": {
+        "tq": 1,
+        "tk": 2,
+        "kv_heads": 2,
+        "lengths": [1, 2],
+    },
+    "one query, as many heads a group as keys, left": {
+        "tq": 1,
+        "tk": 4,
+        "kv_heads": 1,
+        "lengths": [1, 3],
+        "is_causal": True,
+        "side": "left",
+    },
     "newest four of nine": {"tq": 4, "tk": 9, "is_causal": True},
     "more queries than keys": {"tq": 9, "tk": 4, "is_causal": True},
     "bidirectional, unequal": {"tq": 3, "tk": 8},
@@ -158,6 +177,49 @@ def test_what_padding_holds_never_matters(backend, tq, what, side):
     torch.testing.assert_close(dirty, clean, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+def test_nan_in_padding_reaches_no_gradient(backend, is_causal, side):
+    """Neither from q, k and v nor from what comes back to the padded outputs; valid rows learn as they do alone."""
+    count, length = 5, 12
+    tensors = [x[:1].requires_grad_() for x in qkv(tq=length, tk=length, kv_heads=2)]
+    come_back = torch.randn(tensors[0].shape, generator=torch.Generator().manual_seed(7))
+    valid = slice(0, count) if side == "right" else slice(length - count, None)
+    alone = [x[:, :, valid] for x in tensors]
+    expected = by_hand_gradients(alone, come_back[:, :, valid], is_causal)
+    padding = torch.ones(length, dtype=torch.bool)
+    padding[valid] = False
+    with torch.no_grad():
+        for x in (*tensors, come_back):
+            x[:, :, padding] = float("nan")
+    options = {"is_causal": is_causal, "lengths": torch.tensor([count]), "padding_side": side}
+    out = attention(*tensors, **options, backend=backend)
+    assert torch.all(out[:, :, padding] == 0)
+    found = torch.autograd.grad(out, tensors, come_back)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert torch.all(ours[:, :, padding] == 0)
+        torch.testing.assert_close(ours[:, :, valid], theirs, rtol=0, atol=2e-5)
+
+
+def by_hand_gradients(tensors, come_back, is_causal):
+    """The softmax's derivative written out, for one sequence without padding."""
+    q, k, v = (x.detach().double() for x in tensors)
+    shared = q.shape[1] // k.shape[1]
+    keys, values = k.repeat_interleave(shared, 1), v.repeat_interleave(shared, 1)
+    scores = q @ keys.mT / q.shape[-1] ** 0.5
+    if is_causal:
+        scores = scores.masked_fill(torch.ones_like(scores).triu(1).bool(), float("-inf"))
+    weights, come_back = scores.softmax(-1), come_back.double()
+    towards = come_back @ values.mT
+    ds = weights * (towards - (weights * towards).sum(-1, keepdim=True)) / q.shape[-1] ** 0.5
+    found = (ds @ keys, ds.mT @ q, weights.mT @ come_back)
+    return [
+        x.float() if x.shape == y.shape else x.unflatten(1, (-1, shared)).sum(2).float()
+        for x, y in zip(found, tensors, strict=True)
+    ]
+
+
 @pytest.mark.parametrize("backend", ["reference", *FAST])
 def test_masked_keys_weigh_nothing(backend):
     """Padding may hold anything finite, and the result is that of the shorter sequence."""
@@ -191,6 +253,50 @@ def test_scale(backend):
     torch.testing.assert_close(scaled, plain, rtol=0, atol=1e-5)
     uniform = attention(q, k, v, scale=0.0, backend=backend)
     torch.testing.assert_close(uniform, v.mean(2, keepdim=True).expand_as(q), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+@pytest.mark.parametrize("scale", [True, 1, torch.tensor(1.0), np.float32(1)], ids=repr)
+def test_a_scale_may_be_any_number(backend, scale):
+    q, k, v = qkv()
+    expected = attention(q, k, v, scale=1.0, backend=backend)
+    assert torch.equal(attention(q, k, v, scale=scale, backend=backend), expected)
+    assert torch.equal(attention_map(q, k, scale=scale), attention_map(q, k, scale=1.0))
+
+
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+@pytest.mark.parametrize(
+    "scale", [torch.ones(2), torch.tensor(1.0, requires_grad=True), "large"], ids=repr
+)
+def test_a_scale_that_is_no_number_is_refused(backend, scale):
+    q, k, v = qkv()
+    for call in (
+        lambda: attention(q, k, v, scale=scale, backend=backend),
+        lambda: attention_weights(q, k, scale=scale),
+        lambda: attention_map(q, k, scale=scale),
+    ):
+        with pytest.raises(ValueError, match=r"scale is .*; expected a number"):
+            call()
+
+
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int16, torch.int32], ids=str)
+def test_lengths_of_any_whole_type(dtype, side, backend):
+    """300 keys are more than eight bits hold."""
+    q, k, v = qkv(tq=2, tk=300)
+    lengths = torch.tensor([100, 7])
+    options = {"padding_side": side, "backend": backend}
+    expected = attention(q, k, v, lengths=lengths, **options)
+    assert torch.equal(attention(q, k, v, lengths=lengths.to(dtype), **options), expected)
+
+
+def test_a_pool_is_a_whole_number():
+    q, k, _ = qkv()
+    for one in (True, np.int64(1)):
+        assert torch.equal(attention_map(q, k, pool=one), attention_map(q, k))
+    with pytest.raises(ValueError, match=r"pool is 2\.0; expected one of 1, 2"):
+        attention_map(q, k, pool=2.0)
 
 
 def test_weights_sum_to_one_or_to_nothing():
@@ -285,6 +391,72 @@ def test_rows_and_heads_of_a_map_may_be_lists_or_tensors_but_no_mask():
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
     with pytest.raises(ValueError, match=r"rows is of torch\.bool"):
         attention_map(q, k, rows=torch.tensor([True, False] * 3 + [True]))
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("pool", [1, 4])
+@pytest.mark.parametrize("cells", [1, 2**18], ids=["a head at once", "all heads at once"])
+def test_maps_are_the_weights_pooled(monkeypatch, name, pool, cells):
+    """Neighbouring keys added up, queries that see something averaged, one group at a time."""
+    monkeypatch.setattr(sys.modules["q2a_core.kernels.attention_map"], "CELLS", cells)
+    (q, k, _), options = case(name)
+    full, found = attention_weights(q, k, **options), attention_map(q, k, pool=pool, **options)
+    for row, queries in enumerate(full.split(pool, 2)):
+        seeing = (queries.sum(-1) > 0).sum(-1).clamp(min=1)[..., None]
+        sums = torch.stack([keys.sum((-2, -1)) for keys in queries.split(pool, 3)], -1)
+        torch.testing.assert_close(found[:, :, row], sums / seeing, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "lse",
+    [
+        torch.zeros(2, 4, 6),
+        torch.zeros(2, 2, 7),
+        torch.zeros(2, 4, 7, 1),
+        torch.zeros(2, 4, 7, dtype=torch.float16),
+        torch.zeros(2, 4, 7, device="meta"),
+        [0.0],
+    ],
+    ids=["queries", "key heads", "four", "half", "device", "list"],
+)
+def test_a_map_refuses_a_log_sum_exp_that_is_not_this_ones(lse):
+    q, k, _ = qkv(kv_heads=2)
+    with pytest.raises(
+        ValueError, match=r"lse is .*; expected .* \(2, 4, 7\) of torch\.float32 on"
+    ):
+        attention_map(q, k, lse=lse)
+    assert attention_map(q, k, lse=torch.zeros(2, 4, 7)).shape == (2, 4, 7, 7)
+
+
+@pytest.mark.parametrize("name", ["grouped", "lengths left, causal"])
+def test_a_map_has_the_gradients_of_the_weights(name):
+    (q, k, _), options = case(name, grad=True)
+    come_back = torch.randn(attention_weights(q, k, **options).shape)
+    expected = torch.autograd.grad(attention_weights(q, k, **options), (q, k), come_back)
+    found = torch.autograd.grad(attention_map(q, k, **options), (q, k), come_back)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+
+
+def peak_bytes(compute) -> int:
+    """The most that a call holds at once, its result included."""
+    compute()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        kept = compute()
+    del kept
+    events = [e for e in profiled.profiler.kineto_results.events() if e.name() == "[memory]"]
+    return max(accumulate(e.nbytes() for e in sorted(events, key=lambda e: e.start_ns())))
+
+
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"lengths": torch.tensor([1_400])}])
+def test_a_pooled_map_takes_a_few_tiles_beside_itself(options):
+    """Twenty heads over a whole window at 50 Hz: the weights of all would take 180 MB, those of a tile 0.8."""
+    q, k, _ = qkv(batch=1, heads=20, kv_heads=20, tq=1_500, tk=1_500, width=64)
+    pooled = peak_bytes(lambda: attention_map(q, k, pool=32, **options))
+    whole = peak_bytes(lambda: attention_map(q, k, **options))
+    padding = k.numel() * 4 if "lengths" in options else 0  # keys once more, without what is in it
+    assert pooled < 6e6 + padding
+    assert whole < 20 * 1_500**2 * 4 + 6e6 + padding
 
 
 def test_one_causal_row_of_a_long_sequence_takes_the_memory_of_a_row():

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from q2a_core.errors import BackendError
-from q2a_core.kernels import attention, resolve_backend
+from q2a_core.kernels import attention, attention_map, resolve_backend
 
 HERE = Path(__file__).parent
 entry = importlib.import_module(
@@ -81,10 +81,24 @@ def test_where_it_is_not_installed_triton_is_refused(monkeypatch):
     assert resolve_backend("auto", "cuda", 64) == "sdpa"
 
 
+@pytest.mark.parametrize("call", [attention, attention_map])
+def test_auto_is_asked_with_what_the_tensors_are(monkeypatch, call):
+    asked = []
+    file = sys.modules[call.__module__]
+    monkeypatch.setattr(file, "resolve_backend", lambda *given: asked.append(given) or "sdpa")
+    q = torch.randn(2, 3, 4, 16, dtype=torch.float64)
+    call(*(q, q, q)[: 3 if call is attention else 2])
+    assert asked == [("auto", q.device, 16, torch.float64, 6)]
+
+
 def test_auto_takes_triton_on_a_gpu_for_widths_that_it_has(monkeypatch):
     monkeypatch.setattr(entry, "triton_is_installed", lambda: True)
     assert resolve_backend("auto", "cuda:0", 64) == "triton"
     assert resolve_backend("auto", "cuda:0", 8) == "sdpa"
     assert resolve_backend("auto", "cuda:0", 256) == "sdpa"
     assert resolve_backend("auto", "cpu", 64) == "sdpa"
+    assert resolve_backend("auto", "cuda:0", 64, torch.bfloat16) == "triton"
+    assert resolve_backend("auto", "cuda:0", 64, torch.float64) == "sdpa"
+    assert resolve_backend("auto", "cuda:0", 64, torch.float16, 65_535) == "triton"
+    assert resolve_backend("auto", "cuda:0", 64, torch.float16, 65_536) == "sdpa"
     assert resolve_backend("sdpa", "cuda", 64) == "sdpa"

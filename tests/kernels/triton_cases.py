@@ -128,12 +128,10 @@ def case(options):
 def poison(monkeypatch):
     """Fresh memory holds NaN, so that a place that no kernel writes is seen."""
 
+    right = torch.empty
+
     def empty(*size, **options):
-        return torch.full(
-            size[0] if len(size) == 1 and not isinstance(size[0], int) else size,
-            float("nan"),
-            **options,
-        )
+        return right(*size, **options).fill_(float("nan"))
 
     def empty_like(x):
         return torch.full_like(x, float("nan"))
@@ -164,12 +162,14 @@ def test_long_clips_beside_short_ones(length):
     assert float((ours - expected).abs().max()) <= TOLERANCES[torch.float32]
 
 
+@pytest.mark.parametrize("is_causal", [False, True])
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_what_lies_in_the_padding_never_matters(side):
+def test_what_lies_in_the_padding_never_matters(side, is_causal):
     """NaN there gives the same bits as zeros there, forward and backward."""
     results = []
     for filler in (0.0, float("nan")):
-        (inputs, weights), options = case({"lengths": [20, 63], "side": side, "is_causal": True})
+        shape = {"lengths": [20, 63], "side": side, "is_causal": is_causal}
+        (inputs, weights), options = case(shape)
         beyond = slice(20, None) if side == "right" else slice(0, 43)
         with torch.no_grad():
             for x in (*inputs, weights):
@@ -211,7 +211,7 @@ def test_the_same_inputs_give_the_same_bits_and_views_are_read_where_they_lie():
     )
 
 
-@pytest.mark.parametrize("factor", [0.0, -0.3, 1.7])
+@pytest.mark.parametrize("factor", [0.0, -0.3, 1.7, True, torch.tensor(0.5)])
 def test_scale(factor):
     found, options = case({"tq": 20, "tk": 20, "batch": 1})
     assert_equal_to_reference(found, {**options, "scale": factor})
@@ -275,6 +275,22 @@ def test_maps_are_the_weights(name):
         assert ours.dtype == torch.float32
         assert ours.shape == expected.shape
         assert float((ours - expected).abs().max()) <= 2e-6
+
+
+def test_a_pool_of_one_may_be_a_truth():
+    (inputs, _), _ = case({"tq": 20, "tk": 20})
+    q, k = inputs[0].detach(), inputs[1].detach()
+    found = attention_map(q, k, pool=True, backend="triton")
+    assert float((found - attention_weights(q, k)).abs().max()) <= 2e-6
+
+
+def test_a_map_takes_a_log_sum_exp_in_any_strides():
+    (inputs, _), options = case({"tq": 20, "tk": 40, "is_causal": True})
+    q, k, v = (x.detach() for x in inputs)
+    _, lse = kernel_file.attention_triton(q, k, v, **options)
+    turned = lse.mT.contiguous().mT
+    found = attention_map(q, k, **options, lse=turned, backend="triton")
+    assert float((found - attention_weights(q, k, **options)).abs().max()) <= 2e-6
 
 
 def small_model() -> Qwen2Audio:
@@ -380,6 +396,10 @@ def test_what_it_cannot_do_is_refused_in_words():
     (inputs, _), _ = case({"dtype": torch.float64})
     with pytest.raises(BackendError, match=r"found torch\.float64"):
         attention(*inputs, backend="triton")
+    many = torch.zeros(1, device=DEVICE).expand(2**14, 4, 2, 16)
+    for queries in (1, 2):
+        with pytest.raises(BackendError, match=r"65,535 .* found 16,384 times 4, choose sdpa"):
+            attention(many[:, :, :queries], many, many, backend="triton")
 
 
 @pytest.mark.skipif(DEVICE == "cuda", reason="hardware computes bfloat16 rightly")

@@ -5,10 +5,11 @@ import sys
 import pytest
 import torch
 
-from model.test_cpu_step import model_with, tokens
+from model.test_cpu_step import CHANGES, model_with, tokens
 from q2a_core.inference import GenerationSettings, generate
 from q2a_core.kernels import resolve_backend
 from q2a_core.model import GraphStep, can_record
+from q2a_core.model.fused_step import can_fuse
 from q2a_core.model.graph_step import WARM_UP, FixedCache
 
 
@@ -98,6 +99,24 @@ def test_replies_are_the_same_with_it(monkeypatch, penalty):
     assert fixed.token_ids == plain.token_ids
     for ours, theirs in zip(fixed.logps, plain.logps, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-4)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_the_kernels_take_no_decoder_that_was_changed(monkeypatch, change):
+    monkeypatch.setattr("q2a_core.model.fused_step.resolve_backend", lambda *_: "triton")
+    model = model_with()
+    assert can_fuse(model.decoder, 1)
+    change(model)
+    assert not can_fuse(model.decoder, 1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_nothing_is_recorded_under_autocast():
+    model = model_with().cuda()
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        assert not can_record(model)
+    assert can_record(model)
 
 
 def test_a_cpu_and_a_watched_model_are_not_recorded():

@@ -72,6 +72,27 @@ def test_left_padded_rows_with_clips(model):
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+def test_left_padded_rows_with_as_many_keys_as_heads_that_share_them(backend):
+    """Eight heads read one: a cache of eight keys looks like eight queries over themselves."""
+    config = presets.tiny()
+    config = replace(config, decoder=replace(config.decoder, num_heads=8, num_kv_heads=1))
+    shared = Qwen2Audio(config).eval()
+    shared.init_weights(torch.Generator().manual_seed(0))
+    shared.set_backend(backend)
+    ids, padding = text(2, 10), [5, 0]
+    mask = torch.tensor([[0] * count + [1] * (10 - count) for count in padding])
+    cache = shared.new_cache(2, 10)
+    parts = [shared(ids[:, :6], attention_mask=mask[:, :6], cache=cache, last_only=True).logits]
+    for step in range(6, 10):
+        part = shared(ids[:, step : step + 1], attention_mask=mask[:, : step + 1], cache=cache)
+        parts.append(part.logits)
+    for row, count in enumerate(padding):
+        alone = shared(ids[row : row + 1, count:]).logits[0, -5:]
+        torch.testing.assert_close(torch.cat(parts, dim=1)[row], alone, **TOLERANCE)
+
+
+@torch.inference_mode()
 def test_last_only_is_the_last_row(model):
     ids = text(2, 9)
     last = model(ids, last_only=True).logits

@@ -30,8 +30,8 @@ def run_bench(
 ) -> dict[str, Any]:
     """Measure what `only` names, rows of the pipeline or one of BESIDES, or everything; a JSON-ready report.
 
-    Attention alone needs no transformers; the real size needs a GPU, and says so where there is none. Raises Q2AError
-    as the parts do.
+    Attention alone needs no transformers; the real size needs a large GPU, and says so where there is none. Raises
+    Q2AError as the parts do.
     """
     names = named(only, known=(*ROWS, *BESIDES), together=TOGETHER)
     rows = [name for name in names if name in ROWS]
@@ -72,18 +72,10 @@ def run_bench(
             checkpoint, repeats=repeats, threads=threads, on_progress=on_progress
         )
     if LARGE in names:
-        report[LARGE] = _large(repeats, on_progress)
+        from q2a_core.bench.large import run_where_it_fits
+
+        report[LARGE] = run_where_it_fits(repeats=repeats, on_progress=on_progress)
     return report
-
-
-def _large(repeats: int, on_progress: Callable[[int, int], None]) -> dict[str, Any]:
-    import torch
-
-    from q2a_core.bench.large import NEEDS, run_large
-
-    if not torch.cuda.is_available():
-        return {"not_measured": NEEDS}
-    return run_large(repeats=repeats, on_progress=on_progress)
 
 
 def to_markdown(report: dict[str, Any]) -> str:

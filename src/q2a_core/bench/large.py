@@ -18,7 +18,9 @@ from q2a_core.config import ModelConfig
 from q2a_core.errors import Q2AError
 
 NEW_TOKENS = 64
-NEEDS = "needs a CUDA device with about 24 GB of free memory"
+NEEDED_BYTES = 24_000_000_000
+"""Weights once, 17 GB in bfloat16, and what replies, records and transformers' compiled cache take beside them."""
+NEEDS = f"needs a CUDA device with about {NEEDED_BYTES / 1e9:.0f} GB of free memory"
 
 
 def run_large(
@@ -75,7 +77,7 @@ def run_large(
                 settle=0,
             )
         except Exception as error:  # a compiler may be missing; what cannot run is named, not timed
-            left_out[f"transformers, {name}"] = str(error).strip().splitlines()[0]
+            left_out[f"transformers, {name}"] = first_line(error)
             continue
         rows.append(
             Row(
@@ -102,6 +104,28 @@ def run_large(
     if decoded:
         report["bandwidth"] = sides.bandwidth(max(decoded))
     return report
+
+
+def run_where_it_fits(
+    *, repeats: int = 5, on_progress: Callable[[int, int], None] = lambda done, total: None
+) -> dict[str, Any]:
+    """`run_large`, or `not_measured` with the reason where there is no GPU or its memory does not suffice."""
+    if not torch.cuda.is_available():
+        return {"not_measured": NEEDS}
+    torch.cuda.empty_cache()  # what was measured before gave its memory back to torch alone
+    free, _ = torch.cuda.mem_get_info()
+    if free < NEEDED_BYTES:
+        return {"not_measured": f"{NEEDS}; {free / 1e9:.1f} GB are free"}
+    try:
+        return run_large(repeats=repeats, on_progress=on_progress)
+    except torch.OutOfMemoryError as error:
+        return {"not_measured": f"{NEEDS}; it ran out of it: {first_line(error).rstrip('.')}"}
+
+
+def first_line(error: Exception) -> str:
+    """What an error says in a line; its kind where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def to_markdown(report: dict[str, Any]) -> str:

@@ -40,7 +40,6 @@ class Sides:
         )
 
         self.config, self.device, self.dtype, self.new_tokens = config, device, dtype, new_tokens
-        self.model = random_model(config, device=device, dtype=dtype)
         before = torch.get_default_dtype()
         try:
             torch.set_default_dtype(dtype)
@@ -50,7 +49,10 @@ class Sides:
                 )
         finally:
             torch.set_default_dtype(before)
+        with torch.device("meta"):
+            self.model = Qwen2Audio(config).eval()
         share_weights(self.model, theirs)
+        draw_weights(self.model)
         theirs.generation_config = GenerationConfig()
         self.other: Any = theirs.eval()
         self.extractor = WhisperFeatureExtractor(
@@ -186,31 +188,35 @@ class Sides:
         }
 
 
-def random_model(config: ModelConfig, *, device: torch.device, dtype: torch.dtype) -> Qwen2Audio:
-    """A model with small random weights, made where it will be used."""
-    with torch.device("meta"):
-        model = Qwen2Audio(config)
-    model = model.to_empty(device=device).to(dtype)
-    generator = torch.Generator(device).manual_seed(0)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "norm" in name and name.endswith("weight"):
-                parameter.fill_(1.0)
-            else:
-                parameter.normal_(0.0, INIT_STD, generator=generator)
-    return model.eval()
+@torch.no_grad()
+def draw_weights(model: Qwen2Audio) -> None:
+    """Small random weights, norms of one, drawn where they lie."""
+    generator = torch.Generator(model.decoder.embed_tokens.weight.device).manual_seed(0)
+    for name, parameter in model.named_parameters():
+        if "norm" in name and name.endswith("weight"):
+            parameter.fill_(1.0)
+        else:
+            parameter.normal_(0.0, INIT_STD, generator=generator)
 
 
 def share_weights(model: Qwen2Audio, theirs: Any) -> None:
-    """Let transformers' parameters be ours, tensor by tensor. Raises Q2AError if one has no counterpart."""
+    """Let our parameters be transformers', tensor by tensor. Raises Q2AError if one has no counterpart.
+
+    Ours may lie on the meta device: the other way round both models would be held for a moment.
+    """
     ours = dict(model.named_parameters(remove_duplicate=False))
+    taken: dict[Tensor, Any] = {}
     for key, parameter in theirs.named_parameters(remove_duplicate=False):
-        own = ours.pop(from_hub_key(key) or "", None)
+        name = from_hub_key(key) or ""
+        own = ours.pop(name, None)
         if own is None or own.shape != parameter.shape:
             raise Q2AError(
                 f"transformers' {key} {tuple(parameter.shape)} has no counterpart of that shape here"
             )
-        parameter.data = own.data
+        shared = taken.setdefault(own, parameter)  # where we use a matrix twice, so do they
+        parameter.data = shared.data
+        module, _, place = name.rpartition(".")
+        setattr(model.get_submodule(module), place, shared)
     if ours:
         raise Q2AError(f"transformers has no {', '.join(list(ours)[:3])}")
 

@@ -110,7 +110,7 @@ def _answer_batch(checkpoint: Checkpoint, model: Qwen2Audio, items: list[Item]) 
         [item.task.prompt for item in items],
         [item.samples for item in items],
         pad_id=config.get("pad_token_id") or 0,
-        device=model.projector.linear.weight.device,
+        device=model.decoder.embed_tokens.weight.device,
     )
     settings = GenerationSettings.from_generation_config(
         config, max_new_tokens=MAX_NEW_TOKENS, temperature=0.0

@@ -64,13 +64,15 @@ def generate_steps(
     prompt without tokens and a mask that does not fit or pads on the right.
     """
     _check_prompts(input_ids, attention_mask)
+    input_ids = input_ids.long()
+    attention_mask = None if attention_mask is None else attention_mask.bool()
     batch, length = input_ids.shape
     cache = model.new_cache(batch, length + settings.max_new_tokens)
     vocab_size = model.config.decoder.vocab_size
     known = [token for token in settings.stop_ids if 0 <= token < vocab_size]
     stop = torch.tensor(known, device=input_ids.device, dtype=torch.long)
     finished = [False] * batch
-    if attention_mask is not None and bool(attention_mask.bool().all()):
+    if attention_mask is not None and bool(attention_mask.all()):
         attention_mask = None
     penalised = settings.repetition_penalty != 1.0
     seen = _seen(input_ids, attention_mask, vocab_size) if penalised else None
@@ -124,6 +126,8 @@ def _check_prompts(input_ids: Tensor, attention_mask: Tensor | None) -> None:
         raise ValueError(
             f"input_ids has shape {tuple(input_ids.shape)}; expected (B, T), at least one token each"
         )
+    if input_ids.is_floating_point() or input_ids.dtype == torch.bool:
+        raise ValueError(f"input_ids is of {input_ids.dtype}; expected whole numbers")
     if attention_mask is None:
         return
     if attention_mask.shape != input_ids.shape:

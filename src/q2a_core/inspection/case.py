@@ -71,7 +71,7 @@ def open_case(
     dialogue = chat.fork()
     reply = dialogue.ask(waveform, text, temperature=0.0, max_new_tokens=max_new_tokens)
     model, encoder = chat.model, chat.model.config.encoder
-    weight = model.projector.linear.weight
+    weight = model.audio_encoder.conv1.weight
     frames = rates.mel_frames(len(waveform.samples))
     mel = stack_mels(
         [

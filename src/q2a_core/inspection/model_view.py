@@ -56,8 +56,8 @@ def view_with_blocks(model: Qwen2Audio, wrap: Callable[[int, nn.Module], nn.Modu
     blocks = [wrap(number, block) for number, block in enumerate(model.decoder.layers, start=1)]
     decoder = _view(model.decoder, layers=nn.ModuleList(blocks))
     # named, not "auto": the NumPy decoding step knows the plain blocks only
-    device = model.decoder.embed_tokens.weight.device
-    decoder.backend = resolve_backend(model.decoder.backend, device, model.config.decoder.head_dim)
+    weight, width = model.decoder.embed_tokens.weight, model.config.decoder.head_dim
+    decoder.backend = resolve_backend(model.decoder.backend, weight.device, width, weight.dtype)
     return _view(model, decoder=decoder)
 
 

@@ -4,7 +4,7 @@
     sdpa        torch.nn.functional.scaled_dot_product_attention
     triton      flash attention of our own, forward (attention_triton.py) and backward (attention_backward_triton.py),
                 and for a single query the kernel that splits the cache (attention_decode_triton.py)
-    auto        triton on a GPU that has it, for head widths that it takes; else sdpa
+    auto        triton on a GPU that has it, for head widths, types and sizes that it takes; else sdpa
 
 All backends take the same layout, mask and alignment, said once in attention_reference.py.
 """
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from q2a_core.errors import BackendError
-from q2a_core.kernels.attention_inputs import check_inputs
+from q2a_core.kernels.attention_inputs import as_number, check_inputs
 from q2a_core.kernels.attention_reference import (
     attention_mask,
     attention_reference,
@@ -28,12 +28,19 @@ from q2a_core.kernels.attention_reference import (
 
 BACKENDS = ("auto", "reference", "sdpa", "triton")
 TRITON_WIDTHS = (16, 128)
+TRITON_TYPES = (torch.float32, torch.float16, torch.bfloat16)
+TRITON_ROWS = 65_535
+"""Most sequences times heads: CUDA's limit for all but the first dimension of a grid."""
 
 
 def resolve_backend(
-    name: str, device: torch.device | str = "cpu", head_dim: int = TRITON_WIDTHS[0]
+    name: str,
+    device: torch.device | str = "cpu",
+    head_dim: int = TRITON_WIDTHS[0],
+    dtype: torch.dtype = torch.float32,
+    rows: int = 1,
 ) -> str:
-    """The backend that `name` runs on for tensors on `device`.
+    """The backend that `name` runs on for tensors on `device`; `rows` are sequences times query heads.
 
     Raises BackendError for an unknown name, and for triton where it is not installed.
     """
@@ -47,9 +54,10 @@ def resolve_backend(
         )
     if name != "auto":
         return name
-    fits = TRITON_WIDTHS[0] <= head_dim <= TRITON_WIDTHS[1]
-    on_gpu = torch.device(device).type == "cuda"
-    return "triton" if on_gpu and fits and triton_is_installed() else "sdpa"
+    if torch.device(device).type != "cuda" or not triton_is_installed():
+        return "sdpa"
+    fits = TRITON_WIDTHS[0] <= head_dim <= TRITON_WIDTHS[1] and rows <= TRITON_ROWS
+    return "triton" if fits and dtype in TRITON_TYPES else "sdpa"
 
 
 @functools.cache
@@ -77,7 +85,8 @@ def attention(
     lengths that do not fit.
     """
     check_inputs(q, k, v, lengths, padding_side)
-    resolved = resolve_backend(backend, q.device, q.shape[-1])
+    scale = as_number(scale)
+    resolved = resolve_backend(backend, q.device, q.shape[-1], q.dtype, q.shape[0] * q.shape[1])
     if resolved == "reference":
         return attention_reference(q, k, v, is_causal, lengths, scale, padding_side=padding_side)
     if resolved == "triton":
@@ -119,7 +128,28 @@ def _attention_sdpa(
         with torch.autocast("cpu", enabled=False):
             return _attention_sdpa(q.float(), k.float(), v.float(), *rules).to(q.dtype)
     if q.shape[2] == 1 and q.shape[1] != k.shape[1]:
-        return _attention_one_query(q, k, v, lengths, scale, padding_side)
+        # heads that share keys stand in as positions, so that no key is copied; no position of theirs is padding
+        grouped = q.reshape(q.shape[0], k.shape[1], -1, q.shape[3])  # (B, Hkv, H / Hkv, Dh)
+        return _masked_sdpa(grouped, k, v, False, lengths, scale, padding_side).reshape(q.shape)
+    padded = padded_queries(q, k, lengths, padding_side)
+    if padded is not None and _learns(q, k, v):
+        q = q.masked_fill(
+            padded, 0.0
+        )  # their output is zeroed, but not what the backward pass reads
+    return _masked_sdpa(q, k, v, is_causal, lengths, scale, padding_side, padded)
+
+
+def _masked_sdpa(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    is_causal: bool,
+    lengths: Tensor | None,
+    scale: float | None,
+    padding_side: str,
+    padded: Tensor | None = None,
+) -> Tensor:
+    """SDPA with our mask; `padded` (B, 1, Tq, 1) marks queries that are padding and give zeros."""
     k, v = (repeat_kv(without_padding(x, lengths, padding_side), q.shape[1]) for x in (k, v))
     if lengths is None and is_causal and q.shape[2] == k.shape[2]:
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
@@ -129,22 +159,8 @@ def _attention_sdpa(
     # SDPA's kernels differ on a query without any key (zero or NaN): let it attend to all, then write the zeros.
     empty = ~mask.any(-1, keepdim=True)  # (B, 1, Tq or 1, 1)
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask | empty, scale=scale)
-    padded = padded_queries(q, k, lengths, padding_side)
     return out.masked_fill(empty if padded is None else empty | padded, 0.0)
 
 
 def _learns(*tensors: Tensor) -> bool:
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-
-
-def _attention_one_query(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    lengths: Tensor | None,
-    scale: float | None,
-    padding_side: str,
-) -> Tensor:
-    """A decoding step with grouped queries: heads that share keys stand in as positions, so no key is copied."""
-    grouped = q.reshape(q.shape[0], k.shape[1], -1, q.shape[3])  # (B, Hkv, H / Hkv, Dh)
-    return _attention_sdpa(grouped, k, v, False, lengths, scale, padding_side).reshape(q.shape)

@@ -36,3 +36,18 @@ def check_inputs(
             f"lengths has shape {tuple(lengths.shape)} and type {lengths.dtype}; "
             f"expected ({q.shape[0]},), one per sequence, of whole numbers"
         )
+
+
+def as_number(scale: float | Tensor | None) -> float | None:
+    """`scale` as every backend takes it; None stays. Raises ValueError for what is no number, or wants a gradient."""
+    if scale is None or type(scale) is float:
+        return scale
+    if isinstance(scale, Tensor) and (scale.ndim or scale.requires_grad):
+        gradient = " that wants a gradient" if scale.requires_grad else ""
+        raise ValueError(
+            f"scale is a tensor of shape {tuple(scale.shape)}{gradient}; expected a number; multiply q by it instead"
+        )
+    try:
+        return float(scale)
+    except (TypeError, ValueError):
+        raise ValueError(f"scale is {scale!r}; expected a number") from None

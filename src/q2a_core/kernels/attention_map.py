@@ -4,25 +4,27 @@
     attention_map(q, k, pool=2)         (B, heads, ceil(Tq/2), ceil(Tk/2))    a map of audio tokens
 
 Memory grows with what is asked. On a GPU a kernel computes the weights again from the log-sum-exp that the forward pass
-leaves; elsewhere plain PyTorch goes through the queries in slices.
+leaves; elsewhere plain PyTorch goes through heads and queries in tiles, each pooled before the next is begun.
 """
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
 
 from q2a_core.kernels.attention import resolve_backend
-from q2a_core.kernels.attention_inputs import check_inputs
+from q2a_core.kernels.attention_inputs import as_number, check_inputs
 from q2a_core.kernels.attention_reference import (
     attention_mask,
     padded_queries,
-    repeat_kv,
     without_padding,
 )
 
 SLICE = 128
-"""Queries computed at once on a CPU."""
+"""Queries computed at once on a CPU; every pool divides it."""
+CELLS = 2**18
+"""Weights computed at once on a CPU, where that is more than a slice of one head."""
 POOLS = (1, 2, 4, 8, 16, 32)
 """What divides the kernel's tiles."""
 
@@ -45,17 +47,19 @@ def attention_map(
 
     With `pool` the weights of `pool` neighbouring keys are added up, and where no rows are chosen those of `pool`
     neighbouring queries are averaged, as far as these see anything: each row sums to one or to zero. `lse`
-    (B, H, Tq) saves the kernel a pass. Raises ValueError for a head or row that is not there, and for shapes, types
-    or lengths that do not fit.
+    (B, H, Tq) in fp32 saves the kernel a pass. Raises ValueError for a head or row that is not there, and for shapes,
+    types or lengths that do not fit.
     """
     check_inputs(q, k, None, lengths, padding_side)
+    scale = as_number(scale)
     chosen = list(range(q.shape[1]) if heads is None else map(int, heads))
     places = torch.arange(q.shape[2]) if rows is None else torch.as_tensor(rows)
-    _check(q, chosen, places, pool)
-    places = places.to(q.device)
+    _check(q, chosen, places, pool, lse)
+    places, pool = places.to(q.device), int(pool)
     query_pool = pool if rows is None else 1
     factor = q.shape[-1] ** -0.5 if scale is None else scale
-    if resolve_backend(backend, q.device, q.shape[-1]) == "triton":
+    resolved = resolve_backend(backend, q.device, q.shape[-1], q.dtype, q.shape[0] * q.shape[1])
+    if resolved == "triton":
         from q2a_core.kernels.attention_map_triton import map_triton
 
         with torch.cuda.device_of(q):  # Triton starts kernels on the current device
@@ -72,23 +76,45 @@ def attention_map(
                 padding_side,
                 lse,
             )
-    keys = repeat_kv(without_padding(k, lengths, padding_side), q.shape[1])
-    keys = keys[:, chosen].float().transpose(-1, -2)
+    keys = without_padding(k, lengths, padding_side)
     rules = {"is_causal": is_causal, "lengths": lengths, "padding_side": padding_side}
     padded = padded_queries(q, k, lengths, padding_side)
-    parts = []
-    for first in range(0, len(places), SLICE * query_pool):
-        part = places[first : first + SLICE * query_pool]
-        weights = factor * (q[:, chosen][:, :, part].float() @ keys)
-        seen = attention_mask(q, k, rows=part, **rules)
-        if seen is not None:
-            weights = weights.masked_fill(~seen, torch.finfo(weights.dtype).min).softmax(-1) * seen
-        else:
-            weights = weights.softmax(-1)
-        if padded is not None:
-            weights = weights.masked_fill(padded[:, :, part], 0.0)
-        parts.append(_pooled(weights, query_pool, pool))
-    return torch.cat(parts, dim=2)
+    shape = (len(q), len(chosen), -(-len(places) // query_pool), -(-k.shape[2] // pool))
+    found = torch.empty(shape, device=q.device)
+    numbers = torch.tensor(chosen, device=q.device)
+    share = q.shape[1] // k.shape[1]
+    together = max(1, CELLS // max(1, len(q) * min(SLICE, len(places)) * k.shape[2]))
+    for at in range(0, len(chosen), together):
+        some = numbers[at : at + together]
+        some_keys = keys[:, some // share].float().mT
+        for first in range(0, len(places), SLICE):
+            part = places[first : first + SLICE]
+            scores = (factor * q[:, some[:, None], part].float()) @ some_keys
+            seen = attention_mask(q, k, rows=part, **rules)
+            silent = None if padded is None else padded[:, :, part]
+            tile = _pooled(_softmax(scores, seen, silent), query_pool, pool)
+            row = first // query_pool
+            found[:, at : at + together, row : row + tile.shape[2]] = tile
+    return found
+
+
+def _softmax(scores: Tensor, seen: Tensor | None, padded: Tensor | None) -> Tensor:
+    """Weights in the place of the scores, or beside them where somebody wants their gradient.
+
+    What is not `seen` weighs nothing, and `padded` rows are zero.
+    """
+    lowest = torch.finfo(scores.dtype).min
+    if scores.requires_grad:
+        weights = scores if seen is None else scores.masked_fill(~seen, lowest)
+        weights = weights.softmax(-1) if seen is None else weights.softmax(-1) * seen
+        return weights if padded is None else weights.masked_fill(padded, 0.0)
+    if seen is not None:
+        scores.masked_fill_(~seen, lowest)
+    scores.sub_(scores.amax(-1, keepdim=True)).exp_()
+    scores.div_(scores.sum(-1, keepdim=True))
+    if seen is not None:
+        scores.mul_(seen)
+    return scores if padded is None else scores.masked_fill_(padded, 0.0)
 
 
 def _pooled(weights: Tensor, query_pool: int, key_pool: int) -> Tensor:
@@ -107,12 +133,22 @@ def _groups(x: Tensor, size: int) -> Tensor:
     return torch.nn.functional.pad(x, (0, -x.shape[-1] % size)).unflatten(-1, (-1, size))
 
 
-def _check(q: Tensor, heads: Sequence[int], rows: Tensor, pool: int) -> None:
+def _check(q: Tensor, heads: Sequence[int], rows: Tensor, pool: int, lse: Tensor | None) -> None:
     if rows.dtype not in (torch.int32, torch.int64):
         raise ValueError(f"rows is of {rows.dtype}; expected the numbers of queries")
     if not heads or min(heads) < 0 or max(heads) >= q.shape[1]:
         raise ValueError(f"heads is {list(heads)}; expected numbers from 0 to {q.shape[1] - 1}")
     if rows.ndim != 1 or not len(rows) or int(rows.min()) < 0 or int(rows.max()) >= q.shape[2]:
         raise ValueError(f"rows is {rows.tolist()}; expected numbers from 0 to {q.shape[2] - 1}")
-    if pool not in POOLS:
+    if not isinstance(pool, Integral) or pool not in POOLS:
         raise ValueError(f"pool is {pool}; expected one of {', '.join(map(str, POOLS))}")
+    if lse is None:
+        return
+    wanted = (tuple(q.shape[:3]), torch.float32, q.device)
+    if not isinstance(lse, Tensor) or (tuple(lse.shape), lse.dtype, lse.device) != wanted:
+        found = type(lse).__name__
+        if isinstance(lse, Tensor):
+            found = f"{tuple(lse.shape)} of {lse.dtype} on {lse.device}"
+        raise ValueError(
+            f"lse is {found}; expected the log-sum-exp of every query, {wanted[0]} of torch.float32 on {q.device}"
+        )

@@ -76,6 +76,7 @@ def map_triton(
     q, scale = positive_scale(q, scale)
     if lse is None:
         _, lse = run_forward(q, k, k, is_causal, lengths, scale, left)
+    lse = lse.contiguous()
     batch, all_heads, queries, width = q.shape
     kv_heads, keys = k.shape[1:3]
     map_rows, map_keys = -(-len(rows) // query_pool), -(-keys // pool)

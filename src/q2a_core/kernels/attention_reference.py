@@ -6,18 +6,18 @@ Layout, here and everywhere: q (B, H, Tq, Dh), k and v (B, Hkv, Tk, Dh); H is a 
 reads key head h // (H / Hkv). Masks are boolean, True = attend. Causal alignment is bottom-right: the last query sees
 the last key, so that Tq < Tk means "the newest Tq positions". A query that may attend to nothing gives zeros, and so
 does one that is padding itself: where Tq = Tk, `lengths` counts queries too. What padding holds, NaN included, never
-matters.
+matters, forward or backward.
 """
 
 import torch
 from torch import Tensor
 
-from q2a_core.kernels.attention_inputs import check_inputs
+from q2a_core.kernels.attention_inputs import as_number, check_inputs
 
 
 def key_mask(keys: int, lengths: Tensor, padding_side: str = "right") -> Tensor:
     """(B, keys), True for the valid ones: with `padding_side="left"` they are each sequence's last `lengths`."""
-    key, lengths = torch.arange(keys, device=lengths.device), lengths.view(-1, 1)
+    key, lengths = torch.arange(keys, device=lengths.device), lengths.long().view(-1, 1)
     return key < lengths if padding_side == "right" else key >= keys - lengths
 
 
@@ -90,15 +90,18 @@ def attention_weights(
     Raises ValueError for shapes, types or lengths that do not fit.
     """
     check_inputs(q, k, None, lengths, padding_side)
+    scale = as_number(scale)
     factor = q.shape[-1] ** -0.5 if scale is None else scale
     keys = repeat_kv(without_padding(k, lengths, padding_side), q.shape[1])
+    padded = padded_queries(q, k, lengths, padding_side)
+    if padded is not None:
+        q = q.masked_fill(padded, 0.0)
     scores = factor * (q.float() @ keys.float().transpose(-1, -2))
     mask = attention_mask(q, k, is_causal=is_causal, lengths=lengths, padding_side=padding_side)
     if mask is None:
         return scores.softmax(-1)
     scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
     weights = scores.softmax(-1) * mask
-    padded = padded_queries(q, k, lengths, padding_side)
     return weights if padded is None else weights.masked_fill(padded, 0.0)
 
 
@@ -115,4 +118,7 @@ def attention_reference(
     """Attention through the explicit (B, H, Tq, Tk) weights; returns (B, H, Tq, Dh) in q's dtype."""
     weights = attention_weights(q, k, is_causal, lengths, scale, padding_side=padding_side)
     values = repeat_kv(without_padding(v, lengths, padding_side), q.shape[1])
-    return (weights @ values.float()).to(q.dtype)
+    out = (weights @ values.float()).to(q.dtype)
+    padded = padded_queries(q, k, lengths, padding_side)
+    # nor does the gradient that comes back to padding: times a weight of zero it would still be NaN
+    return out if padded is None else out.masked_fill(padded, 0.0)

@@ -15,6 +15,8 @@ from q2a_core.errors import BackendError
 LOG2E = tl.constexpr(1.4426950408889634)
 LN2 = tl.constexpr(0.6931471805599453)
 MIN_WIDTH, MAX_WIDTH = 16, 128
+MAX_ROWS = 65_535
+"""Sequences times heads: the second dimension of a grid."""
 LENGTHS = ["TQ", "TK"]
 """Of which no kernel is compiled anew: clips and replies have all lengths."""
 SPARE = 4096
@@ -200,6 +202,11 @@ def check(q: Tensor) -> None:
     if q.dtype not in (torch.float32, torch.float16, torch.bfloat16):
         raise BackendError(
             f"the triton backend computes in float32, float16 and bfloat16; found {q.dtype}"
+        )
+    if q.shape[0] * q.shape[1] > MAX_ROWS:
+        raise BackendError(
+            f"the triton backend takes up to {MAX_ROWS:,} sequences times heads; "
+            f"found {q.shape[0]:,} times {q.shape[1]:,}, choose sdpa or smaller batches"
         )
     if not MIN_WIDTH <= q.shape[-1] <= MAX_WIDTH:
         raise BackendError(

@@ -28,8 +28,8 @@ def can_step(model: Qwen2Audio) -> bool:
         all(p.device.type == "cpu" and p.dtype == torch.float32 for p in decoder.parameters())
         and decoder.config.d_model <= WIDEST
         and decoder.backend == "auto"
-        and is_plain(decoder)
         and not is_hooked(model)
+        and is_plain(decoder)
     )
 
 

@@ -48,6 +48,7 @@ class DecoderAttention(nn.Module):
         q, k, v = self.qkv(x, rotary)
         if cache is not None:
             k, v = cache.append(layer, k, v)
+            q = q.to(k.dtype)  # under autocast the cache keeps the weights' type
         mixed = attention(
             q, k, v, is_causal=True, lengths=lengths, padding_side=padding_side, backend=backend
         )

@@ -13,10 +13,10 @@ from q2a_core.model.plain import is_plain
 
 
 def can_fuse(decoder: Decoder, batch: int) -> bool:
-    """Whether the kernels take this decoder's step: one row, the triton backend, and no block but our own."""
+    """Whether the kernels take this decoder's step: one row, the triton backend, and nothing of it changed."""
     weight = decoder.embed_tokens.weight
-    backend = resolve_backend(decoder.backend, weight.device, decoder.config.head_dim)
-    return batch == 1 and backend == "triton" and is_plain(decoder.layers)
+    backend = resolve_backend(decoder.backend, weight.device, decoder.config.head_dim, weight.dtype)
+    return batch == 1 and backend == "triton" and is_plain(decoder)
 
 
 def fused_logits(

@@ -142,7 +142,7 @@ def recorded_model(model: Qwen2Audio) -> GraphPrompt | None:
     """The model's recorded prompts; None where it may not be recorded."""
     if not can_record(model):  # asked first: it is over at once where there is no GPU
         return None
-    if not (is_plain(model.decoder.layers) and is_plain(model.audio_encoder.layers)):
+    if not (is_plain(model.decoder) and is_plain(model.audio_encoder)):
         return None
     with _KEEPING:
         kept = _KEPT.get(model)

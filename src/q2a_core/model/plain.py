@@ -1,26 +1,26 @@
 """Whether a model is as this project built it: what computes in the place of its modules must know what is in them."""
 
+import functools
+
+import torch
 from torch import nn
 
-from q2a_core.model.audio_encoder import EncoderAttention, EncoderBlock
-from q2a_core.model.decoder import Decoder, DecoderAttention, DecoderBlock
-from q2a_core.model.layers import RMSNorm, SwiGLU
+from q2a_core.config import DecoderConfig, EncoderConfig
+from q2a_core.model.audio_encoder import AudioEncoder
+from q2a_core.model.decoder import Decoder
 
-KNOWN = frozenset(
-    (
-        *(EncoderBlock, EncoderAttention, nn.LayerNorm),
-        *(Decoder, DecoderBlock, DecoderAttention, SwiGLU, RMSNorm),
-        *(nn.ModuleList, nn.Linear, nn.Embedding),
-    )
-)
+FREE = vars(nn.Module()).keys() | {"backend"}
+"""Attributes that every module has, and one that whoever asks looks at himself."""
 
 
-def is_plain(part: nn.Module) -> bool:
-    """Whether a decoder or a list of blocks holds this project's own modules alone, none wrapped, adapted or packed."""
-    return all(
-        type(module) in KNOWN and "forward" not in vars(module) and _is_whole(module)
-        for module in part.modules()
-    )
+def is_plain(part: Decoder | AudioEncoder) -> bool:
+    """Whether a decoder or an encoder is what its config builds, weights aside: nothing added, left out or replaced.
+
+    Modules, shapes, biases and constants are compared, and a method put on one object is seen as well.
+    """
+    if type(part) not in (Decoder, AudioEncoder):
+        return False
+    return [_described(module) for module in part.modules()] == _as_built(type(part), part.config)
 
 
 def is_hooked(model: nn.Module) -> bool:
@@ -28,11 +28,21 @@ def is_hooked(model: nn.Module) -> bool:
     return any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
-def _is_whole(module: nn.Module) -> bool:
-    if isinstance(module, nn.Linear):
-        return module.weight.is_contiguous()
-    if isinstance(module, DecoderAttention):
-        return all(
-            layer.bias is not None for layer in (module.q_proj, module.k_proj, module.v_proj)
-        )
-    return True
+@functools.lru_cache(maxsize=8)
+def _as_built(
+    kind: type[Decoder] | type[AudioEncoder], config: DecoderConfig | EncoderConfig
+) -> list[tuple[object, ...]]:
+    """Built without memory, and once: an answer asks again."""
+    with torch.device("meta"):
+        return [_described(module) for module in kind(config).modules()]  # type: ignore[arg-type]
+
+
+def _described(module: nn.Module) -> tuple[object, ...]:
+    """All but the numbers: a packed weight is of another type, a transposed one has other strides."""
+    parameters = {
+        name: None if p is None else (type(p), p.shape, p.is_contiguous())
+        for name, p in module._parameters.items()
+    }
+    own = vars(module)
+    attributes = {name: own[name] for name in own.keys() - FREE}
+    return type(module), parameters, attributes

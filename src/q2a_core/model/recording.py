@@ -14,9 +14,17 @@ _RECORDING = threading.Lock()
 
 
 def can_record(model: Qwen2Audio) -> bool:
-    """Whether this model's work may be recorded: on a CUDA device, and nobody hooked in."""
-    on_gpu = model.decoder.embed_tokens.weight.device.type == "cuda"
-    return on_gpu and not is_hooked(model)
+    """Whether this model's work may be recorded: on a CUDA device, not under autocast, and nobody hooked in.
+
+    Autocast keeps rounded weights and drops them at its end, and a record would go on reading where they lay.
+    """
+    embedding = model.decoder.embed_tokens
+    return (
+        embedding.weight.device.type == "cuda"
+        and embedding.max_norm is None  # else a look-up waits for the device, which no record can
+        and not torch.is_autocast_enabled("cuda")
+        and not is_hooked(model)
+    )
 
 
 @contextlib.contextmanager

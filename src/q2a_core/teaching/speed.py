@@ -128,7 +128,7 @@ def _time_listening() -> tuple[float, float, float]:
     chat = AudioChat.from_pretrained("mini")
     count = round(CLIP_SECONDS * lengths.SAMPLE_RATE)
     samples = 0.1 * np.random.default_rng(0).standard_normal(count).astype(np.float32)
-    mel = stack_mels([log_mel(samples)]).to(chat.model.projector.linear.weight.device)
+    mel = stack_mels([log_mel(samples)]).to(chat.model.audio_encoder.conv1.weight.device)
     frames = torch.tensor([lengths.mel_frames(count)], device=mel.device)
 
     def encode() -> None:
