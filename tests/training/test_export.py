@@ -18,7 +18,7 @@ from q2a_core.training.command import command_of, unsaid
 from q2a_core.training.export import export_newest, hand_over
 from q2a_core.training.folder import claim_folder
 from q2a_core.training.loop import Hooks
-from q2a_core.training.model_card import about_run, model_card
+from q2a_core.training.model_card import about_run, model_card, trained_on
 from q2a_core.training.optimizer import make_optimizer
 from q2a_core.training.origin import note_start
 from q2a_core.training.processes import Processes
@@ -158,3 +158,10 @@ def test_a_card_names_what_no_option_sets():
     assert "with settings that no option has (warmup_steps 3)" in card
     assert "stopped" not in card
     assert about_run(stages.dpo(), step=1, pairs=PAIRS)["pairs"] == PAIRS
+
+
+def test_a_card_tells_the_voices_of_the_start_too():
+    dpo = stages.dpo()
+    before = "synthetic voices (eSpeak NG and flite and RHVoice) and procedural sounds"
+    assert trained_on(dpo) == "synthetic voices (eSpeak NG) and procedural sounds"
+    assert trained_on(dpo, before=before) == before

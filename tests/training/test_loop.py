@@ -14,7 +14,7 @@ from q2a_core.training.batches import Blocks
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.optimizer import learning_rate
 from q2a_core.training.origin import note_start, noted_start
-from q2a_core.training.runlog import read_log
+from q2a_core.training.runlog import RunLog, read_log
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.state import RunLock, load_newest, saved_states
 from q2a_core.training.supervised import Supervised
@@ -251,6 +251,16 @@ def test_a_line_cut_by_a_kill_is_left_out(tmp_path):
     assert read_log(path) == [{"kind": "step", "step": 1}]
 
 
+def test_a_line_may_be_cut_within_a_character_and_hold_other_separators(tmp_path):
+    path = tmp_path / "log.jsonl"
+    said = {"kind": "sample", "step": 1, "said": "狗\u2028und\x85Hund"}
+    whole = json.dumps(said, ensure_ascii=False).encode() + b"\n"
+    path.write_bytes(whole + whole[: whole.index("狗".encode()) + 2])
+    assert read_log(path) == [said]
+    RunLog(path).cut(step=1)
+    assert read_log(path) == [said]
+
+
 def test_the_learning_rate_rises_then_falls():
     stage = StageConfig(
         name="pretrain", steps=100, warmup_steps=10, learning_rate=1.0, final_rate=0.1
@@ -260,3 +270,11 @@ def test_the_learning_rate_rises_then_falls():
     assert max(rates) == rates[9] == pytest.approx(1.0)
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[100] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 20, 200])
+def test_a_short_run_reaches_its_rate_and_falls(steps):
+    stage = StageConfig(name="pretrain", steps=steps, warmup_steps=200, learning_rate=1.0)
+    rates = [learning_rate(stage, step) for step in range(steps + 1)]
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[steps] == pytest.approx(stage.final_rate)

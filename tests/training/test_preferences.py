@@ -205,6 +205,14 @@ def test_pairs_are_read_with_text_with_a_clip_alone_and_with_messages(folder):
             GOOD | {"prompt": [{"role": "assistant", "content": "x"}]},
             "ends with 'assistant'; expected a user's turn",
         ),
+        (
+            GOOD | {"prompt": [{"role": r, "content": "x"} for r in ("assistant", "user", "user")]},
+            "the turns are those of assistant, user, user; expected user and assistant by turns",
+        ),
+        (
+            GOOD | {"prompt": [{"role": "user", "content": [{"type": "audio", "text": 5}]}]},
+            "expected text, null or a list of messages",
+        ),
     ],
 )
 def test_a_line_that_is_no_pair_is_refused_with_its_number(folder, line, says):

@@ -1,6 +1,6 @@
 """What a run begins from: fresh weights, or a checkpoint that this workbench's training can go on with.
 
-RUN/start.json    name, hash, clips and what was heard of that checkpoint, from the run's first step on; none for fresh weights
+RUN/start.json    that checkpoint: name, hash, clips and what it heard; from the first step on, none for fresh weights
 """
 
 import json

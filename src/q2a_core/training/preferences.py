@@ -244,6 +244,12 @@ def _prompt(found: Any, *, clips: int) -> tuple[Message, ...]:
             _check_text(text, "prompt")
     if messages[-1]["role"] != "user":
         raise _BadPair(f"the prompt ends with {messages[-1]['role']!r}; expected a user's turn")
+    roles = [message["role"] for message in messages]
+    turns = roles[1:] if roles[0] == "system" else roles
+    if turns != [("user", "assistant")[number % 2] for number in range(len(turns))]:
+        raise _BadPair(
+            f"the turns are those of {', '.join(roles)}; expected user and assistant by turns"
+        )
     parts = [part for m in messages if not isinstance(m["content"], str) for part in m["content"]]
     heard = sum(_is_audio(part) for part in parts)
     if heard != clips:
