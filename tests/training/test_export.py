@@ -162,6 +162,6 @@ def test_a_card_names_what_no_option_sets():
 
 def test_a_card_tells_the_voices_of_the_start_too():
     dpo = stages.dpo()
-    before = "synthetic voices (eSpeak NG and flite and RHVoice) and procedural sounds"
+    before = "synthetic voices (eSpeak NG, flite and RHVoice) and procedural sounds"
     assert trained_on(dpo) == "synthetic voices (eSpeak NG) and procedural sounds"
     assert trained_on(dpo, before=before) == before

@@ -52,7 +52,8 @@ def trained_on(stage: StageConfig, *, before: str = "") -> str:
         for engine, name in ENGINE_NAMES.items()
         if engine in stage.engines or re.search(rf"\b{name}\b", before)
     ]
-    return f"synthetic voices ({' and '.join(voices)}) and procedural sounds"
+    listed = " and ".join([", ".join(voices[:-1]), voices[-1]] if voices[1:] else voices)
+    return f"synthetic voices ({listed}) and procedural sounds"
 
 
 def about_run(
