@@ -138,9 +138,8 @@ class AudioChat:
             log_mel(clip.samples, num_mels=encoder.num_mel_bins, max_frames=encoder.max_mel_frames)
             for clip in waveforms
         ]
-        weight = (
-            self.model.audio_encoder.conv1.weight
-        )  # what a quantised linear layer has is no tensor
+        # not a linear layer's: what a quantised one has is no tensor
+        weight = self.model.audio_encoder.conv1.weight
         mel_lengths = torch.tensor([rates.mel_frames(len(clip.samples)) for clip in waveforms])
         stacked = stack_mels(mels).to(weight.device, weight.dtype)
         recorded = recorded_model(self.model) if len(waveforms) == 1 else None

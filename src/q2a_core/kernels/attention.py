@@ -17,7 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from q2a_core.errors import BackendError
-from q2a_core.kernels.attention_inputs import as_number, check_inputs
+from q2a_core.kernels.attention_inputs import (
+    TRITON_ROWS,
+    TRITON_TYPES,
+    TRITON_WIDTHS,
+    as_number,
+    check_inputs,
+)
 from q2a_core.kernels.attention_reference import (
     attention_mask,
     attention_reference,
@@ -27,10 +33,6 @@ from q2a_core.kernels.attention_reference import (
 )
 
 BACKENDS = ("auto", "reference", "sdpa", "triton")
-TRITON_WIDTHS = (16, 128)
-TRITON_TYPES = (torch.float32, torch.float16, torch.bfloat16)
-TRITON_ROWS = 65_535
-"""Most sequences times heads: CUDA's limit for all but the first dimension of a grid."""
 
 
 def resolve_backend(
@@ -133,9 +135,8 @@ def _attention_sdpa(
         return _masked_sdpa(grouped, k, v, False, lengths, scale, padding_side).reshape(q.shape)
     padded = padded_queries(q, k, lengths, padding_side)
     if padded is not None and _learns(q, k, v):
-        q = q.masked_fill(
-            padded, 0.0
-        )  # their output is zeroed, but not what the backward pass reads
+        # their output is zeroed, but not what the backward pass reads
+        q = q.masked_fill(padded, 0.0)
     return _masked_sdpa(q, k, v, is_causal, lengths, scale, padding_side, padded)
 
 

@@ -4,6 +4,10 @@ import torch
 from torch import Tensor
 
 SIDES = ("right", "left")
+TRITON_WIDTHS = (16, 128)
+TRITON_TYPES = (torch.float32, torch.float16, torch.bfloat16)
+TRITON_ROWS = 65_535
+"""Most sequences times heads: CUDA's limit for all but the first dimension of a grid."""
 
 
 def check_inputs(

@@ -11,12 +11,10 @@ from triton import knobs
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from q2a_core.errors import BackendError
+from q2a_core.kernels.attention_inputs import TRITON_ROWS, TRITON_TYPES, TRITON_WIDTHS
 
 LOG2E = tl.constexpr(1.4426950408889634)
 LN2 = tl.constexpr(0.6931471805599453)
-MIN_WIDTH, MAX_WIDTH = 16, 128
-MAX_ROWS = 65_535
-"""Sequences times heads: the second dimension of a grid."""
 LENGTHS = ["TQ", "TK"]
 """Of which no kernel is compiled anew: clips and replies have all lengths."""
 SPARE = 4096
@@ -158,7 +156,7 @@ def described(x: Tensor, rows: int) -> TensorDescriptor | None:
         return None
     width, size = x.shape[-1], x.dtype.itemsize
     aligned = x.data_ptr() % 16 == 0 and all(n * size % 16 == 0 for n in x.stride()[:-1])
-    if width != MAX_WIDTH or not aligned or not x.numel():
+    if width != TRITON_WIDTHS[1] or not aligned or not x.numel():
         return None
     return TensorDescriptor(x, list(x.shape), list(x.stride()), [1, 1, rows, width])
 
@@ -199,18 +197,19 @@ def check(q: Tensor) -> None:
         raise BackendError(
             "Triton's interpreter computes wrong numbers for bfloat16; use float32 or float16"
         )
-    if q.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+    if q.dtype not in TRITON_TYPES:
         raise BackendError(
             f"the triton backend computes in float32, float16 and bfloat16; found {q.dtype}"
         )
-    if q.shape[0] * q.shape[1] > MAX_ROWS:
+    if q.shape[0] * q.shape[1] > TRITON_ROWS:
         raise BackendError(
-            f"the triton backend takes up to {MAX_ROWS:,} sequences times heads; "
+            f"the triton backend takes up to {TRITON_ROWS:,} sequences times heads; "
             f"found {q.shape[0]:,} times {q.shape[1]:,}, choose sdpa or smaller batches"
         )
-    if not MIN_WIDTH <= q.shape[-1] <= MAX_WIDTH:
+    narrowest, widest = TRITON_WIDTHS
+    if not narrowest <= q.shape[-1] <= widest:
         raise BackendError(
-            f"the triton backend takes heads of width {MIN_WIDTH} to {MAX_WIDTH}; found {q.shape[-1]}, "
+            f"the triton backend takes heads of width {narrowest} to {widest}; found {q.shape[-1]}, "
             "choose sdpa"
         )
 
