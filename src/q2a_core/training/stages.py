@@ -43,9 +43,9 @@ class StageConfig:
     """Optimizer steps."""
     start: str | None = None
     """Checkpoint to go on from; None begins with fresh weights."""
-    batch_size: int = 16
-    """Dialogues in a micro-batch."""
-    accumulate: int = 1
+    batch_size: int = 4
+    """Dialogues in a micro-batch: a stop waits for one."""
+    accumulate: int = 4
     """Micro-batches in a step, those of all processes together; their tokens weigh the same."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """What updates the matrices between the layers; all other weights have AdamW."""
@@ -214,7 +214,8 @@ LESSON: dict[str, Any] = {
     "log_every": 2,
     "sample_every": 30,
     "save_every": 60,
-    "batch_size": 8,
+    "batch_size": 4,
+    "accumulate": 2,
 }
 """A short run is watched closely, stops between two small micro-batches, and makes many steps of few clips."""
 CLASS_BUDGET: dict[str, dict[str, Any]] = {
@@ -224,7 +225,7 @@ CLASS_BUDGET: dict[str, dict[str, Any]] = {
     "sft": {"steps": 110, "warmup_steps": 15, "learning_rate": 8e-4, "utterances": 2000} | LESSON,
     "dpo": {"steps": 90, "warmup_steps": 10, "learning_rate": 1e-4, "utterances": 1500}
     | LESSON
-    | {"accumulate": 2},
+    | {"accumulate": 4},
 }
 """What a class does in little over a minute, from the shipped checkpoint of the stage before."""
 SAMPLED_PAIRS = {"class": 110, "full": 800}
