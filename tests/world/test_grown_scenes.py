@@ -20,6 +20,7 @@ from q2a_core.world.prompts import prompt_for
 from q2a_core.world.quotes import plain
 from q2a_core.world.render import MAX_SECONDS, render
 from q2a_core.world.scene_shares import DISTURBED_DB, DISTURBED_SHARE, SHORT_WORDS, STAGE_SHARES
+from q2a_core.world.sounds import ROWS
 from q2a_core.world.tasks import PRETRAIN_SHARES, sample_grown_task, voice_chat
 from q2a_core.world.wordings import PROMPTS
 
@@ -252,3 +253,28 @@ def test_a_corpus_of_tags_asks_with_tags(grown_book):
 def test_the_shipped_data_card_is_what_the_world_holds():
     shipped = paths.data_samples() / "DATA_CARD.md"
     assert shipped.read_text("utf-8") == data_card(), "q2a synth --card > data_samples/DATA_CARD.md"
+
+
+def test_rows_that_nobody_counts_are_for_training_and_are_never_asked_about(grown_book):
+    def sounds(split):
+        sampler = GrownSampler(grown_book, split, seed=3, kinds=("sound",))
+        return [sampler.scene(index) for index in range(400)]
+
+    rows = [s for s in sounds("train") if s.events[0].count is None and s.events[0].label in ROWS]
+    assert 10 < len(rows) < 60
+    for scene in rows:
+        task = sample_grown_task(scene, scene.rng(2), stage="sft")
+        assert task.name != "count"
+        assert len(render(scene, grown_book).samples) > SAMPLE_RATE / 2
+    assert not [
+        s for s in sounds("test") if s.events[0].count is None and s.events[0].label in ROWS
+    ]
+
+
+def test_the_test_split_hears_no_recorder(grown_book, monkeypatch):
+    scenes = [GrownSampler(grown_book, split, seed=3).scene(4) for split in ("train", "test")]
+    before = [render(scene, grown_book).samples for scene in scenes]
+    monkeypatch.setattr("q2a_core.world.render.as_recorded", lambda samples, rng: 0.5 * samples)
+    after = [render(scene, grown_book).samples for scene in scenes]
+    assert not np.array_equal(before[0], after[0])
+    assert np.array_equal(before[1], after[1])

@@ -8,7 +8,7 @@ import pytest
 
 from q2a_core.world.dialogues import compose
 from q2a_core.world.judge import judge
-from q2a_core.world.quotes import split_quote, word_errors
+from q2a_core.world.quotes import misheard_words, split_quote
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.speech import plan_utterances
 
@@ -128,17 +128,17 @@ def test_what_stands_after_a_quote_is_the_replys_own():
     assert split_quote("You said:")[1] is None
 
 
-def test_word_errors_are_jiwers():
+def test_misheard_words_are_jiwers():
     rng, words = np.random.default_rng(0), ["a", "b", "c", "d"]
     for _ in range(200):
         truth, heard = (" ".join(rng.choice(words, rng.integers(1, 7))) for _ in range(2))
         found = jiwer.process_words(truth, heard)
-        assert word_errors(truth, heard)[0] == (
+        assert misheard_words(truth, heard)[0] == (
             found.substitutions + found.deletions + found.insertions
         )
-    assert word_errors("五只猫", "五只狗") == (1, 3)
-    assert word_errors("one two", "") == (2, 2)
-    assert word_errors("...", "one") == (1, 0)
+    assert misheard_words("五只猫", "五只狗") == (1, 3)
+    assert misheard_words("one two", "") == (2, 2)
+    assert misheard_words("...", "one") == (1, 0)
 
 
 DOG = Event(kind="sound", label="dog", count=2, seed=1)

@@ -19,8 +19,9 @@ from q2a_core.errors import Q2AError
 from q2a_core.evaluation.metrics import LOWER_IS_BETTER
 from q2a_core.evaluation.tables import figure_text
 from q2a_core.teaching.page import Page, Section, Table
-from q2a_core.training.background import CHECKPOINT, LOG, known_runs, run_folder
+from q2a_core.training.background import CHECKPOINT, known_runs, run_folder
 from q2a_core.training.follow import LogReader, names_in, series
+from q2a_core.training.runlog import LOG_FILE
 
 EXAMPLES = 6
 """Replies on the page."""
@@ -44,13 +45,17 @@ def subject_of(source: str | Path) -> Subject:
         source = run_folder(source)
     folder = Path(source)
     if (folder / CHECKPOINT / "config.json").is_file():
-        return Subject(checkpoint=open_checkpoint(folder / CHECKPOINT), records=_log(folder / LOG))
-    if (folder / LOG).is_file():
+        return Subject(
+            checkpoint=open_checkpoint(folder / CHECKPOINT), records=_log(folder / LOG_FILE)
+        )
+    if (folder / LOG_FILE).is_file():
         raise Q2AError(
             f"the run {folder.name} has no checkpoint yet; let it end, or stop it, and try again"
         )
     checkpoint = open_checkpoint(source)
-    return Subject(checkpoint=checkpoint, records=_log(checkpoint.directory / "training" / LOG))
+    return Subject(
+        checkpoint=checkpoint, records=_log(checkpoint.directory / "training" / LOG_FILE)
+    )
 
 
 def report_page(record: Mapping[str, Any], source: str | Path) -> Page:

@@ -32,9 +32,9 @@ from q2a_core.training.presence import (
     taken,
     write_note,
 )
-from q2a_core.training.runlog import read_log
+from q2a_core.training.runlog import LOG_FILE, read_log
 
-LOG, CHECKPOINT = "log.jsonl", "checkpoint"
+CHECKPOINT = "checkpoint"
 OUTPUT = ".output.txt"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 START_PATIENCE = 60.0
@@ -64,7 +64,9 @@ def known_runs() -> list[str]:
     root = paths.runs_dir()
     found = []
     for path in root.iterdir() if root.is_dir() else ():
-        marks = [path / name for name in ("config.json", LAUNCH, LOG) if (path / name).is_file()]
+        marks = [
+            path / name for name in ("config.json", LAUNCH, LOG_FILE) if (path / name).is_file()
+        ]
         if marks and NAME.fullmatch(path.name):
             found.append((max(mark.stat().st_mtime for mark in marks), path.name))
     return [name for _, name in sorted(found, reverse=True)]
@@ -157,7 +159,7 @@ def _is_starting(run: Path) -> bool:
 
 def has_begun(run: Path) -> bool:
     """Whether the last process in a run's folder came as far as its log, which begins with the training loop."""
-    log, holder = _changed(run / LOG), _changed(run / HOLDER)
+    log, holder = _changed(run / LOG_FILE), _changed(run / HOLDER)
     if holder is None:  # nobody came yet, or the run is older than this file
         return log is not None and not (run / LAUNCH).is_file()
     return log is not None and log >= holder
@@ -181,7 +183,7 @@ def _is_leaving(run: Path) -> bool:
 
 def _has_ended(run: Path) -> bool:
     """Whether the log's last line says that the training loop is over."""
-    records = read_log(run / LOG) if (run / LOG).is_file() else []
+    records = read_log(run / LOG_FILE) if (run / LOG_FILE).is_file() else []
     return bool(records) and records[-1]["kind"] == "end"
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from q2a_core import paths
 from q2a_core.training.follow import LogReader, series
 from q2a_core.training.presence import read_note
+from q2a_core.training.runlog import LOG_FILE
 
 WINDOW = 4
 """Lines of the log on either side that make the band at a step."""
@@ -77,7 +78,7 @@ def class_run(stage: str) -> ShippedRun | None:
 
 def record_class_run(run: Path, path: Path) -> None:
     """Keep the log of a run, and which weights it began from, in the file that `class_run` reads."""
-    reader = LogReader(run / "log.jsonl")
+    reader = LogReader(run / LOG_FILE)
     reader.refresh()
     start = read_note(run / "start.json") or {}
     lines = ",\n".join(json.dumps(record, ensure_ascii=False) for record in reader.records)
@@ -91,7 +92,7 @@ def shipped_run(stage: str) -> ShippedRun | None:
     """The run of this stage behind a shipped checkpoint; None if the log of none ships."""
     for directory in paths.shipped_checkpoints().values():
         about = read_note(directory / "about.json") or {}
-        log = directory / "training" / "log.jsonl"
+        log = directory / "training" / LOG_FILE
         if about.get("stage") != stage or not log.is_file():
             continue
         reader = LogReader(log)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from q2a_core.errors import RunError
 from q2a_core.training import background
+from q2a_core.training.runlog import LOG_FILE
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.state import OWNER, write_whole
 
-LOG_FILE = "log.jsonl"
 CONFIG_FILE = "config.json"
 """Inside a run: its stage's settings, from the moment it began."""
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from q2a_core.training import background, presence
-from q2a_core.training.runlog import records_in
+from q2a_core.training.runlog import LOG_FILE, records_in
 
 State = Literal["none", "preparing", "running", "stopping", "stopped", "finished", "died"]
 ACTIVE: tuple[State, ...] = ("preparing", "running", "stopping")
@@ -86,7 +86,7 @@ class Follower:
 
     def __init__(self, run: Path):
         self.run = run
-        self.log = LogReader(run / background.LOG)
+        self.log = LogReader(run / LOG_FILE)
         self.stage: dict[str, Any] = {}
 
     @property
@@ -118,7 +118,7 @@ class Follower:
     def _ended(self, begun: bool, asked: bool) -> State:
         """What the files say of a run that nobody works on."""
         if not begun:
-            names = (background.LAUNCH, presence.HOLDER, background.LOG)
+            names = (background.LAUNCH, presence.HOLDER, LOG_FILE)
             if not any((self.run / name).is_file() for name in names):
                 return "none"
             return "stopped" if asked else "died"

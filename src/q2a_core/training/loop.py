@@ -22,7 +22,7 @@ from q2a_core.training.optimizer import (
 )
 from q2a_core.training.origin import note_start
 from q2a_core.training.processes import Processes
-from q2a_core.training.runlog import RunLog, precision_of, read_log
+from q2a_core.training.runlog import LOG_FILE, RunLog, precision_of, read_log
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.state import RunLock, load_newest, restore, save_state, tidy
 from q2a_core.training.step import accumulate_gradients, update
@@ -98,7 +98,7 @@ def train(
         optimizer = make_optimizer(objective, stage, precision=processes.precision)
         done, tally = _resume(run, objective, optimizer) if resume else (0, Tally())
         _check_precision(run, done, processes.precision)
-        log = RunLog(run / "log.jsonl", silent=not writes)
+        log = RunLog(run / LOG_FILE, silent=not writes)
         if writes and done == 0:
             note_start(run, start)
             _keep_log(log, hooks)
@@ -197,7 +197,7 @@ def _resume(run: Path, objective: Objective, optimizer: Optimizer) -> tuple[int,
 
 def _check_precision(run: Path, done: int, precision: str) -> None:
     """Steps in another precision would not be those that the run began with."""
-    before = precision_of(read_log(run / "log.jsonl")) if done else precision
+    before = precision_of(read_log(run / LOG_FILE)) if done else precision
     if before != precision:
         raise RunError(
             f"{run.name} was begun with --precision {before}, not {precision}; resume it with the same one"

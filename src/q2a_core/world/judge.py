@@ -12,7 +12,7 @@ from q2a_core.world.answers import FEELINGS, TIMES
 from q2a_core.world.dialogues import Task
 from q2a_core.world.facts import Fact, facts_of, label_of
 from q2a_core.world.naming import NAMES, names_of, place_of, without_denials
-from q2a_core.world.quotes import split_quote, transcripts, without, word_errors
+from q2a_core.world.quotes import misheard_words, split_quote, transcripts, without
 from q2a_core.world.scene import Scene
 
 WRONG_MAIN = 2.0
@@ -120,7 +120,7 @@ def _yes_or_no(said: str) -> list[str]:
 
 def _weigh_words(truth: str, heard: list[str]) -> tuple[float, str]:
     """No word wrong, missing or too many earns everything, wrong in half of them nothing."""
-    wrong, words = min(word_errors(truth, text) for text in heard)
+    wrong, words = min(misheard_words(truth, text) for text in heard)
     share = max(0.0, 1.0 - 2.0 * wrong / max(words, 1))
     return share, "all words" if not wrong else f"{wrong} of {words} words wrong"
 

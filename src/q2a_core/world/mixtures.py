@@ -35,7 +35,7 @@ from q2a_core.world.scene_shares import (
     WORD_SHARE,
     Stage,
 )
-from q2a_core.world.sounds import SOUND_CLASSES
+from q2a_core.world.sounds import ROWS, SOUND_CLASSES
 from q2a_core.world.sounds.music import plan_tune
 from q2a_core.world.sounds.vocal_sounds import VOCAL_CLASSES
 from q2a_core.world.speech.recorded_voices import RECORDED
@@ -134,9 +134,8 @@ class GrownSampler:
             return [speech], False
         if kind in ("sound", "vocal", "music"):
             event = _heard(kind, rng)
-            goes_on = self.split == "train" and kind == "sound" and event.seconds is not None
-            if goes_on and rng.random() < LONG_SHARE:
-                event = replace(event, seconds=float(rng.uniform(*LONG_SECONDS)))
+            if self.split == "train" and kind == "sound" and rng.random() < LONG_SHARE:
+                event = _longer(event, rng)
             return [event], False
         if kind == "sounds":
             first = _any_sound(rng)
@@ -192,6 +191,13 @@ class GrownSampler:
         place = places[int(rng.integers(len(places)))]
         item = self.book.utterances[place]
         return Event(kind="speech", label=item.text, utterance=place, spoken=item)
+
+
+def _longer(event: Event, rng: np.random.Generator) -> Event:
+    """A sound that goes on for longer, and a row of more events than are counted."""
+    if event.seconds is not None:
+        return replace(event, seconds=float(rng.uniform(*LONG_SECONDS)))
+    return replace(event, count=None) if event.label in ROWS else event
 
 
 def _any_sound(rng: np.random.Generator, *, gain_db: float = 0.0) -> Event:

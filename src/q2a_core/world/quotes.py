@@ -55,7 +55,7 @@ def without(reply: str, words: str) -> str:
     return said.replace(f" {quoted} ", " ") if len(quoted.split()) > 1 else said
 
 
-def word_errors(truth: str, heard: str) -> tuple[int, int]:
+def misheard_words(truth: str, heard: str) -> tuple[int, int]:
     """Words that are wrong, missing or too many (characters in Chinese), and how many there are to hear."""
     import jiwer
 

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2a_core.lengths import SAMPLE_RATE
+from q2a_core.world.recorder import as_recorded
 from q2a_core.world.room import augment, mix_at_snr
 from q2a_core.world.scene import Event, Scene
-from q2a_core.world.sounds import background, synthesise_sound
+from q2a_core.world.sounds import background, is_countable, synthesise_row, synthesise_sound
 from q2a_core.world.sounds.music import synthesise_tune
 from q2a_core.world.sounds.vocal_sounds import synthesise_vocal
 from q2a_core.world.speech.utterance_book import UtteranceBook
 
-TIGHT_SHARE = 0.2
+TIGHT_SHARE = 0.35
 """Training clips that are cut where the first event begins, and as many where the last one ends."""
 LONG_GAP_SHARE, LONG_GAP = 0.08, 2.5
 """Training clips that begin long before the first event, as many that end long after the last, and seconds of it."""
@@ -57,6 +58,8 @@ def render(scene: Scene, book: UtteranceBook) -> Rendered:
     if scene.strength > 0 and parts:
         samples = augment(samples, rng, strength=scene.strength)
     samples = _lay_over_background(samples, scene, rng)
+    if scene.split == "train":
+        samples = as_recorded(samples, rng)
     return Rendered(samples=_limit(samples, rng), placed=tuple(placed))
 
 
@@ -82,6 +85,8 @@ def _event_samples(
         sound = synthesise_tune(event.tune, seconds=event.seconds)
     elif event.kind == "vocal":
         sound = synthesise_vocal(event.label, own, count=event.count)
+    elif event.count is None and is_countable(event.label):
+        sound = synthesise_row(event.label, own).samples
     else:
         made = synthesise_sound(event.label, own, count=event.count, seconds=event.seconds)
         sound = made.samples

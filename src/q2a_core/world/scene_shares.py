@@ -23,12 +23,12 @@ STAGE_SHARES: dict[Stage, dict[SceneKind, float]] = {
     },
     "sft": {
         "speech": 0.45,
-        "sound": 0.09,
+        "sound": 0.12,
         "vocal": 0.03,
         "music": 0.05,
         "sounds": 0.04,
         "mixed": 0.14,
-        "question": 0.165,
+        "question": 0.135,
         "lone_question": 0.015,
         "silence": 0.01,
         "noise": 0.01,
@@ -78,6 +78,6 @@ BACKGROUND_SHARES: dict[Split, tuple[float, ...]] = {
 OVERLAP_SHARE = 0.5
 """Mixtures whose second event starts while the first goes on."""
 SOUND_SECONDS = (0.8, 2.4)
-LONG_SHARE, LONG_SECONDS = 0.2, (2.4, 6.5)
-"""Training clips of one sound alone in which it goes on for as long as in most collections of recordings."""
+LONG_SHARE, LONG_SECONDS = 0.25, (2.4, 6.5)
+"""Training clips of one sound alone in which it goes on for as long, or as often, as in collections of recordings."""
 MUSIC_SECONDS = (1.8, 4.0)

@@ -10,10 +10,13 @@ from q2a_core.world.sounds.everyday import (
     BACKGROUND_KINDS,
     MAX_COUNT,
     PEAK,
+    ROWS,
     SOUND_CLASSES,
     Sound,
     SoundClass,
     background,
+    is_countable,
+    synthesise_row,
     synthesise_sound,
 )
 
@@ -21,9 +24,12 @@ __all__ = [
     "BACKGROUND_KINDS",
     "MAX_COUNT",
     "PEAK",
+    "ROWS",
     "SOUND_CLASSES",
     "Sound",
     "SoundClass",
     "background",
+    "is_countable",
+    "synthesise_row",
     "synthesise_sound",
 ]

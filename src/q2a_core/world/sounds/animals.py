@@ -4,6 +4,8 @@ Each public function makes `count` calls of one animal, whose size and temper ar
 formants follow what recordings of the species show; ranges are wide on purpose (puppy to mastiff, lamb to ram).
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from q2a_core.lengths import SAMPLE_RATE
@@ -23,18 +25,23 @@ from q2a_core.world.sounds.acoustics import (
 )
 from q2a_core.world.sounds.throat import Throat, draw_throat, utter
 
+HOWL_SHARE, HOWLING_ROW = 0.15, 4
+"""Dogs whose last bark becomes a howl, where they bark less often than this."""
+RIBBIT_SHARE = 0.35
+"""Frogs whose croak has two syllables."""
+
 
 def dog(rng: np.random.Generator, count: int) -> np.ndarray:
     """Barks: a short pitch arch with a hard attack, tone and hiss; of large dogs hardly more than a cough."""
-    pitch = log_uniform(rng, 75, 1_000)
+    pitch = log_uniform(rng, *((75, 300) if rng.uniform() < 0.3 else (220, 1_100)))
     throat = draw_throat(
         rng,
         tilt_hz=log_uniform(rng, 240, 2_600),
-        breath=(0.06, 3.5),
+        breath=(0.03, 2.8),
         roughness=(0, 0.9),
         scale=(0.55, 1.4),
     )
-    peak_at, depth = rng.uniform(0.15, 0.5), rng.uniform(0.4, 0.8)
+    peak_at, depth = rng.uniform(0.15, 0.6), rng.uniform(0.25, 0.8)
     attack = log_uniform(rng, 0.006, 0.08)
     barks = []
     for seconds in event_seconds(rng, count, 0.1, 0.42):
@@ -52,23 +59,41 @@ def dog(rng: np.random.Generator, count: int) -> np.ndarray:
         )
         bark *= contour(n, [(0, 1), (rng.uniform(0.25, 0.6), 0.9), (1, 0.1)])
         barks.append(bark * swell(n, attack=attack, release=0.4 * seconds))
+    if count < HOWLING_ROW and rng.uniform() < HOWL_SHARE:
+        barks[-1] = np.concatenate([barks[-1][: len(barks[-1]) // 2], _howl(rng, pitch)])
     return in_sequence(rng, barks, gap=(0.13, 0.7))
+
+
+def _howl(rng: np.random.Generator, pitch: float) -> np.ndarray:
+    """What a bark may end in: one clear voice, drawn out and sinking."""
+    n = to_samples(rng.uniform(0.8, 2.4))
+    throat = draw_throat(
+        rng, tilt_hz=log_uniform(rng, 500, 2_600), breath=(0.01, 0.3), roughness=(0, 0.2)
+    )
+    held = min(max(pitch, 220.0), 800.0) * rng.uniform(0.9, 1.3)
+    path = [(0, 0.9), (0.15, 1.1), (rng.uniform(0.4, 0.7), 1), (1, rng.uniform(0.6, 0.9))]
+    round_mouth = (500.0, 1_000.0, 2_600.0)
+    howl = utter(rng, throat, held * contour(n, path), [round_mouth], jitter=0.006, jitter_rate=8)
+    howl *= contour(n, [(0, 0.8), (0.3, 1), (0.8, 0.7), (1, 0.2)])
+    return howl * swell(n, attack=0.02, release=0.15)
 
 
 def cat(rng: np.random.Generator, count: int) -> np.ndarray:
     """Meows: a long pitch arch while the mouth opens from "mi" to "a" and closes to "ow"."""
-    pitch = log_uniform(rng, 300, 950)
+    # kittens' are shrill and short
+    pitch = log_uniform(rng, 300, 1_500)
     throat = draw_throat(
-        rng, tilt_hz=log_uniform(rng, 1_300, 4_500), breath=(0.01, 0.4), roughness=(0, 0.4)
+        rng, tilt_hz=log_uniform(rng, 800, 4_500), breath=(0.01, 1.0), roughness=(0, 0.5)
     )
-    arch, peak_at = rng.uniform(1.03, 1.9), rng.uniform(0.2, 0.65)
+    arch, peak_at = rng.uniform(1.0, 1.9), rng.uniform(0.05, 0.75)
+    end = rng.uniform(0.55, 1.0)
     shake = rng.uniform(0.0, 0.02)
     loudest = rng.uniform(0.25, 0.55)
     meows = []
-    for seconds in event_seconds(rng, count, 0.35, 1.7):
+    for seconds in event_seconds(rng, count, 0.22 if pitch > 700 else 0.35, 1.7):
         n = to_samples(seconds)
         start = pitch * rng.uniform(0.92, 1.08)
-        f0 = contour(n, [(0, start), (peak_at, start * arch), (1, start * rng.uniform(0.7, 1.0))])
+        f0 = contour(n, [(0, start), (peak_at, start * arch), (1, start * end)])
         f0 *= 1 + shake * tone(np.full(n, rng.uniform(5, 9)))
         mi, ma, ow = (
             (600.0, 2_300.0, 3_600.0),
@@ -109,15 +134,20 @@ def cow(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def sheep(rng: np.random.Generator, count: int) -> np.ndarray:
     """Bleats: a steady, buzzing "eh" that flutters in loudness and pitch, of some hardly, of others till it breaks."""
-    pitch = log_uniform(rng, 110, 560)
+    pitch = log_uniform(rng, 100, 560)
     throat = draw_throat(
-        rng, tilt_hz=log_uniform(rng, 1_500, 5_500), breath=(0.06, 3.5), roughness=(0, 0.8)
+        rng, tilt_hz=log_uniform(rng, 1_500, 5_500), breath=(0.03, 2.5), roughness=(0, 0.8)
     )
-    rate, deep = rng.uniform(5.5, 14.0), rng.uniform(0.05, 0.8)
+    # a mouth wide open: the second formant is often the loudest
+    throat = replace(throat, fall_db=rng.uniform(-7, 6))
+    rate, deep = rng.uniform(5.5, 14.0), rng.uniform(0.05, 0.6)
     second = log_uniform(rng, 1_250, 2_700)
-    first = rng.uniform(0.7, 1.3)
+    first = rng.uniform(0.75, 1.45)
+    # what is loud begins at the first formant: of the chest below it little is heard
+    chest = band_gain(780 * first * rng.uniform(0.1, 0.85), 7_600, order=2)
+    held, stops = rng.uniform(0.5, 1.0), rng.uniform(0.05, 0.2)
     bleats = []
-    for seconds in event_seconds(rng, count, 0.4, 1.5):
+    for seconds in event_seconds(rng, count, 0.45, 1.8):
         n = to_samples(seconds)
         shaking = tone(rate * (1 + 0.12 * wander(rng, n, 8)), start=rng.uniform())
         shaking *= contour(n, [(0, 0.2), (0.3, 1), (1, 1)])
@@ -128,8 +158,9 @@ def sheep(rng: np.random.Generator, count: int) -> np.ndarray:
             (780.0 * first, second, 1.75 * second),
         )
         bleat = utter(rng, throat, f0, [meh, baa, baa], jitter=0.015)
-        bleat *= (1 - deep * (0.5 + 0.5 * shaking)) * contour(n, [(0, 0.5), (0.2, 1), (1, 0.55)])
-        bleats.append(bleat * swell(n, attack=0.04, release=0.2 * seconds))
+        bleat *= (1 - deep * (0.5 + 0.5 * shaking)) * contour(n, [(0, held), (0.2, 1), (1, held)])
+        bleat = filter_by(bleat, chest) * swell(n, attack=0.04, release=stops * seconds)
+        bleats.append(bleat)
     return in_sequence(rng, bleats, gap=(0.2, 0.8))
 
 
@@ -180,7 +211,9 @@ def _squeal(rng: np.random.Generator, throat: Throat, n: int, top: float) -> np.
 
 
 def frog(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Croaks: a rattle of pulses that ring in the throat pouch, or a slower chatter of short rasps."""
+    """Croaks: a rattle of pulses that ring in the throat pouch, a slower chatter of short rasps, or "rib-bit"."""
+    if rng.uniform() < RIBBIT_SHARE:
+        return _ribbits(rng, count)
     chatters = rng.uniform() < 0.4
     pouch = log_uniform(rng, 320, 2_600)
     rate = log_uniform(rng, 70, 250) if chatters else log_uniform(rng, 15, 80)
@@ -206,6 +239,28 @@ def frog(rng: np.random.Generator, count: int) -> np.ndarray:
     return filter_by(
         in_sequence(rng, croaks, gap=(0.3, 0.8)), band_gain(0.6 * pouch, 6_000, order=2)
     )
+
+
+def _ribbits(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Croaks of two syllables, a long one and a short one, buzzing in two bands of which the upper one climbs."""
+    rate, lower = log_uniform(rng, 45, 170), log_uniform(rng, 450, 1_200)
+    upper, climbs = lower * rng.uniform(2.1, 3.4), rng.uniform(1.0, 1.35)
+    throat = draw_throat(rng, tilt_hz=log_uniform(rng, 2_000, 6_000), breath=(0.05, 1.5))
+    sharpness, fall_db = log_uniform(rng, 4, 12), rng.uniform(-8, 3)
+    throat = replace(throat, sharpness=sharpness, fall_db=fall_db)
+    long, rest, short = rng.uniform(0.07, 0.22), rng.uniform(0.01, 0.06), rng.uniform(0.04, 0.12)
+    croaks = []
+    for _ in range(count):
+        syllables = []
+        for seconds in (long, short):
+            n = to_samples(seconds * rng.uniform(0.9, 1.1))
+            f0 = rate * contour(n, [(0, 0.9), (1, rng.uniform(0.95, 1.2))])
+            low, high = (lower, upper), (lower, upper * climbs)
+            part = utter(rng, throat, f0, [low, high], jitter=0.03, jitter_rate=120)
+            syllables.append(part * swell(n, attack=0.012, release=0.03))
+        gap = np.zeros(to_samples(rest), dtype=np.float32)
+        croaks.append(np.concatenate([syllables[0], gap, syllables[1]]))
+    return in_sequence(rng, croaks, gap=(0.2, 0.8))
 
 
 def _pouch(rng: np.random.Generator) -> list[tuple[float, float, float]]:

@@ -138,8 +138,11 @@ def owl(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def bird(rng: np.random.Generator, samples: int) -> np.ndarray:
     """Song: high whistled syllables, each repeated a few times before the next; now and then a trill or a rattle."""
-    centre = log_uniform(rng, 1_800, 5_400)
+    centre = log_uniform(rng, 1_600, 5_400)
     lively = rng.uniform(0.4, 1.8)
+    rich = rng.uniform(0.1, 0.9) if rng.uniform() < 0.35 else 0.0
+    # some say one thing again and again, others what comes to them
+    most = 14 if rng.uniform() < 0.25 else 6
     pieces, at = [], 0
     while at < samples:
         seconds = log_uniform(rng, 0.04, 0.3)
@@ -150,12 +153,15 @@ def bird(rng: np.random.Generator, samples: int) -> np.ndarray:
         if rng.uniform() < 0.25:
             f0 = f0 * (1 + rng.uniform(0.03, 0.12) * tone(np.full(n, rng.uniform(25, 60))))
         chirp = tone(f0) + rng.uniform(0, 0.12) * tone(np.minimum(2 * f0, 7_800))
+        for harmonic in (2, 3, 4) if rich else ():
+            if harmonic * f0.max() < BAND_EDGE:
+                chirp += rich * rng.uniform(0.2, 1.0) * tone(harmonic * f0)
         if rng.uniform() < 0.1:  # the rattle of one that is alarmed
             chirp = filter_by(noise(rng, n), band_gain(0.75 * centre, 1.5 * centre, order=2))
             chirp *= 0.5 + 0.5 * tone(np.full(n, rng.uniform(30, 110)))
         chirp *= swell(n, attack=0.3 * seconds, release=0.4 * seconds) * rng.uniform(0.4, 1.0)
         rest = log_uniform(rng, 0.02, 0.12)
-        for _ in range(rng.integers(1, 6)):
+        for _ in range(rng.integers(1, most)):
             pieces.append((at, chirp))
             at += n + to_samples(rest)
         at += to_samples(lively * log_uniform(rng, 0.04, 0.5))

@@ -26,6 +26,10 @@ from q2a_core.world.sounds.acoustics import (
 
 MAX_COUNT = 4
 """Most events in one countable sound."""
+ROWS = ("dog", "duck", "crow", "frog", "owl", "knocking")
+"""Countable sounds that come in rows too long to count."""
+ROW_COUNTS = (5, 9)
+"""Fewest and most events of such a row."""
 PEAK = 0.9
 """Largest absolute sample of a synthesised sound."""
 BACKGROUND_LEVEL = 0.1
@@ -165,6 +169,19 @@ def synthesise_sound(
     return Sound(
         samples=_finish(_CONTINUOUS[label](rng, to_samples(seconds))), label=label, count=None
     )
+
+
+def is_countable(label: str) -> bool:
+    """Whether sounds of this class are rows of distinct events."""
+    return label in _COUNTED
+
+
+def synthesise_row(label: str, rng: np.random.Generator) -> Sound:
+    """A row of 5 to 9 events that nobody counts: a dog that goes on barking. Raises Q2AError for other classes."""
+    if label not in ROWS:
+        raise Q2AError(f"{label!r} comes in no rows; choose one of {', '.join(ROWS)}.")
+    events = int(rng.integers(ROW_COUNTS[0], ROW_COUNTS[1] + 1))
+    return Sound(samples=_finish(_COUNTED[label](rng, events)), label=label, count=None)
 
 
 def background(kind: str, rng: np.random.Generator, samples: int) -> np.ndarray:
