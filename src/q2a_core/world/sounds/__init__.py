@@ -1,6 +1,6 @@
 """Everything in the mini world that is heard and not said: everyday sounds, vocal sounds, music.
 
-everyday; animals, birds, signals, things                      the classes, and what each is made of
+everyday; animals, birds, frogs, signals, things               the classes, and what each is made of
 vocal_sounds; vocal_tract, vocal_laughs, vocal_breaths, ...    sounds that people make without words
 music; music_score, instruments, instruments_drums             tunes whose tempo, mode and metre are known
 acoustics, throat                                              the physical parts that all are built from

@@ -1,8 +1,8 @@
 """The few physical parts that every procedural sound is built from: sources, resonances, envelopes, sequences.
 
 A call or a machine is a source (glottal pulses, noise, a blow) seen through resonances (a vocal tract, a bell, a
-table top) under an envelope. These functions make one part each; `sounds_*.py` combine them, and know the animals
-and things. All work on mono float32 arrays at 16 kHz, and all randomness comes from the generator handed in.
+table top) under an envelope. These functions make one part each; the files beside this one combine them, and know the
+animals and things. All work on mono float32 arrays at 16 kHz, and all randomness comes from the generator handed in.
 """
 
 from collections.abc import Callable, Sequence

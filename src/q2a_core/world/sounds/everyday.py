@@ -1,6 +1,6 @@
 """Everyday sounds of the mini world: the list of classes, one call that makes any of them, and backgrounds.
 
-What each sound is made of lies in `sounds_animals.py`, `sounds_birds.py`, `sounds_signals.py` and `sounds_things.py`.
+What each sound is made of lies in animals.py, birds.py, frogs.py, signals.py and things.py.
 Nothing here is a recording: every sound is computed from a random generator, so a seed is its whole description.
 """
 
@@ -10,10 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2a_core.errors import Q2AError
-from q2a_core.world.sounds import animals as sounds_animals
-from q2a_core.world.sounds import birds as sounds_birds
-from q2a_core.world.sounds import signals as sounds_signals
-from q2a_core.world.sounds import things as sounds_things
+from q2a_core.world.sounds import animals, birds, frogs, signals, things
 from q2a_core.world.sounds.acoustics import (
     band_gain,
     contour,
@@ -102,32 +99,32 @@ BACKGROUND_KINDS = ("white", "pink", "brown", "hum", "babble", "silence")
 """What `background` can make."""
 
 _COUNTED: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
-    "dog": sounds_animals.dog,
-    "cat": sounds_animals.cat,
-    "cow": sounds_animals.cow,
-    "sheep": sounds_animals.sheep,
-    "horse": sounds_animals.horse,
-    "frog": sounds_animals.frog,
-    "rooster": sounds_birds.rooster,
-    "duck": sounds_birds.duck,
-    "crow": sounds_birds.crow,
-    "owl": sounds_birds.owl,
-    "bell": sounds_signals.bell,
-    "horn": sounds_signals.horn,
-    "phone": sounds_signals.phone,
-    "knocking": sounds_things.knocking,
+    "dog": animals.dog,
+    "cat": animals.cat,
+    "cow": animals.cow,
+    "sheep": animals.sheep,
+    "horse": animals.horse,
+    "frog": frogs.frog,
+    "rooster": birds.rooster,
+    "duck": birds.duck,
+    "crow": birds.crow,
+    "owl": birds.owl,
+    "bell": signals.bell,
+    "horn": signals.horn,
+    "phone": signals.phone,
+    "knocking": things.knocking,
 }
 _CONTINUOUS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
-    "bird": sounds_birds.bird,
-    "alarm": sounds_signals.alarm,
-    "siren": sounds_signals.siren,
-    "engine": sounds_things.engine,
-    "rain": sounds_things.rain,
-    "thunder": sounds_things.thunder,
-    "keyboard": sounds_things.keyboard,
-    "clock": sounds_things.clock,
-    "drill": sounds_things.drill,
-    "glass": sounds_things.glass,
+    "bird": birds.bird,
+    "alarm": signals.alarm,
+    "siren": signals.siren,
+    "engine": things.engine,
+    "rain": things.rain,
+    "thunder": things.thunder,
+    "keyboard": things.keyboard,
+    "clock": things.clock,
+    "drill": things.drill,
+    "glass": things.glass,
 }
 _SECONDS = {"glass": (0.6, 1.8), "thunder": (2.0, 4.0), "clock": (1.5, 4.0), "siren": (1.5, 4.0)}
 _DEFAULT_SECONDS = (0.8, 4.0)

@@ -1,6 +1,6 @@
 """An animal's throat: glottal pulses and breath through formants that move, with the unsteadiness of a living thing.
 
-`sounds_animals.py` and `sounds_birds.py` draw a `Throat` for one animal and let it call with pitch contours and
+animals.py, birds.py and frogs.py draw a `Throat` for one animal and let it call with pitch contours and
 vowels; what tells a sheep from a cat is in those, what tells one sheep from another is in the throat.
 """
 
