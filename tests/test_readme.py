@@ -116,8 +116,14 @@ def test_what_it_makes_of_real_recordings_is_what_was_measured():
     assert f"{words['value']:.0%}".replace("%", " %") + " right" in told
     assert f"{sounds['value']:.0%}".replace("%", " %") + f" of {sounds['n']} sounds" in told
     among = report["among"]
-    chosen = f"among the {among['words']} words that these clips hold, it is right in"
+    chosen = f"among the {among['words']} words that the first clips hold, it is right in"
     assert f"{chosen} {among['score']['value']:.0%}".replace("%", " %") in told
+    for part, what in (("spoken digits", "digits by six men"), ("animals", "calls of six animals")):
+        rows = report["collections"][part]["rows"]
+        score = next(r["score"] for r in rows if r["metric"] in ("word accuracy", "accuracy"))
+        right = "right " if part == "spoken digits" else ""
+        told_of = f"{score['value']:.0%} {right}of {score['n']} {what}"
+        assert told_of.replace("%", " %") in told
 
 
 def test_the_scores_shown_are_those_measured_on_the_shipped_checkpoint():
