@@ -28,7 +28,7 @@ from q2a_core.training.state import save_state
 from q2a_core.training.supervised import Supervised
 from q2a_core.world.mini_tokenizer import mini_chat_format
 
-STAGE = stages.sft(steps=40, batch_size=4)
+STAGE = stages.sft(steps=40, batch_size=4, accumulate=1)
 PAIRS = {"own": 3, "absent": 5, "sampled": 11, "asked": 12}
 
 

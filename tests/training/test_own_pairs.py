@@ -199,7 +199,7 @@ def test_a_lessons_options_are_those_of_the_command(monkeypatch):
     assert done.exit_code == 0, done.output
     [(config, run)] = seen
     assert (config.name, config.start, config.steps, config.seed) == ("sft", "mini-sft", 7, 5)
-    assert (config.batch_size, config.accumulate, config.step_size) == (8, 3, 24)
+    assert (config.batch_size, config.accumulate, config.step_size) == (4, 6, 24)
     assert config.learning_rate == 2e-4
     assert config.warmup_steps == CLASS_BUDGET["sft"]["warmup_steps"]
     assert str(run) == "here"

@@ -11,8 +11,13 @@ Run = Annotated[
 Steps = Annotated[
     int | None, typer.Option(min=1, help="Optimizer steps; the stage's own number by default.")
 ]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Dialogues in a micro-batch.")]
-Accumulate = Annotated[int | None, typer.Option(min=1, help="Micro-batches in a step.")]
+BatchSize = Annotated[
+    int | None, typer.Option(min=1, help="Dialogues in a micro-batch; 4 by default.")
+]
+Accumulate = Annotated[
+    int | None,
+    typer.Option(min=1, help="Micro-batches in a step; 4, or 2, by default."),
+]
 Rate = Annotated[
     float | None, typer.Option(min=0.0, help="Peak learning rate; the stage's own by default.")
 ]

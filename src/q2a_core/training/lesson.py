@@ -13,7 +13,7 @@ from q2a_core.training import background, presence, stages
 from q2a_core.training.stages import CLASS_BUDGET, FRESH_START, StageConfig
 
 STAGES = ("start", "pretrain", "sft", "dpo")
-MICRO_BATCH = 8
+MICRO_BATCH = 4
 BEFORE = {"pretrain": ("start", "pretrain"), "sft": ("pretrain", "sft"), "dpo": ("sft", "dpo")}
 """Stages whose checkpoints a stage may go on from, the intended one first."""
 FRESH = ""
