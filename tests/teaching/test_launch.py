@@ -188,3 +188,22 @@ sys.exit(serve([sys.executable, "-c", {server!r}]))
         # the pipe closes when the last process that holds it is gone: a server left alive would keep it for a minute
         assert command.communicate(timeout=30) == ("", None)
     assert command.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "shown"),
+    [
+        ("127.0.0.1", None, "http://127.0.0.1:8123 "),
+        ("::1", None, "http://[::1]:8123 "),
+        ("0.0.0.0", "https://q2a.example", "https://q2a.example "),
+        ("0.0.0.0", None, None),
+    ],
+)
+def test_its_address_is_told_by_streamlit_or_by_us(monkeypatch, capsys, host, origin, shown):
+    commands = []
+    monkeypatch.setattr(launch, "check_address", lambda host, port: None)
+    monkeypatch.setattr(launch, "serve", lambda command, environment: commands.append(command) or 0)
+    assert launch.launch_workbench(host=host, port=8123, browser=False, origin=origin) == 0
+    told = capsys.readouterr().out
+    assert (shown in told) if shown else told == ""
+    assert ("--logger.hideWelcomeMessage" in commands[0]) == bool(shown)

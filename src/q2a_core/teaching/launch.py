@@ -41,6 +41,9 @@ def launch_workbench(
     check_address(host, port)
     command = workbench_command(host=host, port=port, browser=browser, demo=demo, origin=origin)
     environment = {**os.environ, DEMO: "1" if demo else "0"}
+    if public_name(host, origin):
+        name = f"[{host}]" if ":" in host else host
+        print(f"The workbench: {origin or f'http://{name}:{port}'} (Ctrl-C ends it)", flush=True)
     return serve(command, environment)
 
 
@@ -80,6 +83,8 @@ def workbench_command(
     }
     if name := public_name(host, origin):
         options["browser.serverAddress"] = name
+        # its welcome comes with an advertisement that Streamlit lays over the page
+        options["logger.hideWelcomeMessage"] = True
     command = [sys.executable, "-m", "streamlit", "run", str(paths.workbench() / "app.py")]
     for name, value in options.items():
         command += [f"--{name}", str(value).lower() if isinstance(value, bool) else str(value)]
