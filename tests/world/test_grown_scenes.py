@@ -274,7 +274,9 @@ def test_rows_that_nobody_counts_are_for_training_and_are_never_asked_about(grow
 def test_the_test_split_hears_no_recorder(grown_book, monkeypatch):
     scenes = [GrownSampler(grown_book, split, seed=3).scene(4) for split in ("train", "test")]
     before = [render(scene, grown_book).samples for scene in scenes]
-    monkeypatch.setattr("q2a_core.world.render.as_recorded", lambda samples, rng: 0.5 * samples)
+    monkeypatch.setattr(
+        "q2a_core.world.render.through_recorder", lambda samples, rng: 0.5 * samples
+    )
     after = [render(scene, grown_book).samples for scene in scenes]
     assert not np.array_equal(before[0], after[0])
     assert np.array_equal(before[1], after[1])

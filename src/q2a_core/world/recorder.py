@@ -8,13 +8,7 @@ import numpy as np
 
 from q2a_core.world.room import mix_at_snr
 from q2a_core.world.sounds import background
-from q2a_core.world.sounds.acoustics import (
-    bin_frequencies,
-    fast_length,
-    log_uniform,
-    to_spectrum,
-    to_waveform,
-)
+from q2a_core.world.sounds.acoustics import filter_by, log_uniform
 
 FLOOR_SHARE, FLOOR_DB = 0.75, (25.0, 65.0)
 """Clips with a floor of noise, and how far in dB it lies below them."""
@@ -29,26 +23,24 @@ REJECTED = 1e-4
 """What is left beyond an edge (-80 dB)."""
 
 
-def as_recorded(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def through_recorder(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """`samples` (S,) with the floor and the edges of a recording that `rng` draws; silence gets no floor."""
     if rng.uniform() < FLOOR_SHARE:
         noise = background(str(rng.choice(FLOOR_KINDS)), rng, len(samples))
         samples = mix_at_snr(samples, noise, float(rng.uniform(*FLOOR_DB)))
-    low = log_uniform(rng, *LOW_HZ) if rng.uniform() < LOW_SHARE else 0.0
+    low = log_uniform(rng, *LOW_HZ) if rng.uniform() < LOW_SHARE else -np.inf
     high = log_uniform(rng, *HIGH_HZ) if rng.uniform() < HIGH_SHARE else np.inf
     return cut_outside(samples, low, high)
 
 
 def cut_outside(samples: np.ndarray, low: float, high: float) -> np.ndarray:
-    """`samples` without what lies below `low` or above `high` Hz; 0 and infinity leave them as they are."""
-    if low <= 0.0 and np.isinf(high):
+    """`samples` without what lies below `low` or above `high` Hz; infinite edges leave them as they are."""
+    if np.isinf(low) and np.isinf(high):
         return samples
-    padded = fast_length(len(samples) + 800)
-    f = bin_frequencies(padded)
-    gain = np.full(len(f), 1.0, dtype=np.float32)
-    if low > 0.0:
-        gain *= 1.0 / (1.0 + np.exp(np.clip((low - f) / EDGE_HZ, -60, 60)))
-    if np.isfinite(high):
-        gain *= 1.0 / (1.0 + np.exp(np.clip((f - high) / EDGE_HZ, -60, 60)))
-    spectrum = to_spectrum(samples, padded) * np.maximum(gain, np.float32(REJECTED))
-    return to_waveform(spectrum, padded)[: len(samples)]
+    from scipy.special import expit
+
+    def gain(f: np.ndarray) -> np.ndarray:
+        inside = expit((f - low) / EDGE_HZ) * expit((high - f) / EDGE_HZ)
+        return np.maximum(inside, REJECTED).astype(np.float32)
+
+    return filter_by(samples, gain)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world.recorder import as_recorded
+from q2a_core.world.recorder import through_recorder
 from q2a_core.world.room import augment, mix_at_snr
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.sounds import background, is_countable, synthesise_row, synthesise_sound
@@ -59,7 +59,7 @@ def render(scene: Scene, book: UtteranceBook) -> Rendered:
         samples = augment(samples, rng, strength=scene.strength)
     samples = _lay_over_background(samples, scene, rng)
     if scene.split == "train":
-        samples = as_recorded(samples, rng)
+        samples = through_recorder(samples, rng)
     return Rendered(samples=_limit(samples, rng), placed=tuple(placed))
 
 
