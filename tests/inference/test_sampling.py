@@ -52,6 +52,23 @@ def test_draws_follow_the_distribution(settings, allowed):
         assert abs(int(counts[token]) / 4000 - probability) <= 5 * error + 1e-9
 
 
+@pytest.mark.parametrize(("top_p", "ties"), [(1.0, False), (0.6, False), (1.0, True)])
+def test_the_few_that_are_drawn_from_are_those_of_the_filters(top_p, ties):
+    """Of a large vocabulary only the best are drawn from; a tie at the k-th place is kept, as transformers keeps it."""
+    generator = torch.Generator().manual_seed(1)
+    logits = 2 * torch.randn(3, 400, generator=generator)
+    if ties:
+        logits = logits.round()
+    kept = keep_top_p(keep_top_k(logits, 5), top_p).softmax(-1)
+    settings = GenerationSettings(temperature=1.0, top_k=5, top_p=top_p)
+    counts = torch.zeros_like(kept)
+    for _ in range(600):
+        drawn = next_tokens(logits, settings, generator)
+        counts[torch.arange(3), drawn] += 1
+    assert ((counts > 0) <= (kept > 0)).all()
+    assert torch.allclose(counts / 600, kept, atol=0.08)
+
+
 def test_a_seed_repeats_and_another_does_not():
     warm = GenerationSettings(temperature=1.0)
     assert torch.equal(draws(warm, seed=3), draws(warm, seed=3))

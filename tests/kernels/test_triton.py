@@ -93,7 +93,10 @@ def test_auto_is_asked_with_what_the_tensors_are(monkeypatch, call):
 
 def test_auto_takes_triton_on_a_gpu_for_widths_that_it_has(monkeypatch):
     monkeypatch.setattr(entry, "triton_is_installed", lambda: True)
+    monkeypatch.setattr(entry, "_suits_triton", lambda device: str(device) == "cuda:0")
     assert resolve_backend("auto", "cuda:0", 64) == "triton"
+    assert resolve_backend("auto", "cuda:1", 64) == "sdpa", "its tensor cores would lie idle"
+    assert resolve_backend("triton", "cuda:1", 64) == "triton", "who asks for it gets it"
     assert resolve_backend("auto", "cuda:0", 8) == "sdpa"
     assert resolve_backend("auto", "cuda:0", 256) == "sdpa"
     assert resolve_backend("auto", "cpu", 64) == "sdpa"

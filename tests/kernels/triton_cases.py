@@ -217,6 +217,27 @@ def test_scale(factor):
     assert_equal_to_reference(found, {**options, "scale": factor})
 
 
+def test_no_sequence_gives_nothing():
+    q = torch.zeros(0, 2, 1, 16, device=DEVICE)
+    k = torch.zeros(0, 2, 20, 16, device=DEVICE)
+    assert attention(q, k, k, backend="triton").shape == q.shape
+
+
+def test_a_negative_scale_costs_no_precision():
+    """Its sign goes into the queries; its size would be rounded there once more."""
+    found, options = case({"tq": 20, "tk": 20, "batch": 1, "dtype": torch.float16})
+    (q, k, v), weights = found
+    big = (((10 * q).detach(), (10 * k).detach(), v.detach()), weights)
+    apart = []
+    for factor in (0.2, -0.2):
+        rules = {**options, "scale": factor}
+        with torch.no_grad():
+            ours = attention(*big[0], **rules, backend="triton")
+            exact = attention(*(x.float() for x in big[0]), **rules, backend="reference")
+        apart.append(float((ours - exact).abs().max()))
+    assert apart[1] < 3 * apart[0] + 1e-3
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -1,17 +1,13 @@
 """The prompt at fixed shapes against the model itself; recorded where there is a GPU."""
 
-import gc
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 from model.test_cpu_step import model_with, tokens
-from q2a_core.inference import GenerationSettings, generate
-from q2a_core.inspection.model_view import steered_view
-from q2a_core.model import GraphPrompt, GraphStep, recorded_model, recorded_prompt
-from q2a_core.model.graph_prompt import _KEPT, MOST_TOKENS, MULTIPLE
+from q2a_core.model import GraphPrompt, GraphStep, recordings_of
+from q2a_core.model.graph_prompt import MOST_TOKENS, MULTIPLE
 
 SHAPE = {"d_model": 64, "num_heads": 4, "num_kv_heads": 2}
 
@@ -61,55 +57,22 @@ def test_a_prompt_has_the_logits_and_the_cache_that_it_has(frames):
     assert len(recorded.stacks) == 1, "one length for all prompts up to 64 tokens"
 
 
-def test_replies_are_the_same_with_it(monkeypatch):
+def test_what_it_takes():
+    prompt = GraphPrompt(model_with(**SHAPE))
+    assert prompt.takes(tokens(1, 9), None)
+    assert prompt.takes(tokens(1, MOST_TOKENS), torch.tensor([9]))
+    assert not prompt.takes(tokens(1, MOST_TOKENS + 1), None)
+    assert not prompt.takes(tokens(2, 9), None)
+    assert not prompt.takes(tokens(1, 9), torch.tensor([9, 9]))
+
+
+@torch.inference_mode()
+def test_encoder_and_decoder_may_be_of_different_types():
     model = model_with(**SHAPE)
-    mel, length = clip(model, 90)
-    ids = prompt_for(model, model.encode_audio(mel, length))
-    settings = GenerationSettings(max_new_tokens=8)
-    plain = generate(model, ids, mel=mel, mel_lengths=length, settings=settings)
-    used = []
-    monkeypatch.setattr("q2a_core.model.graph_prompt.can_record", lambda model: True)
-    prefill = GraphPrompt.prefill
-    monkeypatch.setattr(GraphPrompt, "prefill", lambda *a: used.append(1) or prefill(*a))
-    again = generate(model, ids, mel=mel, mel_lengths=length, settings=settings)
-    assert used == [1]
-    assert again.token_ids == plain.token_ids
-
-
-def test_what_it_takes_and_how_long_it_is_kept(monkeypatch):
-    model = model_with(**SHAPE)
-    ids = tokens(1, 9)
-    assert recorded_prompt(model, ids, None) is None, "not on a CPU"
-    monkeypatch.setattr("q2a_core.model.graph_prompt.can_record", lambda model: True)
-    kept = recorded_prompt(model, ids, None)
-    assert kept is not None
-    assert recorded_prompt(model, tokens(1, 20), torch.tensor([9])) is kept
-    assert recorded_prompt(model, tokens(2, 9), None) is None
-    assert recorded_prompt(model, tokens(1, MOST_TOKENS + 1), None) is None
-    assert recorded_prompt(model, ids, torch.tensor([9, 9])) is None
-    model.decoder.lm_head.weight.data = model.decoder.lm_head.weight.data.clone()
-    moved = recorded_prompt(model, ids, None)
-    assert moved is not kept, "weights lie elsewhere"
-    del kept, moved
-    before = len(_KEPT)
-    del model
-    gc.collect()
-    assert len(_KEPT) == before - 1, "a model that nobody holds takes its records along"
-
-
-def test_a_model_that_somebody_wrapped_is_not_replayed(monkeypatch):
-    """A view of a model steers the last position, which is padding in a prompt that was filled up."""
-    monkeypatch.setattr("q2a_core.model.graph_prompt.can_record", lambda model: True)
-    model = model_with(**SHAPE)
-    assert recorded_model(model) is not None
-    steered = steered_view(model, 1, torch.ones(64))
-    assert recorded_model(steered) is None
-
-    class Adapted(torch.nn.Linear):
-        """Stands for an adapter."""
-
-    model.decoder.layers[0].self_attn.q_proj = Adapted(64, 64)
-    assert recorded_model(model) is None
+    model.decoder.bfloat16()
+    mel, length = clip(model, 60)
+    expected = model.encode_audio(mel, length)
+    torch.testing.assert_close(GraphPrompt(model).encode_audio(mel, length), expected)
 
 
 @torch.inference_mode()
@@ -158,8 +121,9 @@ def test_recorded_prompts_equal_the_model():
         ids = prompt_for(model, expected, seed=frames).cuda()
         cache = model.new_cache(1, 80)
         logits = model(ids, audio_embeds=expected, cache=cache, last_only=True).logits[:, -1]
-        recorded = recorded_prompt(model, ids, length)
-        assert recorded is not None
+        recordings = recordings_of(model)
+        assert recordings is not None
+        recorded = recordings.prompt
         embeds = recorded.encode_audio(mel, length)
         torch.testing.assert_close(embeds, expected, rtol=0, atol=1e-3)
         found = model.new_cache(1, 80)
@@ -169,20 +133,6 @@ def test_recorded_prompts_equal_the_model():
         token = ids[:, -1]
         after = model(token[:, None], cache=cache, last_only=True).logits[:, -1]
         torch.testing.assert_close(step(token), after, rtol=0, atol=2e-3)
-    kept = recorded_prompt(model, ids, length)
+    kept = recordings_of(model)
     assert kept is not None
-    assert all(stack.graph is not None for stack in kept.stacks.values())
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_replies_at_once_are_those_alone():
-    """Every reply records a step of its own, and CUDA lets one be recorded at a time."""
-    model = model_with(**SHAPE).cuda()
-    prompts = [tokens(1, 20 + 11 * k, seed=k).cuda() for k in range(6)]
-    settings = GenerationSettings(max_new_tokens=12)
-    alone = [generate(model, ids, settings=settings).token_ids for ids in prompts]
-    with ThreadPoolExecutor(6) as pool:
-        for _ in range(4):
-            at_once = pool.map(lambda ids: generate(model, ids, settings=settings), prompts)
-            assert [reply.token_ids for reply in at_once] == alone
+    assert all(stack.graph is not None for stack in kept.prompt.stacks.values())

@@ -6,6 +6,7 @@ import torch
 
 from q2a_core import Qwen2Audio, presets
 from q2a_core.errors import ChatError
+from q2a_core.inference import GenerationSettings, generate
 from q2a_core.lengths import audio_tokens
 from q2a_core.model.merge import merge_audio, pack_valid
 
@@ -92,3 +93,33 @@ def test_swapped_clips_change_the_answer_and_encoded_clips_do_not(model):
 def test_mel_without_lengths_is_refused(model):
     with pytest.raises(ValueError, match="without mel_lengths"):
         model(torch.tensor([[AUDIO]]), mel=torch.zeros(1, 128, 5))
+
+
+def test_clips_that_are_missing_or_given_twice_are_refused():
+    model = Qwen2Audio(presets.tiny()).eval()
+    ids = torch.tensor([[5, model.config.audio_token_id, model.config.audio_token_id, 6]])
+    mel = torch.zeros(1, model.config.encoder.num_mel_bins, 12)
+    lengths, embeds = torch.tensor([8]), torch.zeros(2, model.config.decoder.d_model)
+    assert model(ids, mel=mel, mel_lengths=lengths).logits.isfinite().all()
+    with pytest.raises(ChatError, match="2 audio placeholders but the clips give 0"):
+        model(ids)
+    with pytest.raises(ChatError, match="2 audio placeholders but the clips give 0"):
+        generate(model, ids, settings=GenerationSettings(max_new_tokens=1))
+    for wrong in (
+        {"mel": mel, "mel_lengths": lengths, "audio_embeds": embeds},
+        {"mel": mel},
+        {"mel_lengths": lengths, "audio_embeds": embeds},
+    ):
+        with pytest.raises(ValueError, match=r"mel.*given"):
+            model(ids, **wrong)
+        with pytest.raises(ValueError, match=r"mel.*given"):
+            generate(model, ids, settings=GenerationSettings(max_new_tokens=1), **wrong)
+
+
+def test_a_reply_may_name_a_placeholder():
+    model = Qwen2Audio(presets.tiny()).eval()
+    cache = model.new_cache(1, 8)
+    with torch.inference_mode():
+        model(torch.tensor([[5, 6]]), cache=cache)
+        model(torch.tensor([[model.config.audio_token_id]]), cache=cache)
+    assert cache.length == 3

@@ -17,7 +17,7 @@ from q2a_core.inference.clips import Clip, read_clips
 from q2a_core.inference.generate import generate_steps
 from q2a_core.inference.reply import Prompt, Reply, Timings
 from q2a_core.inference.sampling import GenerationSettings, unsupported_settings
-from q2a_core.model import Qwen2Audio, recorded_model
+from q2a_core.model import Qwen2Audio, recordings_of
 from q2a_core.text import StreamDecoder, user_message
 from q2a_core.text.chat import Message
 
@@ -142,8 +142,9 @@ class AudioChat:
         weight = self.model.audio_encoder.conv1.weight
         mel_lengths = torch.tensor([rates.mel_frames(len(clip.samples)) for clip in waveforms])
         stacked = stack_mels(mels).to(weight.device, weight.dtype)
-        recorded = recorded_model(self.model) if len(waveforms) == 1 else None
-        packed = (recorded or self.model).encode_audio(stacked, mel_lengths)
+        recordings = recordings_of(self.model) if len(waveforms) == 1 else None
+        encoder = self.model if recordings is None else recordings.prompt
+        packed = encoder.encode_audio(stacked, mel_lengths)
         return list(packed.split(rates.audio_tokens(mel_lengths).tolist()))
 
     def _fit_context(self, settings: GenerationSettings, prompt_length: int) -> GenerationSettings:
@@ -187,7 +188,6 @@ class _Turn:
         An error while decoding leaves the dialogue as it was.
         """
         chat = self.chat
-        device = chat.model.decoder.embed_tokens.weight.device
         generator = torch.Generator().manual_seed(self.seed)
         decoder = StreamDecoder(chat.checkpoint.chat_format.tokenizer)
         token_ids: list[int] = []
@@ -195,7 +195,7 @@ class _Turn:
         times: list[float] = []
         steps = generate_steps(
             chat.model,
-            torch.tensor([self.prompt.ids], device=device),
+            torch.tensor([self.prompt.ids]),
             settings=self.settings,
             audio_embeds=torch.cat(self.prompt.audio_embeds) if self.prompt.audio_embeds else None,
             generator=generator,

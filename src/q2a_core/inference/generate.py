@@ -1,5 +1,6 @@
 """Prefill and decode: the prompt in one pass, then one token at a time over the KV cache."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,9 +13,9 @@ from q2a_core.model import (
     GraphStep,
     KVCache,
     Qwen2Audio,
-    can_record,
     can_step,
-    recorded_prompt,
+    check_clips,
+    recordings_of,
 )
 
 
@@ -57,68 +58,68 @@ def generate_steps(
 ) -> Iterator[tuple[list[int], list[float]]]:
     """Yield, step by step, one token and its log-probability per row, until all rows have stopped.
 
-    input_ids (B, T) with placeholders expanded; rows of unequal length are left-padded and attention_mask says so. A
-    row that has stopped repeats its stop token. Log-probabilities are the model's own, before penalty and temperature.
-    `generator` makes sampling repeatable; greedy decoding needs none. `prefill` takes the place of the model's own pass
-    over the prompt: it fills the cache and returns the logits (B, V) of the first new token. Raises ValueError for a
-    prompt without tokens and a mask that does not fit or pads on the right.
+    input_ids (B, T), on any device, with placeholders expanded; rows of unequal length are left-padded and
+    attention_mask says so. A row that has stopped repeats its stop token. Log-probabilities are the model's own, before
+    penalty and temperature. `generator` makes sampling repeatable; greedy decoding needs none. `prefill` takes the
+    place of the model's own pass over the prompt: it fills the cache and returns the logits (B, V) of the first new
+    token. Raises ValueError for a prompt without tokens and a mask that does not fit or pads on the right, ChatError if
+    placeholders and audio tokens differ in number.
     """
     _check_prompts(input_ids, attention_mask)
-    input_ids = input_ids.long()
-    attention_mask = None if attention_mask is None else attention_mask.bool()
+    check_clips(mel, mel_lengths, audio_embeds)
+    device = model.decoder.embed_tokens.weight.device
+    placeholders = int((input_ids == model.config.audio_token_id).sum())  # before the device works
+    input_ids = input_ids.to(device, torch.long, non_blocking=True)
+    if attention_mask is not None:
+        attention_mask = None if attention_mask.bool().all() else attention_mask.bool().to(device)
     batch, length = input_ids.shape
-    cache = model.new_cache(batch, length + settings.max_new_tokens)
-    vocab_size = model.config.decoder.vocab_size
+    room, vocab_size = length + settings.max_new_tokens, model.config.decoder.vocab_size
     known = [token for token in settings.stop_ids if 0 <= token < vocab_size]
-    stop = torch.tensor(known, device=input_ids.device, dtype=torch.long)
+    stop = torch.tensor(known, dtype=torch.long).to(device, non_blocking=True)
     finished = [False] * batch
-    if attention_mask is not None and bool(attention_mask.all()):
-        attention_mask = None
     penalised = settings.repetition_penalty != 1.0
     seen = _seen(input_ids, attention_mask, vocab_size) if penalised else None
-    recorded = None
-    if prefill is None and attention_mask is None:
-        recorded = recorded_prompt(model, input_ids, mel_lengths)
-    if mel is not None and recorded is not None and mel_lengths is not None:
-        audio_embeds = recorded.encode_audio(mel, mel_lengths)
-    elif mel is not None:
-        audio_embeds = model.encode_audio(mel, mel_lengths)
-    if recorded is not None:
-        logits = recorded.prefill(input_ids, audio_embeds, cache).float()
-    elif prefill is None:
-        output = model(
-            input_ids,
-            audio_embeds=audio_embeds,
-            attention_mask=attention_mask,
-            cache=cache,
-            last_only=True,
-        )
-        logits = output.logits[:, -1].float()
-    else:
-        logits = prefill(cache).float()
-    decode, tokens = None, input_ids[:, -1]
-    for step in range(settings.max_new_tokens):
-        if step > 0:  # made after the first token is out
-            if decode is None:
-                decode = _one_by_one(model, cache, attention_mask)
-            logits = decode(tokens)
-        scores = logits
-        if seen is not None:
-            scores = penalise_repetition(logits, seen, settings.repetition_penalty)
-        if step < settings.min_new_tokens and len(stop):
-            scores = scores.index_fill(-1, stop, float("-inf"))
-        chosen = next_tokens(scores, settings, generator)
-        if any(finished):
-            chosen = torch.where(torch.tensor(finished, device=chosen.device), tokens, chosen)
-        logps = logits.log_softmax(-1).gather(-1, chosen[:, None])[:, 0]
-        said = chosen.tolist()
-        yield said, logps.tolist()
-        finished = [done or token in known for done, token in zip(finished, said, strict=True)]
-        if all(finished):
-            return
-        if seen is not None:
-            seen.scatter_(-1, chosen[:, None], True)
-        tokens = chosen
+    alone = prefill is None and attention_mask is None and batch == 1
+    recordings = recordings_of(model) if alone else None
+    with contextlib.nullcontext() if recordings is None else recordings.step(room) as decode:
+        cache = model.new_cache(batch, room) if decode is None else decode.begin()
+        if prefill is not None:
+            logits = prefill(cache).float()
+        elif recordings is not None and recordings.prompt.takes(input_ids, mel_lengths):
+            if mel is not None and mel_lengths is not None:
+                audio_embeds = recordings.prompt.encode_audio(mel, mel_lengths)
+            prompt = (input_ids, audio_embeds, cache, placeholders)
+            logits = recordings.prompt.prefill(*prompt).float()
+        else:
+            clips = {"mel": mel, "mel_lengths": mel_lengths, "audio_embeds": audio_embeds}
+            output = model(
+                input_ids, **clips, attention_mask=attention_mask, cache=cache, last_only=True
+            )
+            logits = output.logits[:, -1].float()
+        if decode is not None:
+            decode.start()
+        tokens = input_ids[:, -1]
+        for step in range(settings.max_new_tokens):
+            if step > 0:  # what is not there yet is made after the first token is out
+                decode = decode or _one_by_one(model, cache, attention_mask)
+                logits = decode(tokens)
+            scores = logits
+            if seen is not None:
+                scores = penalise_repetition(logits, seen, settings.repetition_penalty)
+            if step < settings.min_new_tokens and known:
+                scores = scores.index_fill(-1, stop, float("-inf"))
+            chosen = next_tokens(scores, settings, generator)
+            if any(finished):
+                chosen = torch.where(torch.tensor(finished, device=device), tokens, chosen)
+            logps = logits.log_softmax(-1).gather(-1, chosen[:, None])[:, 0]
+            said = chosen.tolist()
+            yield said, logps.tolist()
+            finished = [done or token in known for done, token in zip(finished, said, strict=True)]
+            if all(finished):
+                return
+            if seen is not None:
+                seen.scatter_(-1, chosen[:, None], True)
+            tokens = chosen
 
 
 def _check_prompts(input_ids: Tensor, attention_mask: Tensor | None) -> None:
@@ -151,7 +152,7 @@ def _one_by_one(
     """
     left_padded = attention_mask is None or bool(attention_mask[:, -1].all())
     mask = attention_mask
-    if left_padded and can_record(model):
+    if left_padded and recordings_of(model) is not None:
         lengths = None if attention_mask is None else attention_mask.long().sum(-1)
         return GraphStep(model.decoder, cache, lengths)
 

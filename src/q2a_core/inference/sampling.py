@@ -113,9 +113,22 @@ def next_tokens(
     """Choose one token per row of already penalised logits (B, V) -> (B,)."""
     if settings.temperature == 0:
         return logits.argmax(-1)
-    logits = keep_top_p(keep_top_k(logits / settings.temperature, settings.top_k), settings.top_p)
-    weights = logits.softmax(-1).to("cpu" if generator is None else generator.device)
-    return torch.multinomial(weights, 1, generator=generator).squeeze(-1).to(logits.device)
+    logits, places = logits / settings.temperature, None
+    if 0 < settings.top_k < logits.shape[-1]:
+        # the draw is made on the CPU, so that a seed means the same everywhere: it gets no more than it needs
+        logits, places = _best(logits, settings.top_k)
+    weights = keep_top_p(logits, settings.top_p).softmax(-1)
+    drawn = torch.multinomial(
+        weights.to("cpu" if generator is None else generator.device), 1, generator=generator
+    ).to(logits.device)
+    return (drawn if places is None else places.gather(-1, drawn)).squeeze(-1)
+
+
+def _best(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k best logits of each row (B, k), or more where some are equal to the k-th, and which they are."""
+    equal = logits >= logits.topk(k).values[..., -1:]
+    kept, places = logits.topk(int(equal.sum(-1).max()))
+    return keep_top_k(kept, k), places
 
 
 def penalise_repetition(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:

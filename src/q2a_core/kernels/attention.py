@@ -4,7 +4,8 @@
     sdpa        torch.nn.functional.scaled_dot_product_attention
     triton      flash attention of our own, forward (attention_triton.py) and backward (attention_backward_triton.py),
                 and for a single query the kernel that splits the cache (attention_decode_triton.py)
-    auto        triton on a GPU that has it, for head widths, types and sizes that it takes; else sdpa
+    auto        triton on a GPU that has it, for head widths, types and sizes that it takes; else sdpa. GPUs before
+                Ampere (a T4) get sdpa: Triton's products do not reach their tensor cores
 
 All backends take the same layout, mask and alignment, said once in attention_reference.py.
 """
@@ -56,10 +57,17 @@ def resolve_backend(
         )
     if name != "auto":
         return name
-    if torch.device(device).type != "cuda" or not triton_is_installed():
+    device = torch.device(device)
+    if device.type != "cuda" or not triton_is_installed() or not _suits_triton(device):
         return "sdpa"
     fits = TRITON_WIDTHS[0] <= head_dim <= TRITON_WIDTHS[1] and rows <= TRITON_ROWS
     return "triton" if fits and dtype in TRITON_TYPES else "sdpa"
+
+
+@functools.cache
+def _suits_triton(device: torch.device) -> bool:
+    """Whether Triton compiles products for the tensor cores of this GPU."""
+    return bool(torch.version.hip) or torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 @functools.cache

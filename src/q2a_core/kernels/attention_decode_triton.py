@@ -85,7 +85,7 @@ def splits(batch: int, kv_heads: int, keys: int, device: torch.device) -> int:
     processors = FALLBACK_PROCESSORS
     if device.type == "cuda":
         processors = torch.cuda.get_device_properties(device).multi_processor_count
-    wanted = max(1, 2 * processors // (batch * kv_heads))
+    wanted = max(1, 2 * processors // max(1, batch * kv_heads))
     tiles = max(1, triton.cdiv(keys, BLOCK_N))
     return min(MAX_SPLITS, triton.next_power_of_2(min(wanted, tiles)))
 

@@ -155,7 +155,8 @@ def described(x: Tensor, rows: int) -> TensorDescriptor | None:
     if x.is_cuda and (torch.version.hip or torch.cuda.get_device_capability(x.device)[0] < 9):
         return None
     width, size = x.shape[-1], x.dtype.itemsize
-    aligned = x.data_ptr() % 16 == 0 and all(n * size % 16 == 0 for n in x.stride()[:-1])
+    # nor does it read what is expanded, whose stride is 0
+    aligned = x.data_ptr() % 16 == 0 and all(n and n * size % 16 == 0 for n in x.stride()[:-1])
     if width != TRITON_WIDTHS[1] or not aligned or not x.numel():
         return None
     return TensorDescriptor(x, list(x.shape), list(x.stride()), [1, 1, rows, width])
@@ -215,6 +216,11 @@ def check(q: Tensor) -> None:
 
 
 def positive_scale(q: Tensor, scale: float | None) -> tuple[Tensor, float]:
-    """Queries and a scale above zero; another sign goes into the queries, for the kernels scale the largest score."""
+    """Queries and a scale above zero; a sign goes into the queries, for the kernels scale the largest score.
+
+    The sign alone: queries times a factor would be rounded once more.
+    """
     factor = q.shape[-1] ** -0.5 if scale is None else scale
-    return (q, factor) if factor > 0 else (q * factor, 1.0)
+    if factor > 0:
+        return q, factor
+    return (-q, -factor) if factor < 0 else (q * 0.0, 1.0)

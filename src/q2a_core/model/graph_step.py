@@ -12,7 +12,7 @@ from torch import Tensor
 from q2a_core.model.decoder import Decoder
 from q2a_core.model.fused_step import can_fuse, fused_logits
 from q2a_core.model.kv_cache import KVCache
-from q2a_core.model.recording import recorded
+from q2a_core.model.recording import record
 
 WARM_UP = 2
 """Steps taken as they come before one is recorded: kernels are compiled and libraries take their memory in them."""
@@ -34,8 +34,9 @@ class FixedCache(KVCache):
         self.memory = _aligned(cache.memory, cache.length - self.lengths.long())
         self.rows = torch.arange(batch, device=device)
         self.places = self.lengths.long()
-        # tables of positions are as long as the memory, whatever is in it
-        self.length = self.max_length = cache.max_length
+        self.max_length = cache.max_length
+        # tables of positions reach to the end of the memory, whatever is in it
+        self.length = self.max_length - 1
 
     def grow(self) -> None:
         """Make room for one position a row."""
@@ -54,10 +55,11 @@ class FixedCache(KVCache):
 
 
 class GraphStep:
-    """One token per row through the decoder; made for one reply, after its prompt.
+    """One token per row through the decoder, after a prompt that is in the cache.
 
-    `lengths` (B,) counts the valid positions of each row, the last ones of the cache (left padding). Off a GPU the same
-    step runs unrecorded.
+    `lengths` (B,) counts the valid positions of each row, the last ones of the cache (left padding). A step without
+    padding serves one reply after another: `begin` gives the empty cache for the next prompt, and what was recorded
+    goes on being replayed. Off a GPU the same step runs unrecorded.
     """
 
     def __init__(self, decoder: Decoder, cache: KVCache, lengths: Tensor | None = None):
@@ -67,10 +69,22 @@ class GraphStep:
         self.tokens = torch.zeros_like(self.fixed.rows)
         self.logits: Tensor | None = None
         self.graph: torch.cuda.CUDAGraph | None = None
+        self.recordable = self.tokens.device.type == "cuda"
         self.steps = 0
         self.fused = can_fuse(decoder, len(self.tokens))
-        # a record reads the tables where they lie: they must outlive the shared cache of tables
+        # a record reads tables and weights where they lie: they must outlive the shared cache of tables, and a model
+        # that is moved or cast while a reply is on its way
         self.tables = decoder.rotary_tables(cache.max_length, cache.memory.dtype)
+        self.weights = [weight.detach() for weight in decoder.parameters()]
+
+    def begin(self) -> KVCache:
+        """An empty cache in this step's memory; `start` takes over when the prompt has filled it."""
+        self.cache = KVCache.over(self.fixed.memory)
+        return self.cache
+
+    def start(self) -> None:
+        """Decode from the end of what the cache holds now, without padding."""
+        self.fixed.lengths.fill_(self.cache.length)
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """Logits (B, V) in fp32 after `tokens` (B,)."""
@@ -79,10 +93,12 @@ class GraphStep:
                 f"the cache holds {self.cache.max_length} positions; one more was asked for"
             )
         self.tokens.copy_(tokens)
-        if self.graph is None and self.steps >= WARM_UP and self.tokens.device.type == "cuda":
-            with recorded(self.tokens.device) as graph:
-                self.logits = self._step()
-            self.graph = graph
+        if self.graph is None and self.recordable and self.steps >= WARM_UP:
+            recorded = record(self.tokens.device, self._step)
+            if recorded is None:
+                self.recordable = False
+            else:
+                self.graph, self.logits = recorded
         if self.graph is None:
             self.logits = self._step()
         else:

@@ -8,24 +8,34 @@ from q2a_core.errors import ChatError
 
 
 def merge_audio(
-    text_embeds: Tensor, audio_embeds: Tensor, input_ids: Tensor, audio_token_id: int
+    text_embeds: Tensor,
+    audio_embeds: Tensor | None,
+    input_ids: Tensor,
+    audio_token_id: int,
+    placeholders: int | None = None,
 ) -> Tensor:
     """Write packed audio_embeds (sum of A, D) over the placeholders of text_embeds (B, T, D), in reading order.
 
     Clips must be listed in the order in which their placeholders appear, row by row. Raises ChatError if the counts
-    disagree: writing anyway would silently shift every later clip.
+    disagree, none against some included: writing anyway would silently shift every later clip. Whoever has counted the
+    `placeholders` spares the device a wait.
     """
     placeholder = input_ids == audio_token_id  # (B, T)
-    expected = int(placeholder.sum())
-    if expected != audio_embeds.shape[0]:
+    expected = int(placeholder.sum()) if placeholders is None else placeholders
+    given = 0 if audio_embeds is None else audio_embeds.shape[0]
+    if expected != given:
         raise ChatError(
-            f"the text has {expected} audio placeholders but the clips give {audio_embeds.shape[0]} audio tokens; "
+            f"the text has {expected} audio placeholders but the clips give {given} audio tokens; "
             "expand one placeholder per 40 ms token of each clip, in the order of the clips"
         )
+    if audio_embeds is None:
+        return text_embeds
     return text_embeds.masked_scatter(placeholder.unsqueeze(-1), audio_embeds.to(text_embeds.dtype))
 
 
 def pack_valid(padded: Tensor, lengths: Tensor) -> Tensor:
     """Drop the padding of (N, A, D): the first `lengths[n]` rows of each clip, one after the other (sum of A, D)."""
+    if len(padded) == 1:  # without the mask no device has to be waited for
+        return padded[0, : int(lengths)]
     valid = torch.arange(padded.shape[1], device=padded.device) < lengths.to(padded.device)[:, None]
     return padded[valid]

@@ -65,8 +65,10 @@ class Qwen2Audio(nn.Module):
 
         input_ids (B, T) holds one placeholder per audio token; mel (N, M, F) with mel_lengths (N,) lists the clips in
         reading order, or audio_embeds (sum of A, D) gives them already encoded. attention_mask (B, cached + T) may pad
-        on one side. labels (B, T) are shifted here; IGNORE_INDEX and padded positions do not count.
+        on one side. labels (B, T) are shifted here; IGNORE_INDEX and padded positions do not count. Raises ValueError
+        for clips given twice or in part, ChatError if placeholders and audio tokens differ in number.
         """
+        check_clips(mel, mel_lengths, audio_embeds)
         if mel is not None:
             audio_embeds = self.encode_audio(mel, mel_lengths)
         hidden_states = self.hidden_states(
@@ -77,11 +79,12 @@ class Qwen2Audio(nn.Module):
         return ModelOutput(logits=logits, loss=loss)
 
     def encode_audio(self, mel: Tensor, mel_lengths: Tensor | None) -> Tensor:
-        """Clips to packed embeddings (sum of A, D), one row per 40 ms token, clip after clip."""
-        if mel_lengths is None:
-            raise ValueError(
-                "mel was given without mel_lengths; pass each clip's number of valid mel frames"
-            )
+        """Clips to packed embeddings (sum of A, D), one row per 40 ms token, clip after clip.
+
+        Raises ValueError if the lengths are missing or are not those of `mel`.
+        """
+        check_clips(mel, mel_lengths)
+        assert mel_lengths is not None
         encoder_frames = self.audio_encoder.encode_frames(mel, mel_lengths)
         return self.embed_frames(encoder_frames, mel_lengths)
 
@@ -99,13 +102,13 @@ class Qwen2Audio(nn.Module):
         attention_mask: Tensor | None = None,
         cache: KVCache | None = None,
     ) -> Tensor:
-        """The decoder's final hidden states (B, T, D), before `lm_head`."""
+        """The decoder's final hidden states (B, T, D), before `lm_head`. Raises ChatError as `merge_audio` does."""
         inputs_embeds = self.decoder.embed_tokens(input_ids)
-        if audio_embeds is not None:
+        cached = 0 if cache is None else cache.length
+        if audio_embeds is not None or not cached:  # a reply may well name a placeholder
             inputs_embeds = merge_audio(
                 inputs_embeds, audio_embeds, input_ids, self.config.audio_token_id
             )
-        cached = 0 if cache is None else cache.length
         padding = read_padding(
             attention_mask, new=input_ids.shape[1], cached=cached, device=input_ids.device
         )
@@ -158,6 +161,22 @@ class Qwen2Audio(nn.Module):
         self.audio_encoder.embed_positions.weight.copy_(
             POSITION_GAIN * sinusoids(encoder.max_source_positions, encoder.d_model)
         )
+
+
+def check_clips(
+    mel: Tensor | None, mel_lengths: Tensor | None, audio_embeds: Tensor | None = None
+) -> None:
+    """Raises ValueError for clips that are given twice or in part."""
+    if mel is not None and audio_embeds is not None:
+        raise ValueError(
+            "mel and audio_embeds were both given; pass the clips as mel frames or encoded, not both"
+        )
+    if mel is not None and mel_lengths is None:
+        raise ValueError(
+            "mel was given without mel_lengths; pass each clip's number of valid mel frames"
+        )
+    if mel is None and mel_lengths is not None:
+        raise ValueError("mel_lengths was given without mel; pass the clips' mel frames as well")
 
 
 def causal_lm_loss(logits: Tensor, labels: Tensor, attention_mask: Tensor | None = None) -> Tensor:

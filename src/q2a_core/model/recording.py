@@ -1,10 +1,11 @@
 """Recording what a CUDA device does: which models may be recorded, and one graph at a time."""
 
-import contextlib
+import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from q2a_core.model.plain import is_hooked
 from q2a_core.model.qwen2_audio import Qwen2Audio
@@ -14,7 +15,12 @@ _RECORDING = threading.Lock()
 
 
 def can_record(model: Qwen2Audio) -> bool:
-    """Whether this model's work may be recorded: on a CUDA device, not under autocast, and nobody hooked in.
+    """Whether this model's work may be recorded: on a CUDA device, not under autocast, and nobody hooked in."""
+    return is_recordable(model) and not is_hooked(model)
+
+
+def is_recordable(model: Qwen2Audio) -> bool:
+    """`can_record` but for the hooks, which take a walk through all modules.
 
     Autocast keeps rounded weights and drops them at its end, and a record would go on reading where they lay.
     """
@@ -23,16 +29,37 @@ def can_record(model: Qwen2Audio) -> bool:
         embedding.weight.device.type == "cuda"
         and embedding.max_norm is None  # else a look-up waits for the device, which no record can
         and not torch.is_autocast_enabled("cuda")
-        and not is_hooked(model)
     )
 
 
-@contextlib.contextmanager
-def recorded(device: torch.device) -> Iterator[torch.cuda.CUDAGraph]:
-    """Record what is started inside; the graph can be replayed afterwards."""
-    graph = torch.cuda.CUDAGraph()
-    with _RECORDING, torch.cuda.device(device):
-        # a stream of this device's own; other threads may go on with replies of theirs
-        stream = torch.cuda.Stream(device)
-        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-            yield graph
+def record(
+    device: torch.device, run: Callable[[], Tensor]
+) -> tuple[torch.cuda.CUDAGraph, Tensor] | None:
+    """What `run` starts, to be replayed, and where it writes its result; None where it cannot be recorded.
+
+    That is so if it waits for the device, or if another thread does meanwhile. Nothing has been computed then either.
+    """
+    stream, graph = _side_stream(device), torch.cuda.CUDAGraph()
+    try:
+        with (
+            _RECORDING,
+            torch.cuda.device(device),
+            torch.cuda.stream(
+                stream
+            ),  # left in any case, even where the end of the recording raises
+            # other threads may go on with replies of theirs
+            torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
+        ):
+            output = run()
+    except RuntimeError:
+        return None
+    return graph, output
+
+
+@functools.cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all recordings of a device: libraries keep memory of their own for every stream that they meet.
+
+    Its priority takes it from another pool than streams that somebody else asks for.
+    """
+    return torch.cuda.Stream(device, priority=-1)
