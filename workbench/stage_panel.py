@@ -188,7 +188,7 @@ def ask_together(
 ) -> dict[str, Outcome]:
     """Ask every checkpoint the same; a token from each in turn, so that they stream side by side."""
     outcomes = {name: Outcome() for name in columns}
-    streams: dict[str, tuple[AudioChat, Generator[str, None, None]]] = {}
+    streams: dict[str, tuple[AudioChat, Generator[str, None, Reply]]] = {}
     for name in columns:
         slots[name].caption("loading …")
         try:

@@ -1,5 +1,6 @@
 """AudioChat, the one object that faces hold: turns, streams, forks, limits, and what an error leaves behind."""
 
+import gc
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -151,6 +152,31 @@ def test_a_stream_that_is_left_early_keeps_the_partial_turn(opened):
     assert 1 <= len(chat.last_reply.token_ids) < 16
     assert chat.messages[-1] == {"role": "assistant", "content": chat.last_reply.text}
     assert ask(chat, None, "Go on.").prompt.count("assistant\n") == 2
+
+
+@pytest.mark.parametrize("how", ["close", "collect", "to the end"])
+def test_a_stream_left_open_undoes_no_later_turn_and_no_reset(chat, how):
+    for later in (lambda: chat.ask(text="And now?", max_new_tokens=2), chat.reset):
+        stream = chat.stream(text="Hello", min_new_tokens=4, max_new_tokens=4)
+        next(stream)
+        reply = later()
+        messages = list(chat.messages)
+        if how == "close":
+            stream.close()
+        elif how == "to the end":
+            list(stream)
+        del stream
+        gc.collect()
+        assert chat.messages == messages
+        assert reply is None or chat.last_reply is reply
+        chat.reset()
+
+
+def test_seeds_may_be_numpys_and_nothing_else(chat):
+    chat.ask(text="Hello", seed=np.int64(3), max_new_tokens=1)
+    assert chat.last_reply.seed == 3
+    with pytest.raises(ChatError, match=r"seed is 1\.5"):
+        chat.ask(text="Hello", seed=1.5)
 
 
 def test_a_stream_nobody_listens_to_changes_nothing(chat):

@@ -102,12 +102,12 @@ def evaluate(
     store, answered = ReplyStore(replies), {}
     with bar("evaluating", "clips") as update:
         if clips is not None and manifest is not None:
-            from q2a_core.evaluation.recordings import score_recordings, unused_clips
+            from q2a_core.evaluation.recordings import score_recordings, troubled_clips
 
             report = score_recordings(
                 checkpoint, clips, manifest, store=store, device=device, on_progress=update
             )
-            table = report_table(report, beside={}) + unused_clips(report)
+            table = report_table(report, beside={}) + troubled_clips(report)
         elif suite in ("mini", "prompts"):
             from q2a_core.evaluation.mini_suites import MINI_SUITES, suites_named
             from q2a_core.evaluation.mini_table import HELD_OUT, evaluate_mini

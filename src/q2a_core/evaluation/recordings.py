@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from q2a_core.audio import load_waveform
 from q2a_core.checkpoint import Checkpoint
 from q2a_core.errors import AudioError, ChatError, CheckpointError
 from q2a_core.evaluation.bleu import bleu
@@ -64,10 +65,11 @@ def score_recordings(
     answered, replies, failures = [], [], []
     for done, recording in enumerate(recordings):
         on_progress(done, len(recordings))
-        reply, reason = _ask(chat, recording, store, max_new_tokens)
+        reply, notices, reason = _ask(chat, recording, store, max_new_tokens)
         answered.append((recording, reply))
         row = {name: getattr(recording, name) for name in ("file", "line", "task", "language")}
-        replies.append({**row, "prompt": recording.prompt, "true": recording.truth, "reply": reply})
+        row |= {"prompt": recording.prompt, "true": recording.truth, "reply": reply}
+        replies.append({**row, "notices": list(notices)})
         if reason is not None:
             failures.append({"file": recording.file, "line": recording.line, "reason": reason})
     on_progress(len(recordings), len(recordings))
@@ -87,16 +89,27 @@ def score_recordings(
     }
 
 
-def unused_clips(report: dict[str, Any]) -> str:
-    """Which clips a report counts as wrong because nothing could be asked about them; "" if there is none."""
-    failures = report["failures"]
-    if not failures:
-        return ""
-    shown = [f"- {row['file']}, line {row['line']}: {row['reason']}" for row in failures]
-    more = len(shown) - SHOWN_FAILURES
-    shown = shown[:SHOWN_FAILURES] + ([f"- and {more} more"] if more > 0 else [])
-    head = f"{len(failures)} of {report['n']} clips could not be used and count as wrong:"
-    return "\n".join(["", head, "", *shown, ""])
+def troubled_clips(report: dict[str, Any]) -> str:
+    """Which clips count as wrong because nothing could be asked about them, and which came with notices; "" if none."""
+    failures = [
+        f"- {row['file']}, line {row['line']}: {row['reason']}" for row in report["failures"]
+    ]
+    noticed = [
+        f"- {row['file']}, line {row['line']}: {'; '.join(row['notices'])}"
+        for row in report["replies"]
+        if row["notices"]
+    ]
+    total = report["n"]
+    return _listed(
+        f"{len(failures)} of {total} clips could not be used and count as wrong:", failures
+    ) + _listed(f"{len(noticed)} of {total} clips were heard with a notice:", noticed)
+
+
+def _listed(head: str, lines: list[str]) -> str:
+    """The first of `lines` under a head, and how many more there are; "" without any."""
+    more = len(lines) - SHOWN_FAILURES
+    shown = lines[:SHOWN_FAILURES] + ([f"- and {more} more"] if more > 0 else [])
+    return "\n".join(["", head, "", *shown, ""]) if lines else ""
 
 
 def score_answers(
@@ -192,9 +205,12 @@ def _answers(recording: Recording, reply: str) -> bool:
 
 def _ask(
     chat: AudioChat, recording: Recording, store: ReplyStore, max_new_tokens: int
-) -> tuple[str, str | None]:
-    """The reply, and why there is none."""
+) -> tuple[str, tuple[str, ...], str | None]:
+    """The reply, what is to be said of its clip, and why there is no reply."""
+    notices: tuple[str, ...] = ()
     try:
+        waveform = load_waveform(recording.path)
+        notices = waveform.notices
         rendered = chat.checkpoint.chat_format.render([user_message(recording.prompt, clips=1)])
         key = ReplyKey(
             checkpoint=chat.checkpoint.reply_hash,
@@ -205,18 +221,18 @@ def _ask(
         )
         known = store.get(key)
         if known is not None:
-            return known, None
+            return known, notices, None
         reply = chat.fork().ask(
-            recording.path,
+            waveform,
             recording.prompt,
             split="window",
             temperature=0.0,
             max_new_tokens=max_new_tokens,
         )
     except (AudioError, ChatError, CheckpointError, OSError) as error:
-        return "", str(error)
+        return "", notices, str(error)
     store.put(key, reply.text)
-    return reply.text, None
+    return reply.text, notices, None
 
 
 def _decoding(chat: AudioChat, max_new_tokens: int) -> str:

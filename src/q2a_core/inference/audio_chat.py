@@ -3,6 +3,7 @@
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 
 import torch
@@ -30,6 +31,7 @@ class AudioChat:
         self.model = model
         self.system = system
         self.last_reply: Reply | None = None
+        self._begun = 0  # turns and resets so far: a turn that is not the newest one leaves the dialogue alone
         self.reset()
 
     @classmethod
@@ -47,7 +49,8 @@ class AudioChat:
         return cls(checkpoint, checkpoint.load_model(device=device, dtype=dtype), system=system)
 
     def reset(self) -> None:
-        """Forget the dialogue."""
+        """Forget the dialogue, a turn on its way included."""
+        self._begun += 1
         self.messages: list[Message] = (
             [] if self.system is None else [{"role": "system", "content": self.system}]
         )
@@ -61,10 +64,12 @@ class AudioChat:
         self, audio: Clip | list[Clip] | None = None, text: str | None = None, **options
     ) -> Reply:
         """Answer one turn; options as in `stream`."""
-        for _ in self.stream(audio, text, **options):
-            pass
-        assert self.last_reply is not None
-        return self.last_reply
+        pieces = self.stream(audio, text, **options)
+        while True:
+            try:
+                next(pieces)
+            except StopIteration as end:
+                return end.value
 
     def stream(
         self,
@@ -80,13 +85,14 @@ class AudioChat:
         top_k: int | None = None,
         top_p: float | None = None,
         repetition_penalty: float | None = None,
-    ) -> Generator[str, None, None]:
+    ) -> Generator[str, None, Reply]:
         """Pieces of the answer as they are decoded; `last_reply` holds the whole afterwards.
 
         A clip alone (`text` None or blank) is voice chat, text alone a text turn. `sample_rate` goes with arrays.
         `split="window"` cuts clips longer than the model's window into several clips of this turn; otherwise they are
         refused. What is not given comes from the checkpoint's generation_config. Raises AudioError and ChatError before
-        anything is decoded; the dialogue then stays as it was.
+        anything is decoded; the dialogue then stays as it was. So it does if another turn or a reset comes before this
+        one has ended.
         """
         start = time.perf_counter()
         prompt = self.prompt(audio, text, sample_rate=sample_rate, split=split)
@@ -101,8 +107,10 @@ class AudioChat:
             repetition_penalty=repetition_penalty,
         )
         settings = self._fit_context(settings, len(prompt.ids))
-        turn = _Turn(self, prompt, settings, seed, start)
-        return turn.run()
+        if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
+            raise ChatError(f"seed is {seed!r}; expected a whole number of at most 63 bits")
+        self._begun += 1
+        return _Turn(self, self._begun, prompt, settings, int(seed), start).run()
 
     def prompt(
         self,
@@ -177,15 +185,16 @@ class _Turn:
     """One turn while it is being answered."""
 
     chat: AudioChat
+    number: int
     prompt: Prompt
     settings: GenerationSettings
     seed: int
     start: float
 
-    def run(self) -> Generator[str, None, None]:
+    def run(self) -> Generator[str, None, Reply]:
         """Decode, yield text, and add the turn to the dialogue, as far as it came if the caller stops listening.
 
-        An error while decoding leaves the dialogue as it was.
+        An error while decoding leaves the dialogue as it was, and so does a turn that is no longer the newest.
         """
         chat = self.chat
         generator = torch.Generator().manual_seed(self.seed)
@@ -216,14 +225,14 @@ class _Turn:
         except (GeneratorExit, KeyboardInterrupt):
             self._finish(token_ids, logps, times)
             raise
-        self._finish(token_ids, logps, times)
+        return self._finish(token_ids, logps, times)
 
-    def _finish(self, token_ids: list[int], logps: list[float], times: list[float]) -> None:
+    def _finish(self, token_ids: list[int], logps: list[float], times: list[float]) -> Reply:
         chat = self.chat
         text = chat.checkpoint.chat_format.tokenizer.decode(token_ids)
         first = times[0] - self.start if times else 0.0
         rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
-        chat.last_reply = Reply(
+        reply = Reply(
             text=text,
             token_ids=token_ids,
             logps=logps,
@@ -233,5 +242,8 @@ class _Turn:
             settings=self.settings,
             seed=self.seed,
         )
-        chat.messages = [*self.prompt.messages, {"role": "assistant", "content": text}]
-        chat._audio_embeds = self.prompt.audio_embeds
+        if self.number == chat._begun:
+            chat.last_reply = reply
+            chat.messages = [*self.prompt.messages, {"role": "assistant", "content": text}]
+            chat._audio_embeds = self.prompt.audio_embeds
+        return reply

@@ -22,15 +22,19 @@ def merge_audio(
     """
     placeholder = input_ids == audio_token_id  # (B, T)
     expected = int(placeholder.sum()) if placeholders is None else placeholders
-    given = 0 if audio_embeds is None else audio_embeds.shape[0]
-    if expected != given:
-        raise ChatError(
-            f"the text has {expected} audio placeholders but the clips give {given} audio tokens; "
-            "expand one placeholder per 40 ms token of each clip, in the order of the clips"
-        )
+    check_counts(expected, 0 if audio_embeds is None else audio_embeds.shape[0])
     if audio_embeds is None:
         return text_embeds
     return text_embeds.masked_scatter(placeholder.unsqueeze(-1), audio_embeds.to(text_embeds.dtype))
+
+
+def check_counts(placeholders: int, audio_tokens: int) -> None:
+    """Raises ChatError unless there is a placeholder for each audio token."""
+    if placeholders != audio_tokens:
+        raise ChatError(
+            f"the text has {placeholders} audio placeholders but the clips give {audio_tokens} audio tokens; "
+            "expand one placeholder per 40 ms token of each clip, in the order of the clips"
+        )
 
 
 def pack_valid(padded: Tensor, lengths: Tensor) -> Tensor:

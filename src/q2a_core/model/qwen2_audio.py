@@ -12,7 +12,7 @@ from q2a_core.config import ModelConfig
 from q2a_core.model.audio_encoder import AudioEncoder, sinusoids
 from q2a_core.model.decoder import Decoder
 from q2a_core.model.kv_cache import KVCache
-from q2a_core.model.merge import merge_audio, pack_valid
+from q2a_core.model.merge import check_counts, merge_audio, pack_valid
 from q2a_core.model.padding import read_padding
 from q2a_core.model.projector import Projector
 
@@ -71,6 +71,8 @@ class Qwen2Audio(nn.Module):
         check_clips(mel, mel_lengths, audio_embeds)
         if mel is not None:
             audio_embeds = self.encode_audio(mel, mel_lengths)
+        if audio_embeds is None and (cache is None or not cache.length):
+            check_counts(int((input_ids == self.config.audio_token_id).sum()), 0)
         hidden_states = self.hidden_states(
             input_ids, audio_embeds=audio_embeds, attention_mask=attention_mask, cache=cache
         )
@@ -102,10 +104,13 @@ class Qwen2Audio(nn.Module):
         attention_mask: Tensor | None = None,
         cache: KVCache | None = None,
     ) -> Tensor:
-        """The decoder's final hidden states (B, T, D), before `lm_head`. Raises ChatError as `merge_audio` does."""
+        """The decoder's final hidden states (B, T, D), before `lm_head`. Raises ChatError as `merge_audio` does.
+
+        Without audio_embeds placeholders stay what they are: a decoder may learn apart from the encoder.
+        """
         inputs_embeds = self.decoder.embed_tokens(input_ids)
         cached = 0 if cache is None else cache.length
-        if audio_embeds is not None or not cached:  # a reply may well name a placeholder
+        if audio_embeds is not None:
             inputs_embeds = merge_audio(
                 inputs_embeds, audio_embeds, input_ids, self.config.audio_token_id
             )

@@ -44,10 +44,8 @@ def record(
         with (
             _RECORDING,
             torch.cuda.device(device),
-            torch.cuda.stream(
-                stream
-            ),  # left in any case, even where the end of the recording raises
-            # other threads may go on with replies of theirs
+            torch.cuda.stream(stream),  # left even where the end of the recording raises
+            # thread_local: other threads may go on with replies of theirs
             torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
         ):
             output = run()
