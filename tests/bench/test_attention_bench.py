@@ -133,7 +133,7 @@ def test_the_bare_stack_is_the_encoders_own_blocks(tiny_model):
         (["--only", "decode,speed"], "no row is called 'speed'; known: first_token, decode"),
         (
             ["--only", "large", "--checkpoint", "nonsense"],
-            "large open no checkpoint; leave nonsense",
+            "no checkpoint is opened by large; leave nonsense",
         ),
         (["--only", "attention", "--json", "nowhere/x.json"], "there is no folder nowhere"),
     ],
@@ -179,3 +179,17 @@ def test_attention_alone_needs_no_transformers(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "attention on " in done.stdout
     assert list(json.loads((tmp_path / "out.json").read_text("utf-8"))) == ["attention"]
+
+
+def test_what_a_part_stops_at_costs_nobody_the_others(monkeypatch):
+    """Memory that is full, for instance."""
+
+    def full(**options):
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 9 GB")
+
+    monkeypatch.setattr("q2a_core.bench.attention.run_attention", full)
+    report = everything.run_bench(only=["attention", "large"])
+    assert report["attention"] == {"not_measured": "stopped: CUDA out of memory"}
+    table = everything.to_markdown(report)
+    assert "Attention: not measured; it stopped: CUDA out of memory." in table
+    assert "The real size" in table

@@ -9,7 +9,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from q2a_core import presets
-from q2a_core.bench import large, large_sides
+from q2a_core.bench import everything, large, large_sides
 from q2a_core.bench.everything import run_bench
 from q2a_core.bench.large import run_large, to_markdown
 from q2a_core.bench.large_sides import Sides, share_weights
@@ -92,7 +92,7 @@ def test_without_a_gpu_it_is_told_and_not_measured():
         run_large()
     found = run_bench(only=["large"])
     assert found == {"large": {"not_measured": large.NEEDS}}
-    assert "not measured" in to_markdown(found["large"])
+    assert "The real size: not measured; it needs a CUDA device" in everything.to_markdown(found)
 
 
 @pytest.mark.parametrize("message", ["CUDA out of memory. Tried to allocate 2 GiB.\nMore.", ""])

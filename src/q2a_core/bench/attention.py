@@ -62,9 +62,10 @@ def run_attention(
             on_progress(number + 1, len(chosen))
     finally:
         torch.set_num_threads(before)
+    device = torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu"
     return {
-        "machine": machine(threads=threads or before),
-        "device": torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu",
+        "machine": machine(threads=threads or before) | {"device": device},
+        "device": device,
         "dtype": str(kind).removeprefix("torch."),
         "matrix_peak_tflops": peak / 1e12,
         "auto": resolve_backend("auto", place, 64),

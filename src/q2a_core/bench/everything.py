@@ -1,5 +1,6 @@
 """All that `q2a bench` measures: the pipeline beside transformers, attention beside PyTorch's, many chats, the 7B."""
 
+import importlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,12 @@ from q2a_core.bench.report import (
     ATTENTION,
     BESIDES,
     GROWTH,
-    LARGE,
     ROWS,
     SERVE,
     TOGETHER,
     WITHOUT_CHECKPOINT,
     check_counts,
+    first_line,
     named,
 )
 from q2a_core.bench.report import to_markdown as pipeline_table
@@ -38,7 +39,7 @@ def run_bench(
     check_counts(repeats, threads)
     if checkpoint not in (None, "mini") and set(names) <= set(WITHOUT_CHECKPOINT):
         raise Q2AError(
-            f"{' and '.join(names)} open no checkpoint; leave {checkpoint} out, or measure other rows too"
+            f"no checkpoint is opened by {' and '.join(names)}; leave {checkpoint} out, or measure other rows too"
         )
     report: dict[str, Any] = {}
     if rows:
@@ -51,50 +52,49 @@ def run_bench(
             only=rows,
             on_progress=on_progress,
         )
-    if ATTENTION in names:
-        from q2a_core.bench.attention import run_attention
+    options: dict[str, Any] = {"repeats": repeats, "on_progress": on_progress}
+    for name in names:
+        if name in BESIDES:
+            report[name] = _beside(name, checkpoint, threads, options)
+    return report
 
-        report[ATTENTION] = run_attention(repeats=repeats, threads=threads, on_progress=on_progress)
-    if SERVE in names:
-        from q2a_core.bench.serve import run_serve
-        from q2a_core.inference import AudioChat
 
-        report[SERVE] = run_serve(
-            AudioChat.from_pretrained(checkpoint or "mini"),
-            rounds=repeats,
-            threads=threads,
-            on_progress=on_progress,
-        )
-    if GROWTH in names:
-        from q2a_core.bench.growth import run_growth
+def _beside(
+    name: str, checkpoint: str | Path | None, threads: int | None, options: dict[str, Any]
+) -> dict[str, Any]:
+    """One of BESIDES; what it stops at, memory for instance, costs nobody the parts measured before it."""
+    try:
+        if name == ATTENTION:
+            from q2a_core.bench.attention import run_attention
 
-        report[GROWTH] = run_growth(
-            checkpoint, repeats=repeats, threads=threads, on_progress=on_progress
-        )
-    if LARGE in names:
+            return run_attention(threads=threads, **options)
+        if name == SERVE:
+            from q2a_core.bench.serve import run_serve
+            from q2a_core.inference import AudioChat
+
+            chat = AudioChat.from_pretrained(checkpoint or "mini")
+            rounds, on_progress = options["repeats"], options["on_progress"]
+            return run_serve(chat, rounds=rounds, threads=threads, on_progress=on_progress)
+        if name == GROWTH:
+            from q2a_core.bench.growth import run_growth
+
+            return run_growth(checkpoint, threads=threads, **options)
         from q2a_core.bench.large import run_where_it_fits
 
-        report[LARGE] = run_where_it_fits(repeats=repeats, on_progress=on_progress)
-    return report
+        return run_where_it_fits(**options)
+    except RuntimeError as error:
+        return {"not_measured": f"stopped: {first_line(error).rstrip('.')}"}
 
 
 def to_markdown(report: dict[str, Any]) -> str:
     """The tables of all that was measured."""
     tables = [pipeline_table(report)] if "rows" in report else []
-    if ATTENTION in report:
-        from q2a_core.bench.attention import to_markdown as attention_table
-
-        tables.append(attention_table(report[ATTENTION]))
-    if SERVE in report:
-        from q2a_core.bench.serve import to_markdown as serve_table
-
-        tables.append(serve_table(report[SERVE]))
-    if GROWTH in report:
-        from q2a_core.bench.growth import to_markdown as growth_table
-
-        tables.append(growth_table(report[GROWTH]))
-    if LARGE in report:
-        from q2a_core.bench.large import to_markdown as large_table
-
-        tables.append(large_table(report[LARGE]))
+    for name in BESIDES:
+        if name not in report:
+            continue
+        if "not_measured" in report[name]:
+            tables.append(f"{BESIDES[name]}: not measured; it {report[name]['not_measured']}.")
+            continue
+        table = importlib.import_module(f"q2a_core.bench.{name}").to_markdown
+        tables.append(table(report[name]))
     return "\n\n".join(tables)

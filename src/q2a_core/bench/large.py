@@ -12,7 +12,7 @@ import torch
 
 from q2a_core import presets
 from q2a_core.bench.large_sides import CLIP_SECONDS, Sides
-from q2a_core.bench.report import Row, machine, pipeline_line
+from q2a_core.bench.report import Row, first_line, machine, pipeline_line
 from q2a_core.bench.timing import alternate
 from q2a_core.config import ModelConfig
 from q2a_core.errors import Q2AError
@@ -122,16 +122,8 @@ def run_where_it_fits(
         return {"not_measured": f"{NEEDS}; it ran out of it: {first_line(error).rstrip('.')}"}
 
 
-def first_line(error: Exception) -> str:
-    """What an error says in a line; its kind where it says nothing."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
 def to_markdown(report: dict[str, Any]) -> str:
-    """The table of the real size, or the reason why there is none."""
-    if "not_measured" in report:
-        return f"The real size: not measured; it {report['not_measured']}."
+    """The table of the real size."""
     host = report["machine"]
     lines = [
         f"The real size, {report['parameters'] / 1e9:.2f} billion random weights in {report['dtype']} on "

@@ -15,7 +15,12 @@ from q2a_core.errors import Q2AError
 ROWS = ("first_token", "decode", "train", "mel", "encoder", "ragged")
 """What can be measured of the pipeline, in the order of the table."""
 ATTENTION, SERVE, GROWTH, LARGE = "attention", "serve", "growth", "large"
-BESIDES = (ATTENTION, SERVE, GROWTH, LARGE)
+BESIDES = {
+    ATTENTION: "Attention",
+    SERVE: "Many chats at once",
+    GROWTH: "Growth",
+    LARGE: "The real size",
+}
 """What is measured besides, each in a table of its own."""
 WITHOUT_CHECKPOINT = (ATTENTION, LARGE)
 """Those that no checkpoint is opened for."""
@@ -191,3 +196,9 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def first_line(error: Exception) -> str:
+    """What an error says in a line; its kind where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -191,6 +191,8 @@ def bench(
     if plot is not None:
         from q2a_core.inspection.figures_growth import figure_growth
 
+        if "not_measured" in report[GROWTH]:
+            raise Q2AError(f"nothing to plot: growth {report[GROWTH]['not_measured']}")
         figure_growth(report[GROWTH]).savefig(plot)
 
 
