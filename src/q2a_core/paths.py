@@ -81,7 +81,7 @@ def checkpoint_hash(directory: Path) -> str:
 
 
 def cache_dir() -> Path:
-    """Where what can be made again lies: synthesised speech, recordings, traces."""
+    """Where what can be made again lies: synthesised speech."""
     return _user_dir("cache")
 
 

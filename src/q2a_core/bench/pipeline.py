@@ -45,7 +45,7 @@ SHORT_SECONDS, LONG_SECONDS = 1.0, 30.0
 """Of the ragged batch; the longer is cut to the model's window."""
 NEW_TOKENS = 64
 BATCH_SIZE = 16
-"""Clips in a training step: a micro-batch of the stages. Transformers pads each to the window and takes seconds."""
+"""Clips in a training step, in one batch on both sides. Transformers pads each to the window and takes seconds."""
 QUICK = 4
 """Rows that take milliseconds run this many times as often."""
 

@@ -38,7 +38,7 @@ class SpellingHead(nn.Module):
             self.linear.bias.zero_()
 
     def forward(self, model: Qwen2Audio, encoder_frames: Tensor) -> Tensor:
-        """encoder_frames (N, E, C) -> log-probabilities (N, E, 28); class 0 is the blank."""
+        """encoder_frames (N, E, C) -> log-probabilities (N, E, len(LETTERS) + 1); class 0 is the blank."""
         return self.linear(model.audio_encoder.layer_norm(encoder_frames)).float().log_softmax(-1)
 
 
@@ -61,6 +61,9 @@ def spelling_loss(log_probs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def greedy_spelling(log_probs: Tensor, frames: int) -> str:
-    """What the encoder alone would spell for one clip (E, 28): best class per frame, repeats and blanks dropped."""
+    """What the encoder alone would spell for one clip, log_probs (E, len(LETTERS) + 1) of which `frames` are valid.
+
+    The best class of each frame, repeats and blanks dropped.
+    """
     best = torch.unique_consecutive(log_probs[:frames].argmax(-1)).tolist()
     return "".join(LETTERS[c - 1] for c in best if c)

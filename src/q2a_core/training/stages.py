@@ -44,7 +44,7 @@ class StageConfig:
     start: str | None = None
     """Checkpoint to go on from; None begins with fresh weights."""
     batch_size: int = 16
-    """Dialogues in a micro-batch: a stop waits for one."""
+    """Dialogues in a micro-batch: a stop waits for one. What is said here is what runs had that say nothing."""
     accumulate: int = 1
     """Micro-batches in a step, those of all processes together; their tokens weigh the same."""
     optimizer: Literal["adamw", "muon"] = "adamw"
