@@ -60,6 +60,7 @@ def evaluate(
     Example: q2a eval --suite mini --output results.json
     """
     from q2a_core.checkpoint import open_checkpoint
+    from q2a_core.evaluation.chosen_suite import evaluate_suite, suite_for
     from q2a_core.evaluation.replies import ReplyStore
     from q2a_core.evaluation.tables import (
         judge_table,
@@ -69,22 +70,7 @@ def evaluate(
     )
 
     endpoint = judge_endpoint(judge_url, judge_model, judge_key)
-    if endpoint is not None and (clips is not None or suite in ("first", "prompts")):
-        raise Q2AError(
-            "--judge-url marks the chat suites of the mini Table 2; leave out --clips and other --suites"
-        )
-    if (clips is None) != (manifest is None):
-        raise Q2AError(
-            "--clips and --manifest go together: a folder, and the truth of what is in it"
-        )
-    if only and (clips is not None or suite in ("first", "prompts")):
-        raise Q2AError(
-            "--only names suites of the mini Table 2; leave out --clips and other --suites"
-        )
-    if clips is not None and (suite != "auto" or count is not None):
-        raise Q2AError(
-            "--clips asks about each line of the manifest once; leave out --suite and --count"
-        )
+    _check_choice(suite, count, only, clips, manifest, judged=endpoint is not None)
     check_apart(
         {"--manifest": manifest, "--replies": replies, "--output": output, "--readme": readme}
     )
@@ -93,11 +79,10 @@ def evaluate(
     if readme is not None:
         read_with_marks(readme)
     checkpoint = open_checkpoint(model)
-    if suite == "auto":
-        suite = "mini" if only or "languages" in checkpoint.about else "first"
-    if endpoint is not None and suite == "first":
+    meant = "mini" if only else suite_for(checkpoint, suite)
+    if endpoint is not None and meant == "first":
         raise Q2AError(f"{model} knows only the first world, which has no chat suites to mark")
-    if clips is None and suite == "first" and replies is not None:
+    if clips is None and meant == "first" and replies is not None:
         raise Q2AError("the first world's suites keep no replies; leave out --replies")
     store, answered = ReplyStore(replies), {}
     with bar("evaluating", "clips") as update:
@@ -108,33 +93,17 @@ def evaluate(
                 checkpoint, clips, manifest, store=store, device=device, on_progress=update
             )
             table = report_table(report, beside={}) + troubled_clips(report)
-        elif suite in ("mini", "prompts"):
-            from q2a_core.evaluation.mini_suites import MINI_SUITES, suites_named
-            from q2a_core.evaluation.mini_table import HELD_OUT, evaluate_mini
-            from q2a_core.evaluation.prompt_suites import asked_in, prompt_suites, trained_on_tags
-
-            chosen, prompts = (suites_named(only) if only else MINI_SUITES), HELD_OUT
-            if suite == "prompts":
-                tags = trained_on_tags(checkpoint)
-                chosen, prompts = prompt_suites(tags=tags), asked_in(tags=tags)
-            report = evaluate_mini(
+        else:
+            report, table = evaluate_suite(
                 checkpoint,
-                count=count or 100,
-                suites=chosen,
-                prompts=prompts,
-                controls=not only and suite != "prompts",
+                meant,
+                count=count,
+                only=only,
                 store=store,
                 device=device,
                 on_answered=answered.__setitem__,
                 on_progress=update,
             )
-            table = report_table(report)
-        else:
-            from q2a_core.evaluation.runner import evaluate as run
-            from q2a_core.evaluation.runner import to_markdown
-
-            report = run(checkpoint, count=count or 120, device=device, on_progress=update)
-            table = to_markdown(report)
     if endpoint is not None:
         try:
             with bar("judging", "replies") as update:
@@ -147,6 +116,35 @@ def evaluate(
     hand_over(report, table, output, as_json)
     if readme is not None:
         write_results(readme, table)
+
+
+def _check_choice(
+    suite: str,
+    count: int | None,
+    only: list[str] | None,
+    clips: Path | None,
+    manifest: Path | None,
+    *,
+    judged: bool,
+) -> None:
+    """Raises Q2AError for options that do not go together."""
+    other = clips is not None or suite in ("first", "prompts")
+    if judged and other:
+        raise Q2AError(
+            "--judge-url marks the chat suites of the mini Table 2; leave out --clips and other --suites"
+        )
+    if (clips is None) != (manifest is None):
+        raise Q2AError(
+            "--clips and --manifest go together: a folder, and the truth of what is in it"
+        )
+    if only and other:
+        raise Q2AError(
+            "--only names suites of the mini Table 2; leave out --clips and other --suites"
+        )
+    if clips is not None and (suite != "auto" or count is not None):
+        raise Q2AError(
+            "--clips asks about each line of the manifest once; leave out --suite and --count"
+        )
 
 
 def bench(
