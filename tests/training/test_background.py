@@ -204,11 +204,26 @@ def test_nothing_here_needs_torch():
     assert done.stdout.strip() == "False", done.stderr
 
 
-def test_the_log_that_is_read_piece_by_piece_is_the_whole_log(home):
-    """The run of the first test, whose log grew, was cut and grew again while it was read."""
-    run = background.run_folder("dpo-1")
-    if not (run / "log.jsonl").is_file():
-        pytest.skip("needs the first test")
+def test_the_log_that_is_read_piece_by_piece_is_the_whole_log(tmp_path):
+    """It grows, in the middle of a character too, is cut as a resumed run cuts it, and grows again."""
+    run = tmp_path / "run"
+    run.mkdir()
+    log = run / "log.jsonl"
+    lines = [
+        json.dumps({"kind": "step", "step": n, "text": "für 你好"}, ensure_ascii=False)
+        for n in range(40)
+    ]
+    whole = "".join(line + "\n" for line in lines).encode()
     follower = Follower(run)
-    follower.refresh()
-    assert follower.records == read_log(run / "log.jsonl")
+    for stop in range(0, len(whole), 7):
+        log.write_bytes(whole[:stop])
+        follower.refresh()
+        assert follower.records == [json.loads(x) for x in lines[: whole[:stop].count(b"\n")]]
+    resumed = "".join(
+        line + "\n" for line in [*lines[:25], json.dumps({"kind": "run"}), *lines[3:30]]
+    ).encode()
+    for part in (resumed[: len(resumed) // 2], resumed):
+        log.write_bytes(part)
+        follower.refresh()
+    assert follower.records == read_log(log)
+    assert len(follower.records) == 53

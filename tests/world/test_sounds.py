@@ -140,7 +140,7 @@ RISE_DB = {"bell": 3.0, "knocking": 5.0}
 SMOOTH = {
     "bell": 0.03,
     "knocking": 0.03,
-    "rooster": 0.25,
+    "rooster": 0.3,  # syllables of one crow may be parted
     "horse": 0.3,
     "frog": 0.2,
     "dog": 0.04,
@@ -233,7 +233,7 @@ def test_rain_is_flat_steady_noise():
         samples = make("rain", seed, seconds=3.0)
         assert flatness(samples) > 0.3
         level = loudness_db(samples, smooth=0.3)[300:-300]
-        assert np.ptp(level) < 6.0
+        assert np.ptp(level) < 9.0  # single drops and gusts
 
 
 def test_bell_decays_and_keeps_its_pitches():
