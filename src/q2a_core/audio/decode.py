@@ -7,20 +7,21 @@ decoded up to there, and a notice; one that gives nothing is refused.
 import io
 import re
 from collections.abc import Iterator
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from typing import BinaryIO
 
 import numpy as np
 
-from q2a_core.audio.intake import BLOCK_VALUES, STOPPED, Intake
+from q2a_core.audio.intake import BLOCK_VALUES, Intake
+from q2a_core.audio.links import MARKS, MAX_LINKS, FilePart, find_links, is_intact
 from q2a_core.audio.media import DEMUXERS, decode_media
 from q2a_core.audio.mp3 import quiet_libmpg123, read_frames
 from q2a_core.audio.sniff import HEAD_BYTES, READABLE, looks_like, sniff
 from q2a_core.audio.source import MAX_FILE_BYTES
+from q2a_core.errors import AudioError
 
 _MAX_MP3_BYTES = 1 << 28
 """Largest mp3 read into memory; an hour at 320 kbit/s is 144 MB."""
-_MAX_OGG_PAGE = 65_307
 _UNKNOWN_FRAMES = 1 << 60
 _SIZE_MISMATCH = re.compile(r"^\s*(?:data|SSND|riff|Data Size)\s*: (\d+) \(should be (\d+)\)", re.M)
 _DS64_MISMATCH = re.compile(r"does not match value from 'ds64' chunk of (\d+)")
@@ -44,8 +45,8 @@ def decode(file: BinaryIO, intake: Intake) -> None:
     file.seek(0)
     if container in DEMUXERS:
         decode_media(file, container, intake)
-    elif container == "ogg":
-        _decode_ogg(file, intake)
+    elif container in MARKS:
+        _decode_links(file, container, intake)
     elif container == "mp3":
         _decode_mp3(file, intake)
     else:
@@ -64,82 +65,96 @@ def _decode_mp3(file: BinaryIO, intake: Intake) -> None:
         intake.notices.append("the file is truncated: it ends inside an mp3 frame")
 
 
-def _decode_ogg(file: BinaryIO, intake: Intake) -> None:
-    # no header has the length: only the mark on the last page tells that the file is whole
-    file.seek(-min(_MAX_OGG_PAGE, file.seek(0, io.SEEK_END)), io.SEEK_END)
-    tail = file.read()
-    page = tail[max(0, tail.rfind(b"OggS")) :].ljust(28, b"\0")
-    is_whole = page[5] & 4 and 27 + page[26] + sum(page[27 : 27 + page[26]]) <= len(page)
-    file.seek(0)
-    _decode_soundfile(file, "ogg", intake)
-    if not is_whole and intake.frames:
-        seconds = intake.frames / intake.source_rate
-        intake.notices.append(
-            f"the file is truncated or damaged: its end is missing, {seconds:.2f} s could be read"
+def _decode_links(file: BinaryIO, container: str, intake: Intake) -> None:
+    """One stream after another, as long as they have the first one's rate and channels."""
+    links = find_links(file, container)
+    if len(links) > MAX_LINKS:
+        raise intake.error(
+            f"more than {MAX_LINKS:,} streams in one file; expected a file of one stream"
         )
+    for link in links:
+        try:
+            sound = _open(link, container, intake)
+        except AudioError:
+            if not intake.frames:
+                raise
+            intake.notices.append(_left_out(intake, "something that cannot be decoded"))
+            break
+        with sound:
+            form = sound.samplerate, sound.channels
+            if intake.frames and form != (intake.source_rate, intake.channels):
+                other = f"a stream of {sound.channels} channels at {sound.samplerate:,} Hz"
+                intake.notices.append(_left_out(intake, other))
+                break
+            _read(sound, container, intake)
+        if container == "ogg" and not is_intact(link):
+            intake.is_incomplete = True
+
+
+def _left_out(intake: Intake, what: str) -> str:
+    seconds = intake.frames / intake.source_rate
+    return (
+        f"only {seconds:.2f} s were read: the file goes on with {what}; save that as its own file"
+    )
 
 
 def _decode_soundfile(file: BinaryIO, container: str, intake: Intake) -> None:
+    # mp3 inside wav has its decoder, which complains on stderr
+    calm = quiet_libmpg123() if container == "wav" and _holds_mp3(file) else nullcontext()
+    with calm, _open(FilePart(file), container, intake) as sound:
+        _read(sound, container, intake)
+
+
+def _open(file: FilePart, container: str, intake: Intake):
     try:
         import soundfile
     except (ImportError, OSError) as error:
         raise intake.error("reading it needs soundfile: pip install soundfile") from error
     try:
-        # mp3 inside wav has its decoder, which complains on stderr
-        is_noisy = container == "wav" and _holds_mp3(file)
-        with quiet_libmpg123() if is_noisy else nullcontext():
-            sound = soundfile.SoundFile(_CalmFile(file))  # pyright: ignore[reportArgumentType]
+        return soundfile.SoundFile(file)  # pyright: ignore[reportArgumentType]
     except (soundfile.SoundFileError, OSError, ValueError) as error:
         reason = getattr(error, "error_string", "the header makes no sense").strip(" .")
         raise intake.damaged(container, reason) from error
-    with sound, quiet_libmpg123() if is_noisy else nullcontext():
-        known = sound.frames if sound.frames < _UNKNOWN_FRAMES else None
+
+
+def _read(sound, container: str, intake: Intake) -> None:
+    known = sound.frames if sound.frames < _UNKNOWN_FRAMES else None
+    promised = _promised_frames(sound.extra_info, known)
+    if intake.frames:
+        intake.go_on(promised)
+    else:
         intake.begin(sound.samplerate, sound.channels, known)
-        intake.promised_frames = _promised_frames(sound.extra_info, known)
-        for block in _soundfile_blocks(sound, soundfile.SoundFileError, intake):
-            intake.feed(block)
-        if known and not intake.frames:
-            raise intake.damaged(container, "none of its samples can be decoded")
+        intake.promised_frames = promised
+    for block in _soundfile_blocks(sound, known, intake):
+        intake.feed(block)
+    if known and not intake.frames:
+        raise intake.damaged(container, "none of its samples can be decoded")
 
 
-class _CalmFile:
-    """A file as libsndfile calls it back: a damaged header seeks to nowhere, and an exception would be printed."""
-
-    def __init__(self, file: BinaryIO):
-        self._file = file
-        self.tell = file.tell
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> None:
-        with suppress(ValueError, OSError):
-            self._file.seek(offset, whence)
-
-    def read(self, size: int) -> bytes:
-        with suppress(ValueError, OSError):
-            return self._file.read(size)
-        return b""
-
-
-def _soundfile_blocks(
-    sound, library_error: type[Exception], intake: Intake
-) -> Iterator[np.ndarray]:
+def _soundfile_blocks(sound, known: int | None, intake: Intake) -> Iterator[np.ndarray]:
     """Blocks (S, channels) that share one buffer, up to the end or to where decoding fails."""
+    import soundfile
+
     # soundfile seeks to where it already is after every read, which costs mp3 its bit reservoir
     sound.seekable = lambda: False
     buffer = np.empty((max(1, BLOCK_VALUES // sound.channels), sound.channels), np.float32)
-    while True:
-        buffer.fill(np.nan)
+    left = _UNKNOWN_FRAMES if known is None else known
+    while left:
+        # asked for more than there is, libsndfile fills up with zeros
+        part = buffer[:left]
+        part.fill(np.nan)
         try:
-            block = sound.read(out=buffer)
-        except library_error:
+            block = sound.read(out=part)
+        except soundfile.SoundFileError:
             # what was decoded before the fault lies in the buffer, NaN marks the rest
-            untouched = np.isnan(buffer).any(axis=1)
-            yield buffer[: int(untouched.argmax()) if untouched.any() else len(buffer)]
-            if intake.promised_frames is None:  # else the two lengths tell
-                intake.notices.append(STOPPED)
+            untouched = np.isnan(part).any(axis=1)
+            yield part[: int(untouched.argmax()) if untouched.any() else len(part)]
+            intake.is_incomplete = True
             return
         if not len(block):
             return
         yield block
+        left -= len(block)
 
 
 def _holds_mp3(file: BinaryIO) -> bool:

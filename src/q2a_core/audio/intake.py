@@ -21,9 +21,6 @@ MAX_VALUES = 3_600 * 48_000
 BLOCK_VALUES = 262_144
 """Samples per block, all channels together (1 MB)."""
 
-STOPPED = "the file is truncated or damaged: decoding stopped before its end"
-"""Notice for a file that does not say how much of it is missing."""
-
 _OVER_SCALE = 8.0
 _SILENT = 1e-4
 _QUIET = 3e-3
@@ -39,6 +36,7 @@ class Intake:
         self.channels = 0
         self.frames = 0
         self.promised_frames: int | None = None
+        self.is_incomplete = False  # set by decoders, where the two lengths may not tell
         self.expected_rate: int | None = None
         self._max_seconds = MAX_SECONDS if max_seconds is None else min(max_seconds, MAX_SECONDS)
         self._resampler = None
@@ -75,6 +73,12 @@ class Intake:
         self._samples = np.empty(expected, np.float32)
         if source_rate != SAMPLE_RATE:
             self._resampler = self._make_resampler()
+
+    def go_on(self, frames: int | None) -> None:
+        """A further stream of the same rate and channels follows, whose promised length is `frames`."""
+        self._check_length(self.frames + (frames or 0))
+        if self.promised_frames is not None:
+            self.promised_frames = None if frames is None else self.promised_frames + frames
 
     def feed(self, block: np.ndarray) -> None:
         """Take the next frames: float32 (S, channels) at the source's rate."""
@@ -145,6 +149,11 @@ class Intake:
         if promised is not None and self.frames < promised * 0.999:
             self.notices.append(
                 f"the file is truncated or damaged: its header promises {_seconds(promised / self.source_rate)}, "
+                f"{_seconds(self.frames / self.source_rate)} could be read"
+            )
+        elif self.is_incomplete:
+            self.notices.append(
+                "the file is truncated or damaged: a part of it is missing, "
                 f"{_seconds(self.frames / self.source_rate)} could be read"
             )
         if self.channels > 1:

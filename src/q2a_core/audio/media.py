@@ -8,7 +8,7 @@ package that catches them all.
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from q2a_core.audio.intake import STOPPED, Intake
+from q2a_core.audio.intake import Intake
 
 DEMUXERS = {"m4a/mp4": "mov", "webm/mkv": "matroska", "aac": "aac"}
 """FFmpeg's demuxer by container, as `sniff` names it."""
@@ -62,4 +62,4 @@ def _media_parts(av, media, stream, intake: Intake) -> Iterator:
         for frame in media.decode(stream):
             yield from to_float.resample(frame)
     except Exception:  # what came before the fault is kept
-        intake.notices.append(STOPPED)
+        intake.is_incomplete = True
