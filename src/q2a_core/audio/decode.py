@@ -6,9 +6,11 @@ decoded up to there, and a notice; one that gives nothing is refused.
 
 import io
 import re
+import tempfile
 from collections.abc import Iterator
-from contextlib import nullcontext
-from typing import BinaryIO
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -16,12 +18,15 @@ from q2a_core.audio.intake import BLOCK_VALUES, Intake
 from q2a_core.audio.links import MARKS, MAX_LINKS, FilePart, find_links, is_intact
 from q2a_core.audio.media import DEMUXERS, decode_media
 from q2a_core.audio.mp3 import quiet_libmpg123, read_frames
-from q2a_core.audio.sniff import HEAD_BYTES, READABLE, looks_like, sniff
+from q2a_core.audio.sniff import READABLE, looks_like, sniff
 from q2a_core.audio.source import MAX_FILE_BYTES
+from q2a_core.audio.wav import bytes_no_chunk_holds, holds_mp3
 from q2a_core.errors import AudioError
 
 _MAX_MP3_BYTES = 1 << 28
 """Largest mp3 read into memory; an hour at 320 kbit/s is 144 MB."""
+_MAX_FOREIGN_BYTES = 4_096
+"""Bytes behind the sound that are passed over without a word: leftovers of tags and of cutting."""
 _UNKNOWN_FRAMES = 1 << 60
 _SIZE_MISMATCH = re.compile(r"^\s*(?:data|SSND|riff|Data Size)\s*: (\d+) \(should be (\d+)\)", re.M)
 _DS64_MISMATCH = re.compile(r"does not match value from 'ds64' chunk of (\d+)")
@@ -57,12 +62,35 @@ def _decode_mp3(file: BinaryIO, intake: Intake) -> None:
     stream = read_frames(file.read(_MAX_MP3_BYTES))
     if stream is None:
         raise intake.damaged("mp3", "no whole frame in it")
-    with quiet_libmpg123() as complaints:
-        _decode_soundfile(io.BytesIO(stream.data), "mp3", intake)
+    with quiet_libmpg123() as complaints, _opened_mp3(stream.data, intake) as sound:
+        _read(sound, "mp3", intake)
     if stream.has_gaps or any("error" in complaint for complaint in complaints):
         intake.notices.append("the mp3 file is damaged in places; it may click or skip there")
     elif stream.is_cut and intake.frames == intake.promised_frames:
         intake.notices.append("the file is truncated: it ends inside an mp3 frame")
+    if stream.unread_bytes > _MAX_FOREIGN_BYTES:
+        kilobytes = (
+            f"{stream.unread_bytes / 1000:,.0f} kB of another sample rate or mode, or no mp3"
+        )
+        intake.notices.append(_left_out(intake, kilobytes))
+
+
+@contextmanager
+def _opened_mp3(data: bytes, intake: Intake) -> Iterator[Any]:
+    with ExitStack() as stack:
+        try:
+            sound = _open(FilePart(io.BytesIO(data)), "mp3", intake)
+        except AudioError as error:
+            # a file ._ or a folder .AppleDouble where the program runs is for libsndfile the Macintosh half of
+            # every file without a name, so it takes no mp3 for one; of a named file it believes the extension
+            try:
+                folder = stack.enter_context(tempfile.TemporaryDirectory())
+                path = Path(folder) / "clip.mp3"
+                path.write_bytes(data)
+            except OSError:
+                raise error from None
+            sound = _open(str(path), "mp3", intake)
+        yield stack.enter_context(sound)
 
 
 def _decode_links(file: BinaryIO, container: str, intake: Intake) -> None:
@@ -94,18 +122,22 @@ def _decode_links(file: BinaryIO, container: str, intake: Intake) -> None:
 def _left_out(intake: Intake, what: str) -> str:
     seconds = intake.frames / intake.source_rate
     return (
-        f"only {seconds:.2f} s were read: the file goes on with {what}; save that as its own file"
+        f"only {seconds:.2f} s were read: the file goes on with {what}; "
+        "if that is sound, save it as a file of its own"
     )
 
 
 def _decode_soundfile(file: BinaryIO, container: str, intake: Intake) -> None:
     # mp3 inside wav has its decoder, which complains on stderr
-    calm = quiet_libmpg123() if container == "wav" and _holds_mp3(file) else nullcontext()
+    calm = quiet_libmpg123() if container == "wav" and holds_mp3(file) else nullcontext()
     with calm, _open(FilePart(file), container, intake) as sound:
         _read(sound, container, intake)
+    if container == "wav" and (unread := bytes_no_chunk_holds(file)) > _MAX_FOREIGN_BYTES:
+        what = f"{unread / 1000:,.0f} kB that its header does not count"
+        intake.notices.append(_left_out(intake, what))
 
 
-def _open(file: FilePart, container: str, intake: Intake):
+def _open(file: FilePart | str, container: str, intake: Intake):
     try:
         import soundfile
     except (ImportError, OSError) as error:
@@ -155,13 +187,6 @@ def _soundfile_blocks(sound, known: int | None, intake: Intake) -> Iterator[np.n
             return
         yield block
         left -= len(block)
-
-
-def _holds_mp3(file: BinaryIO) -> bool:
-    head = file.read(HEAD_BYTES)
-    file.seek(0)
-    fmt = head.find(b"fmt ")
-    return head[fmt + 8 : fmt + 10] == b"\x55\x00"
 
 
 def _promised_frames(log: str, frames: int | None) -> int | None:

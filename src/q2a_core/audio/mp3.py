@@ -16,11 +16,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
+from q2a_core.audio.tags import after_tags
+
 _MPEG_1_RATES = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG_2_RATES = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _SAMPLE_RATES = (44_100, 48_000, 32_000)
 _SYNC = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")  # layer III of MPEG 2.5, 2 and 1
-_MAX_GAP = 65_536
+_MAX_GAP = 1 << 20
 """Bytes searched for the next frame; more foreign bytes than this end the stream."""
 
 
@@ -34,6 +36,8 @@ class Mp3Stream:
     """Whether foreign bytes lay between frames."""
     is_cut: bool
     """Whether the data end inside a frame."""
+    unread_bytes: int
+    """Foreign bytes behind the last frame, without tags and zeros."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,14 +47,6 @@ class _Header:
     """Where a Xing tag lies in the first frame."""
     family: tuple[int, int, bool]
     """What stays the same in one stream: MPEG version, sample rate, mono or not."""
-
-
-def after_id3(head: bytes) -> int:
-    """Where an ID3v2 tag at the start ends, 0 without one."""
-    if len(head) < 10 or not head.startswith(b"ID3"):
-        return 0
-    a, b, c, d = (byte & 0x7F for byte in head[6:10])
-    return 10 + (a << 21 | b << 14 | c << 7 | d)
 
 
 def begins_with_frames(head: bytes) -> bool:
@@ -68,7 +64,7 @@ def begins_with_frames(head: bytes) -> bool:
 
 def read_frames(data: bytes) -> Mp3Stream | None:
     """The whole frames in `data`, with a count that libmpg123 believes; `None` if there are none."""
-    start = after_id3(data)
+    start = after_tags(data, 0)
     position = _next_frame(data, start if start < len(data) else 10, None)
     first = _header(data[position : position + 4]) if position >= 0 else None
     if first is None:
@@ -79,16 +75,24 @@ def read_frames(data: bytes) -> Mp3Stream | None:
         belongs = header is not None and header.family == first.family
         if header and belongs and position + header.length <= len(data):
             has_gaps |= position > end
-            end = position + header.length
-            pieces.append(data[position:end])
-            position = end
+            position += header.length
+            pieces.append(data[position - header.length : position])
+            end = position
+        elif (after := after_tags(data, position)) > position == end:
+            # files put end to end carry their tags with them
+            position = end = after
         else:
             is_cut = belongs and position == end
             position = _next_frame(data, position + 1, first.family)
     if not pieces:
         return None
     tag = _counting_frame(pieces, first)
-    return Mp3Stream(data=tag + b"".join(pieces), has_gaps=has_gaps, is_cut=is_cut)
+    return Mp3Stream(
+        data=tag + b"".join(pieces),
+        has_gaps=has_gaps,
+        is_cut=is_cut,
+        unread_bytes=len(data[end:].strip(b"\0")),
+    )
 
 
 def _counting_frame(pieces: list[bytes], first: _Header) -> bytes:

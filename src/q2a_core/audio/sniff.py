@@ -7,7 +7,8 @@ because a web page saved as clip.mp3 is the commonest broken clip of all.
 import re
 from typing import BinaryIO
 
-from q2a_core.audio.mp3 import after_id3, begins_with_frames
+from q2a_core.audio.mp3 import begins_with_frames
+from q2a_core.audio.tags import after_id3
 
 HEAD_BYTES = 65_536
 """Bytes looked at to tell what a file is."""
