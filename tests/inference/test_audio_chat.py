@@ -200,8 +200,12 @@ def test_min_and_max_new_tokens(opened):
 
 
 def test_clips_of_every_form(opened, tmp_path):
-    """The same sound as array, list of numbers, tensor, Waveform, bytes, path and open file."""
+    """The same sound as array, list of numbers, tensor, array-like, Waveform, bytes, path and open file."""
     from q2a_core.audio import wav_bytes
+
+    class ArrayLike:
+        def __array__(self, dtype=None, copy=None) -> np.ndarray:
+            return samples
 
     samples = np.round(noise() * 32_768) / 32_768
     samples = samples.astype(np.float32)
@@ -209,7 +213,7 @@ def test_clips_of_every_form(opened, tmp_path):
     content = wav_bytes(samples)
     (tmp_path / "clip.wav").write_bytes(content)
     expected = ask(opened.fork(), samples, "What?")
-    for clip in (samples.tolist(), torch.from_numpy(samples), waveform):
+    for clip in (samples.tolist(), torch.from_numpy(samples), ArrayLike(), waveform):
         assert same(ask(opened.fork(), clip, "What?"), expected)
     with (tmp_path / "clip.wav").open("rb") as file:
         for clip in (content, tmp_path / "clip.wav", str(tmp_path / "clip.wav"), file):

@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from q2a_core import lengths as rates
 from q2a_core.audio import Waveform, load_waveform
+from q2a_core.audio.source import is_file_like
 from q2a_core.errors import AudioError, ChatError
 
 Clip = Any
@@ -59,11 +59,7 @@ def _fit(waveform: Waveform, window: int, *, split: bool) -> list[Waveform]:
 def _read_clip(clip: Clip, sample_rate: int | None) -> Waveform:
     if isinstance(clip, Waveform):
         return clip
-    return load_waveform(clip, sample_rate=sample_rate if _is_array(clip) else None)
-
-
-def _is_array(clip: Clip) -> bool:
-    return isinstance(clip, (np.ndarray, Tensor, list, tuple))
+    return load_waveform(clip, sample_rate=None if is_file_like(clip) else sample_rate)
 
 
 def _is_list_of_clips(audio: Clip) -> bool:
