@@ -47,7 +47,8 @@ def test_a_stream_of_another_form_is_said_to_be_left_out(
     assert clip.seconds == 2
     assert len(clip.notices) == 1
     assert clip.notices[0].startswith("only 2.00 s were read")
-    assert f"{channels} channels at {rate:,} Hz" in clip.notices[0]
+    count = "1 channel" if channels == 1 else "2 channels"
+    assert f"{count} at {rate:,} Hz" in clip.notices[0]
 
 
 @LOSSLESS_OR_OGG

@@ -111,7 +111,8 @@ def _decode_links(file: BinaryIO, container: str, intake: Intake) -> None:
         with sound:
             form = sound.samplerate, sound.channels
             if intake.frames and form != (intake.source_rate, intake.channels):
-                other = f"a stream of {sound.channels} channels at {sound.samplerate:,} Hz"
+                count = "1 channel" if sound.channels == 1 else f"{sound.channels} channels"
+                other = f"a stream of {count} at {sound.samplerate:,} Hz"
                 intake.notices.append(_left_out(intake, other))
                 break
             _read(sound, container, intake)
