@@ -16,6 +16,7 @@ from q2a_core.inspection.mode_probe import ModeProbe
 from q2a_core.inspection.mode_scenes import MODE_TASKS
 from q2a_core.inspection.modes import ModeReply
 from q2a_core.inspection.steering import random_direction
+from vector import draw_svg
 
 KINDS = {"means": "between the means", "probe": "the probe's weights"}
 TEACH_PROBE = """
@@ -74,7 +75,8 @@ def probe(
         return None
     settings.layer = min(settings.layer, len(found.layers) - 1) or max(found.best.layer, 1)
     left, right = st.columns([3, 2], gap="large")
-    left.html(probe_svg(found, settings.layer))
+    with left:
+        draw_svg(probe_svg(found, settings.layer), key="probe_svg")
     best = found.best
     right.markdown(
         f"Best after **{'the embedding' if best.layer == 0 else f'block {best.layer}'}**: {best.accuracy.value:.0%} "
