@@ -8,7 +8,8 @@ The band is one run's own scatter, not that of many runs with other seeds, and a
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from q2a_core import paths
 from q2a_core.training.follow import LogReader, series
 from q2a_core.training.presence import read_note
 from q2a_core.training.runlog import LOG_FILE
+from q2a_core.training.stages import PARTS, StageConfig
 
 WINDOW = 4
 """Lines of the log on either side that make the band at a step."""
@@ -31,8 +33,20 @@ COMPARED = (
     "prompts",
     "beta",
     "nll_weight",
+    "steps",
+    "seed",
+    "final_rate",
+    "weight_decay",
+    "max_grad_norm",
+    "connected",
+    "level",
+    "engines",
+    "ramp",
+    "utterances",
 )
-"""Settings that move a curve."""
+"""Settings that move a curve, beside the size of a step, the parts' rates and the pairs."""
+PAIR_KINDS = {"own": "own pairs", "absent": "pairs about absent things", "asked": "sampled pairs"}
+"""What `pairs_by_kind` in the log of a run on preferences is called in words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -147,8 +161,36 @@ def differences(shipped: ShippedRun, run: Path, stage: dict[str, Any]) -> list[s
     ]
     if sizes[0] != sizes[1]:
         found.append(f"{sizes[0]} dialogues in a step against {sizes[1]}")
-    for name in COMPARED:
-        theirs, ours = shipped.stage.get(name), stage.get(name)
+    compared = zip(_compared(shipped.stage), _compared(stage), strict=True)
+    pairs = zip(_pairs(shipped.records), _pairs(_first_records(run)), strict=False)
+    for (name, theirs), (_, ours) in [*compared, *pairs]:
         if theirs != ours:
-            found.append(f"{name.replace('_', ' ')} {theirs} against {ours}")
+            found.append(f"{name} {theirs} against {ours}")
     return found
+
+
+def _compared(stage: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What moves a curve, by its name in words; what an old log does not name yet was as it is by default."""
+    known = {field.name: field.default for field in fields(StageConfig)} | stage
+    values = {
+        name: list(value) if isinstance(value := known[name], tuple) else value
+        for name in COMPARED
+    }
+    trains, rates = known["trains"], stage.get("rates") or {}
+    values |= {f"rate of {part}": rates.get(part, 1.0) if part in trains else 0.0 for part in PARTS}
+    return [(name.replace("_", " "), value) for name, value in values.items()]
+
+
+def _pairs(records: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """How many pairs of each kind a run on preferences learns from; [] for other runs and before it says so."""
+    kinds = next((r["pairs_by_kind"] for r in records if "pairs_by_kind" in r), None)
+    return [] if kinds is None else [(words, kinds[kind]) for kind, words in PAIR_KINDS.items()]
+
+
+def _first_records(run: Path) -> list[dict[str, Any]]:
+    """The head of a run's log, where its settings stand: a page looks twice a second and the log may be long."""
+    try:
+        with (run / LOG_FILE).open(encoding="utf-8") as lines:
+            return [json.loads(line) for line in islice(lines, 1) if line.endswith("\n")]
+    except (OSError, ValueError):
+        return []
