@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+import address
 import attention_cases as cases
 import attention_check as check
 from attention_panel import show
-from attention_state import AttentionState, hold
+from attention_state import hold
 from clip_state import Clip
 from explain import explain
 from model_state import ModelLoad
@@ -31,7 +32,7 @@ def maps(
     look = session.attention
     left, right = columns
     with left:
-        look.part = kept(
+        part = kept(
             st.segmented_control,
             "Maps",
             list(PARTS),
@@ -41,16 +42,18 @@ def maps(
             format_func=PARTS.__getitem__,
             label_visibility="collapsed",
         )
+        _turn_to(session, part)
         pictures = st.container()  # first on the page, drawn once the knobs to the right are known
     edit = None
     with right, _said():
-        edit = check.controls(look, case, key, load, weights=_row(look, case, key))
+        edit = check.controls(look, case, key, load, weights=_row(session, case, key))
     with pictures:
-        show(clip, on=_clicks(look, case, key), **_pictures(look, case, key))
-        st.caption(_in_words(look, case, key))
+        show(session, clip, on=_clicks(session, case, key), **_pictures(session, case, key))
+        st.caption(_in_words(session, case, key))
     if edit:
         with right, _said():
             check.outcome(case, key, edit)
+    address.write(session, clip)
 
 
 @contextmanager
@@ -62,26 +65,37 @@ def _said() -> Iterator[None]:
         st.error(plain(explain(error)))
 
 
-def _chosen(look: AttentionState, case: Case) -> tuple[int, int | None]:
+def _turn_to(session: Session, part: str) -> None:
+    """Show the maps of this part; each part keeps its own layer and head."""
+    look, spot = session.attention, session.spot
+    if part != look.part:
+        look.away[look.part] = spot.layer, spot.head
+        spot.layer, spot.head = look.away.pop(part, (None, None))
+        look.part = part
+
+
+def _chosen(session: Session, case: Case) -> tuple[int, int | None]:
     """Layer and head, as far as this model has them; at first the last layer, where words differ most."""
-    config = getattr(case.model.config, look.part)
-    layer, head = look.chosen.get(look.part, (config.num_layers - 1, None))
-    return min(layer, config.num_layers - 1), head if (head or 0) < config.num_heads else None
+    config = getattr(case.model.config, session.attention.part)
+    last, spot = config.num_layers - 1, session.spot
+    layer = last if spot.layer is None else min(spot.layer, last)
+    return layer, spot.head if (spot.head or 0) < config.num_heads else None
 
 
-def _map(look: AttentionState, case: Case, key: str) -> np.ndarray:
-    return cases.one_map(key, look.part, *_chosen(look, case), case)
+def _map(session: Session, case: Case, key: str) -> np.ndarray:
+    return cases.one_map(key, session.attention.part, *_chosen(session, case), case)
 
 
-def _row(look: AttentionState, case: Case, key: str) -> np.ndarray:
+def _row(session: Session, case: Case, key: str) -> np.ndarray:
     """Weights (A,) of the locked row, or of all rows together."""
-    weights = _map(look, case, key)
+    look, weights = session.attention, _map(session, case, key)
     row = look.rows.get((key, look.part))
     return weights.mean(axis=0) if row is None else weights[row]
 
 
-def _pictures(look: AttentionState, case: Case, key: str) -> dict[str, Any]:
-    layer, head = chosen = _chosen(look, case)
+def _pictures(session: Session, case: Case, key: str) -> dict[str, Any]:
+    look = session.attention
+    layer, head = chosen = _chosen(session, case)
     which = f"layer {layer + 1}, {'mean of heads' if head is None else f'head {head + 1}'}"
     row = look.rows.get((key, look.part))
     words = case.words if look.part == "decoder" else None
@@ -99,7 +113,7 @@ def _pictures(look: AttentionState, case: Case, key: str) -> dict[str, Any]:
         "span": look.spans.get(key),
         "thumbs": cases.thumbs(key, look.part, case),
         "map_": map_data(
-            views.picture(_map(look, case, key)),
+            views.picture(_map(session, case, key)),
             gamma=views.GAMMA,
             title=f"{look.part}, {which}",
             labels=[word.text for word in words] if words else None,
@@ -108,10 +122,10 @@ def _pictures(look: AttentionState, case: Case, key: str) -> dict[str, Any]:
     }
 
 
-def _in_words(look: AttentionState, case: Case, key: str) -> str:
+def _in_words(session: Session, case: Case, key: str) -> str:
     """The numbers of the chosen picture as sentences."""
-    view = cases.overview(key, look.part, case)
-    layer, head = _chosen(look, case)
+    view = cases.overview(key, session.attention.part, case)
+    layer, head = _chosen(session, case)
     place = 0 if head is None else head + 1
     bits = float(view.entropy[layer, place])
     text = (
@@ -127,15 +141,16 @@ def _in_words(look: AttentionState, case: Case, key: str) -> str:
     return text
 
 
-def _clicks(look: AttentionState, case: Case, key: str) -> dict[str, Any]:
+def _clicks(session: Session, case: Case, key: str) -> dict[str, Any]:
     """What to do when something in the pictures is clicked."""
+    look, spot = session.attention, session.spot
 
     def clicked(name: str) -> Any:
         return st.session_state["attention_view"][name]
 
     def choose() -> None:
         layer, head = clicked("chosen")
-        look.chosen[look.part] = (int(layer), None if head < 0 else int(head))
+        spot.layer, spot.head = int(layer), None if head < 0 else int(head)
 
     def lock() -> None:
         row = int(clicked("row"))

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2 import component
 
+import address
 import clip_state
 from attention_state import hold
 from clip_state import Clip
@@ -82,7 +83,7 @@ def look(session: Session, clip: Clip, asked: str | None) -> None:
     load = session.load()
     if load is None or not load.future.done() or load.future.exception():
         with columns[0]:
-            show(clip)
+            show(session, clip)
         columns[1].caption(
             ":material/hourglass_top: The maps appear under the log-mel once the model is there: for every word of its "
             "reply the moments that it reads, and here what becomes of the reply without them."
@@ -90,7 +91,7 @@ def look(session: Session, clip: Clip, asked: str | None) -> None:
         return
     if clip.waveform.seconds > clip_state.WINDOW_SECONDS:
         with columns[0]:
-            show(clip)
+            show(session, clip)
         columns[1].info(
             f"This clip lasts {clip.waveform.seconds:.1f} s; attention is looked at within one window of "
             f"{clip_state.WINDOW_SECONDS:g} s. Choose or cut a shorter clip.",
@@ -104,16 +105,28 @@ def look(session: Session, clip: Clip, asked: str | None) -> None:
         case = opened(clip, asked, load)
     except Exception as error:
         with columns[0]:
-            show(clip)
+            show(session, clip)
         columns[1].error(plain(explain(error)))
         return
     maps(session, clip, case, case_key(clip, asked, load), load, columns)
 
 
-def show(clip: Clip, *, on: dict[str, Callable[[], None]] | None = None, **parts: Any) -> None:
-    """The player with whatever is known under it; `on` holds what to do when something is clicked."""
-    view = clip_state.clip_view(clip)
-    player = player_data(view, clip.waveform.samples, name=clip.waveform.name)
+def show(
+    session: Session, clip: Clip, *, on: dict[str, Callable[[], None]] | None = None, **parts: Any
+) -> None:
+    """The player with whatever is known under it; `on` holds what to do when something is clicked.
+
+    A token that is clicked becomes `Session.spot.token`.
+    """
+
+    def choose_token() -> None:
+        token = int(st.session_state["attention_view"]["token"])
+        session.spot.token = None if token < 0 else token
+        address.write_token(session)
+
+    view, token = clip_state.clip_view(clip), session.visit.token_at_start
+    player = player_data(view, clip.waveform.samples, name=clip.waveform.name, token=token)
     data = attention_data(player, **parts)
-    callbacks: dict[str, Any] = {f"on_{name}_change": action for name, action in (on or {}).items()}
+    actions = {"token": choose_token, **(on or {})}
+    callbacks: dict[str, Any] = {f"on_{name}_change": action for name, action in actions.items()}
     mount_attention(data=json.dumps(data).encode(), key="attention_view", **callbacks)

@@ -18,8 +18,8 @@ class AttentionState:
     """By clip; empty is the clip alone."""
     part: str = "decoder"
     """Which maps are shown: the decoder's, over the reply's words, or the encoder's."""
-    chosen: dict[str, tuple[int, int | None]] = field(default_factory=dict)
-    """By part: layer, and head or None for the mean of heads."""
+    away: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
+    """Layer and head of the part that is not shown; those of the part that is are `Session.spot`'s."""
     rows: dict[tuple[str, str], int] = field(default_factory=dict)
     """Locked rows, by case and part."""
     spans: dict[str, Span] = field(default_factory=dict)

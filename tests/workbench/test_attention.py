@@ -65,6 +65,10 @@ def look(page: AppTest):
     return page.session_state["session"].attention
 
 
+def spot(page: AppTest):
+    return page.session_state["session"].spot
+
+
 def test_it_opens_without_torch(workbench):
     program = f"""
 import sys
@@ -172,7 +176,7 @@ def test_every_layer_and_moment(page, case):
 
 def test_the_encoder_and_one_head(page, case):
     page.segmented_control(key="attention_part").set_value("encoder").run()
-    look(page).chosen["encoder"] = (0, 2)
+    spot(page).layer, spot(page).head = 0, 2
     fine(page.run())
     sent = pictures(page)
     assert sent["map"]["followsSound"]
@@ -180,6 +184,27 @@ def test_the_encoder_and_one_head(page, case):
     assert sent["chosen"] == [0, 2]
     assert sent["thumbs"]["share"] is None
     assert f"{overview(case, 'encoder').entropy[0, 3]:.1f} of at most" in shown(page)
+    page.segmented_control(key="attention_part").set_value("decoder").run()
+    assert pictures(page)["chosen"] == [1, -1], "each part keeps its own"
+    page.segmented_control(key="attention_part").set_value("encoder").run()
+    assert pictures(page)["chosen"] == [0, 2]
+
+
+def test_a_link_shows_layer_head_and_token(workbench):
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
+    for name, value in {"clip": "tone", "layer": "0", "head": "3", "token": "7"}.items():
+        page.query_params[name] = value
+    page.run()
+    assert pictures(page)["player"]["tokens"]["token"] == 7, "before the model is there"
+    page.run().session_state["session"].load().future.result(timeout=60)
+    sent = pictures(fine(page.run()))
+    assert sent["chosen"] == [0, 3]
+    assert sent["player"]["tokens"]["token"] == 7
+    assert "decoder, layer 1, head 4" in sent["map"]["title"]
+    spot(page).layer, spot(page).head = 1, None  # as a click on a small picture leaves it
+    page.run()
+    assert page.query_params["layer"] in ("1", ["1"])
+    assert "head" not in page.query_params
 
 
 class Held(dict):
@@ -198,16 +223,16 @@ def test_clicks(page, monkeypatch):
     )
     state, key = look(page), next(iter(look(page).spans))
     case = open_case(session.load().future.result(), *clip_of(page))
-    on = attention_maps._clicks(state, case, key)
+    on = attention_maps._clicks(session, case, key)
 
     def click(name, value):
         sent[name] = value
         on[name]()
 
     click("chosen", [0, 3])
-    assert state.chosen["decoder"] == (0, 3)
+    assert (session.spot.layer, session.spot.head) == (0, 3)
     click("chosen", [1, -1])
-    assert state.chosen["decoder"] == (1, None)
+    assert (session.spot.layer, session.spot.head) == (1, None)
     click("row", 1)
     assert state.rows[key, "decoder"] == 1
     click("row", -1)

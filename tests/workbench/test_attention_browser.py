@@ -139,6 +139,8 @@ def test_words(page, case, waveform):
     assert sent(page) == [["cell", [0, 1]]]
     page.mouse.move(lane["x"] + 3.5 * token, lane["y"] + 20)
     assert "token 3, 0.12 s" in page.locator(".pointer").inner_text()
+    page.locator(".row.tokens").click(position={"x": 8.5 * token, "y": 12})
+    assert sent(page) == [["token", 8]], "for the address"
 
 
 def test_the_encoder_follows_the_sound(page, case, waveform):

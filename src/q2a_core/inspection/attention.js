@@ -1,8 +1,8 @@
 // Attention on the player's time axis: what one row reads, the whole map, and what the reply needs, under the log-mel;
 // below, every layer and head as a small picture. Needs player.js before it in the same scope.
 // mountAttention(root, data, send) builds everything inside `root`; `data` is what attention_widget.py's attention_data()
-// makes; send(name, value) tells the outside: "chosen" [layer, head or -1], "row" number or -1, "range" [first, stop],
-// "cell" [site, window]. All text that came from a user or a model is set as text, never as markup.
+// makes; send(name, value) tells the outside: "token" number or -1, "chosen" [layer, head or -1], "row" number or -1,
+// "range" [first, stop], "cell" [site, window]. All text that came from a user or a model is set as text, never as markup.
 
 const LANES = `
   <div class="row-title reads-title"></div>
@@ -61,6 +61,7 @@ class Attention {
 
   addLanes(player) {
     this.player = player;
+    player.onToken = (token) => this.send("token", token ?? ALL);
     this.mapId = this.causeId = undefined;
     const lanes = text("div", "lanes", "");
     lanes.innerHTML = LANES;
