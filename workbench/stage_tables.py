@@ -82,10 +82,10 @@ def _changes(before: str, after: str, stamps: tuple[str, ...]) -> list[TensorCha
 
 
 def label(row: Change) -> str:
-    """A row as the page writes it."""
+    """A row as the page writes it; blocks count from one, as on the other pages."""
     words = [row.part.replace("_", " ")]
     if row.layer is not None:
-        words.append(f"block {row.layer}")
+        words.append(f"block {row.layer + 1}")
     return ", ".join([*words, row.kind] if row.kind else words)
 
 
