@@ -15,8 +15,9 @@ LESSON = frame.Lesson(
         "through the wrong replies: are they wrong, or is the judge? Hear the clip before you decide."
     ),
     why=(
-        "A figure from 80 clips is an estimate: the interval says how much it would move with other clips. The control "
-        "tells listening from guessing. And a mean hides what kind of mistakes were made; only examples show that."
+        "A figure from a sample of clips is an estimate: the interval says how much it would move with other clips. "
+        "The control tells listening from guessing. And a mean hides what kind of mistakes were made; only examples "
+        "show that."
     ),
     limits=(
         "The paper's figures are of real recordings and other test sets: they stand there to show what is measured, "
