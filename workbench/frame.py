@@ -71,8 +71,7 @@ def top(
     if said := address.sentence(visit):
         unknown.info(panels.plain(said), icon=":material/link_off:")
     with right, st.container(width="stretch" if beside else CHAT_WIDTH):
-        split = panels.split_choice(clip) if clip else False
-        st.fragment(chat_panel.chat)(session, clip, split=split)
+        st.fragment(chat_panel.chat)(session, clip, split=panels.is_cut(session, clip))
     _draw_lesson(lesson)
     address.write(session, clip)
     return clip
@@ -87,6 +86,7 @@ def _clip(session: Session, title: str, *, player: bool, redraw: bool) -> Clip |
             if player:
                 panels.player(clip, token=session.visit.token_at_start, redraw=redraw)
             panels.clip_notes(clip)
+            panels.split_choice(session, clip)
         else:
             panels.no_clip()
         return clip

@@ -17,12 +17,12 @@ import model_state
 import stand
 import state
 from clip_state import Clip
-from explain import explain
+from explain import CUT, explain
 from model_state import ModelLoad
 from q2a_core import paths
 from q2a_core.inspection import read_gallery
 from q2a_core.inspection.player import PLAYER_HEIGHT, SKELETON, player_css, player_data, player_js
-from settings import kept
+from settings import kept, value_of
 from state import Session
 
 SOURCES = {
@@ -146,15 +146,29 @@ def clip_notes(clip: Clip) -> None:
                 st.markdown(f"A right answer: “{plain(clip.sample.answer)}”")
 
 
-def split_choice(clip: Clip) -> bool:
-    """Whether a clip longer than the model's window goes in as several clips of one turn."""
-    if clip.waveform.seconds <= clip_state.WINDOW_SECONDS:
-        return False
-    st.warning(
-        f"This clip lasts {clip.waveform.seconds:.1f} s; the model hears {clip_state.WINDOW_SECONDS:g} s at once.",
-        icon=":material/timer:",
-    )
-    return st.toggle("Cut it into clips of one turn", key="split")
+def split_choice(session: Session, clip: Clip) -> None:
+    """The switch under a clip that is longer than the model's window."""
+    window = _window(session)
+    if clip.waveform.seconds <= window:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="too_long"):
+        st.warning(
+            f"This clip lasts {clip.waveform.seconds:.1f} s; the model hears {window:g} s at once.",
+            icon=":material/timer:",
+        )
+        kept(st.toggle, CUT, key="split", default=False)
+
+
+def is_cut(session: Session, clip: Clip | None) -> bool:
+    """Whether the clip goes in as several clips of one turn."""
+    is_long = clip is not None and clip.waveform.seconds > _window(session)
+    return is_long and value_of("split", False)
+
+
+def _window(session: Session) -> float:
+    """Seconds that the chosen checkpoint hears at once, as far as that is known."""
+    known = state.dimensions(session)
+    return known.config.encoder.max_seconds if known else clip_state.WINDOW_SECONDS
 
 
 def checkpoint_choice(session: Session) -> None:

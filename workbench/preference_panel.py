@@ -42,10 +42,11 @@ class PreferenceSettings:
 def question_for(clip: clip_state.Clip | None) -> str:
     """What is asked about the clip; "" is the clip alone."""
     suggestion = clip.sample.ask if clip and clip.sample else None
-    return st.text_input(
+    return kept(
+        st.text_input,
         "Question",
-        value=suggestion or "",
         key=f"preferences_question_{clip.key if clip else ''}",
+        default=suggestion or "",
         placeholder="empty: the clip alone, voice chat",
     ).strip()
 
@@ -58,6 +59,13 @@ def choose(
     question: str,
 ) -> None:
     """Draw two replies of the loaded checkpoint `source` and take the better one."""
+    if clip and clip.waveform.seconds > clip_state.WINDOW_SECONDS:
+        st.info(
+            f"This clip lasts {clip.waveform.seconds:.1f} s; DPO learns from clips of at most "
+            f"{clip_state.WINDOW_SECONDS:g} s, uncut. Choose a shorter one.",
+            icon=":material/timer:",
+        )
+        return
     temperature = kept(
         st.slider,
         "Temperature",

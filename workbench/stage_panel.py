@@ -145,10 +145,11 @@ def replies(
     """The question, the button, and a column for each checkpoint."""
     suggestion = clip.sample.ask if clip and clip.sample else None
     with st.container(horizontal=True, vertical_alignment="bottom", key="stages_ask"):
-        question = st.text_input(
+        question = kept(
+            st.text_input,
             "Question",
-            value=suggestion or "",
             key=f"stages_question_{clip.key if clip else ''}",
+            default=suggestion or "",
             placeholder="empty: the clip alone, voice chat",
         ).strip()
         asked = st.button(

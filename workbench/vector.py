@@ -10,7 +10,9 @@ export default function ({ data, parentElement }) {
   parentElement.querySelector(".drawing").innerHTML = new TextDecoder().decode(data);
 }
 """
-STYLE = ".drawing { color: var(--st-text-color, inherit); font-family: var(--st-font, sans-serif); }"
+STYLE = (
+    ".drawing { color: var(--st-text-color, inherit); font-family: var(--st-font, sans-serif); }"
+)
 _mount = component("q2a_svg", html='<div class="drawing"></div>', css=STYLE, js=MOUNT)
 
 

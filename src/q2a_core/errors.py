@@ -2,6 +2,7 @@
 
     Q2AError            base; also a ValueError, so that library callers can catch the usual thing
     ├── AudioError      a clip that cannot be read, or that no model input can be made of
+    │   └── TooLongError    a clip beyond the model's window, which could be split
     ├── ChatError       a turn whose text, clips and placeholders disagree
     ├── CheckpointError a directory or hub id that is not a whole, known checkpoint
     ├── BackendError    a device or kernel that was asked for by name and is not there
@@ -29,6 +30,10 @@ def in_words(error: OSError) -> str:
 
 class AudioError(Q2AError):
     """A clip cannot be read or used."""
+
+
+class TooLongError(AudioError):
+    """A clip is longer than what the model hears at once; each face adds how it is asked to split it."""
 
 
 class ChatError(Q2AError):

@@ -27,7 +27,7 @@ clip = frame.top(
     modes_panel.LESSON,
 )
 panels.model_status(session)
-split = bool(clip and st.session_state.get("split"))
+split = panels.is_cut(session, clip)
 if load and (not load.future.done() or load.future.exception()):
     load = None
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from q2a_core.errors import ChatError
+from q2a_core.errors import ChatError, TooLongError
 
 NOT_LOCAL = (
     "note: browsers give the microphone only to pages that come over https or from their own machine; visitors of a "
@@ -51,14 +51,17 @@ def ask(
     from q2a_core.inference import AudioChat
 
     chat = AudioChat.from_pretrained(model, device=device, system=system)
-    pieces = chat.stream(
-        audio=list(clip) if clip else None,
-        text=text,
-        split="window" if split else None,
-        temperature=temperature,
-        max_new_tokens=max_new_tokens,
-        seed=seed,
-    )
+    try:
+        pieces = chat.stream(
+            audio=list(clip) if clip else None,
+            text=text,
+            split="window" if split else None,
+            temperature=temperature,
+            max_new_tokens=max_new_tokens,
+            seed=seed,
+        )
+    except TooLongError as error:
+        raise TooLongError(f"{error}: add --split") from error
     for piece in pieces:
         if not as_json:
             typer.echo(piece, nl=False)

@@ -160,7 +160,7 @@ class AudioChat:
         if room < 1:
             raise ChatError(
                 f"the dialogue is {prompt_length} tokens long; the model holds "
-                f"{self.model.config.decoder.max_positions}. Start anew with reset()"
+                f"{self.model.config.decoder.max_positions}. Begin a new chat, or give shorter clips"
             )
         return replace(settings, max_new_tokens=min(settings.max_new_tokens, room))
 

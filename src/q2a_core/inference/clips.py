@@ -8,7 +8,7 @@ import numpy as np
 from q2a_core import lengths as rates
 from q2a_core.audio import Waveform, load_waveform
 from q2a_core.audio.source import is_file_like
-from q2a_core.errors import AudioError, ChatError
+from q2a_core.errors import ChatError, TooLongError
 
 Clip = Any
 """A path, bytes, a file, a Waveform, or an array that comes with a sample rate."""
@@ -23,8 +23,8 @@ def read_clips(
 ) -> list[Waveform]:
     """The waveforms of a turn, none longer than `window` samples; `sample_rate` goes with arrays.
 
-    A longer clip is refused, or with `split="window"` cut into several. Raises AudioError, and ChatError for another
-    `split`.
+    A longer clip is refused with TooLongError, or with `split="window"` cut into several. Raises AudioError, and
+    ChatError for another `split`.
     """
     if split not in (None, "window"):
         raise ChatError(f"split is {split!r}; expected None (refuse long clips) or 'window'")
@@ -41,9 +41,9 @@ def _fit(waveform: Waveform, window: int, *, split: bool) -> list[Waveform]:
     if count <= window:
         return [waveform]
     if not split:
-        raise AudioError(
+        raise TooLongError(
             f"{waveform.name} lasts {waveform.seconds:.1f} s; the model hears {window / rates.SAMPLE_RATE:g} s at "
-            "once. Cut the clip, or ask with split='window' to hear it as several clips of one turn"
+            "once. Cut the clip, or have it split into several clips of one turn"
         )
     starts = list(range(0, count, window))
     if count - starts[-1] < rates.MIN_SAMPLES:

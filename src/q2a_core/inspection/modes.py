@@ -109,15 +109,11 @@ def mode_turns(
 def answer_turn(chat: "AudioChat", turn: ModeTurn, *, split: bool = False) -> ModeReply:
     """The greedy reply to a turn as the first of a dialogue, with its tokens.
 
-    `split` cuts a clip longer than the model's window, as in `AudioChat.stream`; a clip that only the spoken question
-    makes too long is cut without being asked, with a notice. Raises AudioError and ChatError.
+    `split` cuts a clip longer than the model's window, as in `AudioChat.stream`; one that holds a spoken question is
+    cut without being asked, with a notice, since the question makes it longer. Raises AudioError and ChatError.
     """
-    waveform = turn.waveform
-    window = chat.model.config.encoder.max_samples
-    outgrown = len(turn.clip.samples) <= window < len(waveform.samples)
-    reply = chat.fork().ask(
-        waveform, turn.text, temperature=0.0, split="window" if split or outgrown else None
-    )
+    cut = "window" if split or turn.question is not None else None
+    reply = chat.fork().ask(turn.waveform, turn.text, temperature=0.0, split=cut)
     pieces = token_pieces(chat.checkpoint.chat_format.tokenizer, reply.token_ids)
     return ModeReply(turn=turn, reply=reply, pieces=tuple(pieces))
 

@@ -173,8 +173,7 @@ def _compared(stage: dict[str, Any]) -> list[tuple[str, Any]]:
     """What moves a curve, by its name in words; what an old log does not name yet was as it is by default."""
     known = {field.name: field.default for field in fields(StageConfig)} | stage
     values = {
-        name: list(value) if isinstance(value := known[name], tuple) else value
-        for name in COMPARED
+        name: list(value) if isinstance(value := known[name], tuple) else value for name in COMPARED
     }
     trains, rates = known["trains"], stage.get("rates") or {}
     values |= {f"rate of {part}": rates.get(part, 1.0) if part in trains else 0.0 for part in PARTS}
