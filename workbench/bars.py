@@ -11,20 +11,21 @@ from q2a_core.evaluation.scoreboard import Board, BoardRow
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 SHAPES = ("●", "■", "▲", "◆", "▼", "★")
 STYLE = """<style>
-.q2a-row { display: grid; grid-template-columns: 15rem 1fr 17rem; gap: 0 0.8rem; align-items: center;
-  font-size: 0.85rem; line-height: 1.35; }
+.q2a-bars { container-type: inline-size; }
+.q2a-row { display: grid; grid-template-columns: minmax(7rem, 15rem) minmax(8rem, 1fr) minmax(9rem, 17rem);
+  gap: 0 0.8rem; align-items: center; font-size: 0.85rem; line-height: 1.35; }
 .q2a-head { margin-top: 0.5rem; font-weight: 600; font-size: 0.9rem; }
 .q2a-note { font-weight: 400; opacity: 0.75; }
 .q2a-track { position: relative; height: 1.1rem; background: rgba(128, 138, 140, 0.16); border-radius: 4px; }
 .q2a-track > * { position: absolute; top: 0; height: 100%; }
 .q2a-mark { transform: translateX(-50%); line-height: 1.1rem; }
-@media (max-width: 700px) { .q2a-row { grid-template-columns: 1fr; } }
+@container (max-width: 34rem) { .q2a-row { grid-template-columns: 1fr; } }
 </style>"""
 
 
 def bar_chart(groups: tuple[BarGroup, ...]) -> str:
     """Horizontal bars; the longest of a group fills the width."""
-    parts = [STYLE]
+    parts = []
     for group in groups:
         note = f' <span class="q2a-note">{escape(group.note)}</span>' if group.note else ""
         parts.append(f'<div class="q2a-head">{escape(group.what)}{note}</div>')
@@ -34,12 +35,12 @@ def bar_chart(groups: tuple[BarGroup, ...]) -> str:
             width = 100 * max(bar.value, 0.0) / most
             track = f'<span style="left:0;width:{width:.1f}%;background:{colour};border-radius:4px"></span>'
             parts.append(_line(bar.name, track, bar.text))
-    return "".join(parts)
+    return _whole(parts)
 
 
 def interval_chart(board: Board, rows: tuple[BoardRow, ...]) -> str:
     """For each suite a line per checkpoint: the figure, its 95 % interval, and a hollow mark with the clips swapped."""
-    parts = [STYLE]
+    parts = []
     for row in rows:
         better = "lower is better" if row.lower_is_better else "higher is better"
         parts.append(
@@ -61,7 +62,12 @@ def interval_chart(board: Board, rows: tuple[BoardRow, ...]) -> str:
                 track += f'<span class="q2a-mark" style="left:{swapped:.1f}%">○</span>'
                 text += f" · ○ {row.text(cell.control)}"
             parts.append(_line(f"{shape} {report.name}", track, text))
-    return "".join(parts)
+    return _whole(parts)
+
+
+def _whole(parts: list[str]) -> str:
+    """The lines in a box whose own width decides how they are laid out: beside a sidebar the window's says nothing."""
+    return f'{STYLE}<div class="q2a-bars">{"".join(parts)}</div>'
 
 
 def _line(name: str, track: str, text: str) -> str:
