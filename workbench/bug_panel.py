@@ -9,7 +9,7 @@ import kernel_steps
 from kernel_state import BugHunt
 from kernel_steps import RUNS_KEPT, Case
 from q2a_core.inspection.bug_hunt import ErrorPattern, error_pattern, judge_guess, planted
-from q2a_core.inspection.flash_pictures import error_picture
+from q2a_core.inspection.flash_pictures import error_pictures
 from q2a_core.inspection.flash_steps import FAULTS
 from settings import change, kept
 from state import Session
@@ -25,7 +25,7 @@ def hunt(session: Session, case: Case, tile: int) -> None:
     pattern = _pattern(case.key, case.layer, case.head, tile, seed, case)
     left, right = st.columns([1, 1], gap="large")
     with left:
-        _errors(pattern)
+        _errors(pattern, tile)
     with right:
         st.markdown(pattern_words(pattern))
         _guess(session.bug)
@@ -64,24 +64,14 @@ def _pattern(
     return error_pattern(*kernel_steps.head(_case), length=length, tile=tile, seed=seed)
 
 
-def _errors(pattern: ErrorPattern) -> None:
-    """Errors by tile and by row as pictures."""
-    away = np.abs(pattern.weight_sums - 1)[:, None]
-    pictures = (
-        error_picture(pattern.by_tile, size=pattern.size),
-        error_picture(pattern.by_row[:, None], size=pattern.size),
-        error_picture(away, size=1.0),
+def _errors(pattern: ErrorPattern, tile: int) -> None:
+    """Errors by tile and by row as one picture, so that a query stands at one height."""
+    st.image(
+        error_pictures(pattern, tile=tile),
+        width="stretch",
+        caption="From the left: by tile, how wrong the answer is if it stopped after these keys (across), for these "
+        "queries (down), dark is right, grey skipped; by row; the weights' sum, from 1.",
     )
-    captions = (
-        "By tile: how wrong the answer is if it stopped after these keys (across), for these queries (down). Dark is "
-        "right, grey skipped.",
-        "by row",
-        "weights' sum, from 1",
-    )
-    # columns by the pictures' shapes: all are drawn equally high, so that a query stands at one height
-    columns = st.columns([each.shape[1] / each.shape[0] for each in pictures], gap="small")
-    for column, picture, caption in zip(columns, pictures, captions, strict=True):
-        column.image(picture, caption=caption, width="stretch")
 
 
 def pattern_words(pattern: ErrorPattern) -> str:

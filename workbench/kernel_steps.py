@@ -9,7 +9,7 @@ from clip_state import Clip
 from model_state import ModelLoad
 from q2a_core.inspection import flash_clip
 from q2a_core.inspection.flash_clip import EncoderInputs, HeadRun, StepView
-from q2a_core.inspection.flash_pictures import held_pictures, map_picture
+from q2a_core.inspection.flash_pictures import held_pictures, map_picture, side_by_side
 from settings import change, kept
 
 FRAME_SECONDS = 0.02
@@ -83,28 +83,27 @@ def _step_knob(count: int, across: int) -> int:
     if count == 1:
         st.caption("One tile holds the whole clip: attention as the formula writes it.")
         return 0
-    back, slider, on = st.columns([1.5, 9, 1.5], vertical_alignment="bottom")
-    with slider:
-        number = kept(
-            st.select_slider,
-            "Step",
-            tuple(range(count)),
-            key="kernel_step",
-            default=0,
-            format_func=lambda step: (
-                f"{step + 1} of {count}: queries {step // across + 1}, keys {step % across + 1}"
-            ),
-        )
-    for column, by, icon in ((back, -1, "chevron_left"), (on, 1, "chevron_right")):
-        there = number + by
-        column.button(
-            "Back" if by < 0 else "Next",
-            icon=f":material/{icon}:",
-            key=f"kernel_step_{'back' if by < 0 else 'on'}",
-            disabled=not 0 <= there < count,
-            on_click=change,
-            args=("kernel_step", there),
-        )
+    number = kept(
+        st.select_slider,
+        "Step",
+        tuple(range(count)),
+        key="kernel_step",
+        default=0,
+        format_func=lambda step: (
+            f"{step + 1} of {count}: queries {step // across + 1}, keys {step % across + 1}"
+        ),
+    )
+    with st.container(horizontal=True, key="kernel_walk"):
+        for by, label, icon in ((-1, "Back", "chevron_left"), (1, "Next", "chevron_right")):
+            there = number + by
+            st.button(
+                label,
+                icon=f":material/{icon}:",
+                key=f"kernel_step_{'back' if by < 0 else 'on'}",
+                disabled=not 0 <= there < count,
+                on_click=change,
+                args=("kernel_step", there),
+            )
     return number
 
 
@@ -157,18 +156,13 @@ def _held(view: StepView) -> None:
     """Maximum, sum and accumulator as pictures, one row of them in numbers."""
     if view.skipped and not view.valid_rows:
         return
-    pictures = held_pictures(view)
-    # columns as wide as the pictures, so that a row stands at one height in all three
-    columns = st.columns([picture.shape[1] for picture in pictures.values()], gap="small")
+    st.image(side_by_side(list(held_pictures(view).values())), width="stretch")
     known = view.valid_rows
     ranges = {
         "maximum": (view.new_max[:known].min(), view.new_max[:known].max()),
         "sum": (view.new_sum[:known].min(), view.new_sum[:known].max()),
         "accumulator": (view.accumulator[:known].min(), view.accumulator[:known].max()),
     }
-    for column, picture in zip(columns, pictures.values(), strict=True):
-        column.image(picture, width="stretch")
-    # in one line: under the narrow pictures words would break
     spans = (f"{name} {low:.3g} to {high:.3g}" for name, (low, high) in ranges.items())
     st.caption(f"From the left: {', '.join(spans)}.")
     rows = tuple(range(known))
@@ -194,7 +188,7 @@ def row_table(view: StepView, row: int) -> str:
             "|:--|--:|--:|--:|",
             f"| maximum | {_number(view.old_max[row])} | | {_number(view.new_max[row])} |",
             f"| sum | {_number(view.old_sum[row])} | {view.rescale[row]:.3g} | {_number(view.new_sum[row])} |",
-            f"| accumulator, first values | | {view.rescale[row]:.3g} | {first} |",
+            f"| accumulator | | {view.rescale[row]:.3g} | {first} |",
         ]
     )
 

@@ -173,6 +173,33 @@ def test_held_pictures_are_a_band_for_each_row(tensors):
         assert {picture.shape[0] for picture in pictures.values()} == {256 // rows * rows}
 
 
+@pytest.mark.parametrize(("places", "tile"), [(40, 32), (70, 16), (1200, 256)])
+def test_errors_of_a_query_stand_at_one_height(places, tile):
+    """One row is wrong: its line is light in all three pictures, and in no other line."""
+    tiles, wrong = -(-places // tile), places // 2
+    rows, by_tile = np.zeros(places), np.zeros((tiles, tiles))
+    rows[wrong], by_tile[wrong // tile, -1] = 1.0, 1.0
+    pattern = bug_hunt.ErrorPattern(
+        by_row=rows, by_tile=by_tile, weight_sums=1 + rows, grew=rows > 0, size=1.0
+    )
+    picture = flash_pictures.error_pictures(pattern, tile=tile)
+    height, strip = len(picture), flash_pictures.STRIP
+    lightest = tuple(flash_pictures.colours(np.array(1.0)))
+    light = (picture[..., :3] == lightest).all(-1)
+    [tile_lines], [row_lines], [sum_lines] = (
+        np.nonzero(light[:, at].any(-1))
+        for at in (
+            slice(0, -2 * (strip + flash_pictures.GAP)),
+            slice(-2 * strip - flash_pictures.GAP, -strip - flash_pictures.GAP),
+            slice(-strip, None),
+        )
+    )
+    assert (row_lines == sum_lines).all()
+    assert row_lines[0] <= (wrong + 0.5) * height / (tiles * tile) <= row_lines[-1] + 1
+    assert set(row_lines) <= set(tile_lines)
+    assert picture[:, -strip - 1, 3].max() == 0, "the gap is clear"
+
+
 def test_seeds_plant_every_fault_and_always_the_same():
     found = [bug_hunt.planted(seed) for seed in range(40)]
     assert set(found) == set(FAULTS)

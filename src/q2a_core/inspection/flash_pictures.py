@@ -3,17 +3,21 @@
 Colours are told apart by lightness too, so that they can be read without colour vision, on light and on dark pages.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from q2a_core.inspection.bug_hunt import ErrorPattern
     from q2a_core.inspection.flash_clip import HeadRun, StepView
 
 SIDE = 480
 """Pixels of a map's side, at most; small maps have whole pixels for a place."""
 LIGHTNESS = 0.5
 """Exponent of the weights: small ones are seen beside large ones."""
+STRIP, GAP = 48, 10
+"""Pixels across of a picture with one value in a row, and between two pictures."""
 UNSEEN, PADDING, STRIPE = (214, 219, 219), (150, 158, 160), (120, 128, 130)
 OUTLINE, RIM = (213, 94, 0), (255, 255, 255)
 
@@ -76,20 +80,49 @@ def held_pictures(view: "StepView", *, height: int = 256) -> dict[str, np.ndarra
         "sum": colours(_spread(sums))[:, None],
         "accumulator": colours(0.5 + view.accumulator / (2 * largest), diverging=True),
     }
-    widths = {"maximum": 48, "sum": 48, "accumulator": wide}
+    widths = {"maximum": STRIP, "sum": STRIP, "accumulator": wide}
     return {
         name: picture.repeat(band, axis=0).repeat(widths[name], axis=1)
         for name, picture in pictures.items()
     }
 
 
-def error_picture(values: np.ndarray, *, size: float, side: int = 256) -> np.ndarray:
-    """uint8 picture of errors (tiles, tiles) or (T, 1), dark where nothing is wrong, light from `size` on."""
-    with np.errstate(invalid="ignore"):
-        picture = colours(np.minimum(values / max(size, 1e-30), 1.0) ** LIGHTNESS)
-    down = max(side // picture.shape[0], 1)
-    across = down if values.shape[1] > 1 else 48
-    return picture.repeat(down, axis=0).repeat(across, axis=1)
+def error_pictures(pattern: "ErrorPattern", *, tile: int, side: int = 256) -> np.ndarray:
+    """uint8 (H, W, 4), dark where nothing is wrong: errors by tile, by row, and how far weights' sums lie from 1.
+
+    A query stands at one height in all three. Where there are more queries than lines, a line has its worst one.
+    """
+    queries = len(pattern.by_tile) * tile
+    starts = np.arange(min(queries, SIDE)) * queries // min(queries, SIDE)
+    down = max(side // len(starts), 1)
+    across = down * len(starts) // len(pattern.by_tile)
+    pictures = []
+    for values, size, width in (
+        (pattern.by_tile[starts // tile], pattern.size, across),
+        (_worst(pattern.by_row, queries, starts), pattern.size, STRIP),
+        (_worst(np.abs(pattern.weight_sums - 1), queries, starts), 1.0, STRIP),
+    ):
+        with np.errstate(invalid="ignore"):
+            picture = colours(np.minimum(values / max(size, 1e-30), 1.0) ** LIGHTNESS)
+        pictures.append(picture.repeat(down, axis=0).repeat(width, axis=1))
+    return side_by_side(pictures)
+
+
+def _worst(values: np.ndarray, queries: int, starts: np.ndarray) -> np.ndarray:
+    """(lines, 1): the largest of the values (T,) from each start to the next; NaN beyond the last."""
+    whole = np.full(queries, np.nan)
+    whole[: len(values)] = values
+    return np.fmax.reduceat(whole, starts)[:, None]
+
+
+def side_by_side(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """uint8 (H, W, 4): pictures (H, W, 3) of one height as one, clear between them, so that no page can shift them."""
+    gap = np.zeros((len(pictures[0]), GAP, 4), np.uint8)
+    parts = [gap]
+    for picture in pictures:
+        opaque = np.full((*picture.shape[:2], 1), 255, np.uint8)
+        parts += [np.concatenate([picture, opaque], axis=2), gap]
+    return np.concatenate(parts[1:-1], axis=1)
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
