@@ -6,7 +6,7 @@ from explain import explain
 from panels import plain
 from q2a_core.training import background
 from q2a_core.training.lesson import BEFORE, STAGES, Lesson, class_stage, how_to_make, starts_for
-from settings import change, kept
+from settings import change, kept, value_of
 
 RATES = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 4e-4, 8e-4, 1e-3, 2e-3, 5e-3, 1e-2, 3e-2]
 TEACHES = {
@@ -19,6 +19,8 @@ TEACHES = {
 }
 RUN = "train_run"
 """Setting that names the run which is watched."""
+BEGUN = "train_begun"
+"""Setting that counts the runs that this tab started."""
 SAMPLED = 40
 """Pairs that a DPO run from this page samples first."""
 
@@ -89,8 +91,10 @@ def _nothing_to_begin_from(stage: str) -> None:
 
 def _start(lesson: Lesson) -> None:
     """A name, the button, and the same as a command."""
-    free = background.free_name(lesson.stage)
-    name = st.text_input("Name of the run", value=free, key=f"run_name_{free}")
+    free, begun = background.free_name(lesson.stage), value_of(BEGUN, 0)
+    # after a start the field is another one, since what was typed into it is taken
+    key = f"run_name_{free}_{begun}"
+    name = kept(st.text_input, "Name of the run", key=key, default=free)
     if st.button("Start", icon=":material/play_arrow:", type="primary", key="start"):
         try:
             background.launch(background.run_folder(name.strip()), lesson.options())
@@ -98,6 +102,7 @@ def _start(lesson: Lesson) -> None:
             st.error(plain(explain(error)))
             return
         change(RUN, name.strip())
+        change(BEGUN, begun + 1)
         st.rerun()
     with st.expander("The same in a terminal"):
         st.code(lesson.command(name), language="shell", wrap_lines=True)

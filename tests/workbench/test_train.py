@@ -167,6 +167,51 @@ def test_a_bad_name_is_one_sentence_and_knobs_are_kept(known, home):
     assert "start" not in keys(page)
 
 
+def test_a_name_of_ones_own_makes_room_for_the_next(known, home):
+    page = opened("train")
+    page.segmented_control(key="train_stage").set_value("dpo").run()
+
+    def box():
+        return next(box for box in page.text_input if box.label == "Name of the run")
+
+    box().set_value("mine").run()
+    press(page, "start")
+    assert page.session_state["session"].settings["train_run"].value == "mine"
+    assert box().value == "dpo-1", "the name that is taken is gone"
+    box().set_value("yours").run()
+    again = AppTest.from_file(str(WORKBENCH / "app_pages" / "train.py"), default_timeout=60)
+    again.session_state["session"] = page.session_state["session"]
+    page = again.run()
+    assert box().value == "yours", "typed, not started, and kept over pages"
+
+
+@pytest.mark.parametrize(("name", "press_"), [("stages", "ask_all"), ("preferences", "draw")])
+def test_a_typed_question_and_what_was_said_come_back(known, home, name, press_):
+    page = loaded(opened(name), "mini", "twin")
+
+    def box():
+        return next(box for box in page.text_input if box.label == "Question")
+
+    box().set_value("Mine?").run()
+    press(page, press_)
+    waiting = "Its reply to the same question will stand here", "Then draw two replies"
+    before = shown(page)
+    assert not [words for words in waiting if words in before]
+    again = AppTest.from_file(str(WORKBENCH / "app_pages" / f"{name}.py"), default_timeout=60)
+    again.session_state["session"] = page.session_state["session"]  # widgets are forgotten
+    page = again.run()
+    assert box().value == "Mine?"
+    assert not [words for words in waiting if words in shown(page)]
+
+
+def test_blocks_count_from_one(known, home):
+    import stage_tables
+    from q2a_core.inspection.weight_change import Change
+
+    first = Change(part="decoder", layer=0, kind="", weights=1, relative=0.1)
+    assert stage_tables.label(first) == "decoder, block 1"
+
+
 def test_choices_become_pairs_and_a_run(known, home):
     page = loaded(opened("preferences"), "mini")
     assert "Your pairs: 0" in shown(page)
