@@ -10,6 +10,7 @@ import streamlit as st
 
 import address
 import chat_panel
+import clip_panel
 import panels
 import stand
 import state
@@ -71,7 +72,7 @@ def top(
     if said := address.sentence(visit):
         unknown.info(panels.plain(said), icon=":material/link_off:")
     with right, st.container(width="stretch" if beside else CHAT_WIDTH):
-        st.fragment(chat_panel.chat)(session, clip, split=panels.is_cut(session, clip))
+        st.fragment(chat_panel.chat)(session, clip, split=clip_panel.is_cut(session, clip))
     _draw_lesson(lesson)
     address.write(session, clip)
     return clip
@@ -80,15 +81,15 @@ def top(
 def _clip(session: Session, title: str, *, player: bool, redraw: bool) -> Clip | None:
     """The choice of a clip and its player; an error is said and leaves no clip."""
     try:
-        clip = panels.clip_choice()
+        clip = clip_panel.clip_choice()
         address.settle(session, clip, title)
         if clip:
             if player:
                 panels.player(clip, token=session.visit.token_at_start, redraw=redraw)
-            panels.clip_notes(clip)
-            panels.split_choice(session, clip)
+            clip_panel.clip_notes(clip)
+            clip_panel.split_choice(session, clip)
         else:
-            panels.no_clip()
+            clip_panel.no_clip()
         return clip
     except Exception as error:
         st.error(panels.plain(explain(error)))

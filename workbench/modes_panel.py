@@ -7,6 +7,7 @@ import streamlit as st
 
 import clip_state
 import dialogue_state
+import files
 import modes_state
 from clip_state import Clip
 from explain import explain
@@ -56,7 +57,10 @@ def settings_row(settings: ModesSettings) -> tuple[Waveform | None, str | None]:
         widget(st.selectbox, "Where", "order", ORDERS)
     try:
         if settings.voice == RECORD:
-            file = right.audio_input("Ask it yourself", key="modes_recording")
+            with right:
+                file = files.given(st.audio_input, "Ask it yourself", key="modes_recording")
+                if file:
+                    files.in_use("modes_recording", "your question")
             return (modes_state.recorded(file) if file else None), "Record a question first."
         return modes_state.spoken(settings.words, settings.voice), None
     except Exception as error:
@@ -129,13 +133,12 @@ def meter(
     if not answered:
         st.caption("Once there is a reply, it is scored here with and without the clip.")
         return
-    left, right = st.columns(2)
     modes = list(answered)
-    settings.widget(left.segmented_control, "Which reply", "scored", modes, required=True)
+    settings.widget(st.segmented_control, "Which reply", "scored", modes, required=True)
     others = {s.name: s for s in read_gallery() if s.path.name != clip.waveform.name}
     if others:
         settings.widget(
-            right.selectbox,
+            st.selectbox,
             "Another clip",
             "other",
             list(others),

@@ -47,7 +47,9 @@ class Session:
     """Whether the run before this one was cut short, so that what it drew may be lost."""
     dialogues: dict[tuple[str, str, str], Dialogue] = field(default_factory=dict)
     files: dict[str, BytesIO | None] = field(default_factory=dict)
-    """The upload and the recording; their widgets forget them when another page is opened."""
+    """Uploads and recordings; their widgets forget them when another page is opened."""
+    emptied: dict[str, int] = field(default_factory=dict)
+    """How often a file was removed: its widget forgets it only under another key."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Values of the widgets that `settings.kept` draws, by their keys."""
     spot: Spot = field(default_factory=Spot)

@@ -115,6 +115,30 @@ def test_an_upload_outlives_a_change_of_page_and_can_be_taken_away(app):
     assert "Two has None" in says(page)
 
 
+def test_an_upload_is_named_and_removed_on_another_page(app):
+    page = opened(app)
+    page.segmented_control(key="clip_source").set_value("Upload").run()
+    assert "remove_upload" not in {button.key for button in page.button}
+    page.file_uploader(key="upload").set_value(noise()).run()
+    other_page(page, "two")
+    [line] = [line.value for line in page.caption if "Using" in line.value]
+    assert "mine\\.wav" in line
+    assert "25 MB is not taken, and this one stays" in line
+    page.button(key="remove_upload").click().run()
+    assert "Two has None" in says(page)
+    page.get("file_uploader")[0].set_value(noise()).run()
+    assert "Two has mine.wav" in says(page), "and another can be given"
+
+
+def test_an_upload_that_cannot_be_read_can_be_removed(app):
+    page = opened(app)
+    page.segmented_control(key="clip_source").set_value("Upload").run()
+    page.file_uploader(key="upload").set_value(("x.wav", b"RIFF", "audio/wav")).run()
+    assert page.error
+    page.button(key="remove_upload").click().run()
+    assert "One has None" in says(page)
+
+
 def test_no_model_is_loaded_before_the_first_page_is_there(app):
     page = opened(app)
     assert page.text[1].value == "load False"

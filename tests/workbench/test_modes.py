@@ -171,6 +171,13 @@ def test_no_words_and_no_recording_leave_two_modes(page):
     page.get("audio_input")[0].set_value(recording).run()
     assert not errors(page)
     assert len([html for html in pictures(page) if "reply in" in html]) == 4
+    back = AppTest.from_file(str(PAGE), default_timeout=60)
+    back.session_state["session"] = page.session_state["session"]  # its widget is forgotten
+    back.run()
+    assert "Using **your question**" in shown(back)
+    assert len([html for html in pictures(back) if "reply in" in html]) == 4
+    back.button(key="remove_modes_recording").click().run()
+    assert "Record a question first" in shown(back)
 
 
 def test_the_probe_runs_once_and_the_push_follows_it(page, chat):

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+import clip_panel
 import frame
 import modes_panel
 import modes_state
@@ -27,7 +28,7 @@ clip = frame.top(
     modes_panel.LESSON,
 )
 panels.model_status(session)
-split = panels.is_cut(session, clip)
+split = clip_panel.is_cut(session, clip)
 if load and (not load.future.done() or load.future.exception()):
     load = None
 
