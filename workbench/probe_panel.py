@@ -216,8 +216,10 @@ def _draw_effects(settings: ModesSettings, load: ModelLoad, found: ModeProbe) ->
 
 def _finished(job: Job, name: str):
     """The job's result; while it runs a line that looks again, and where it failed its reason."""
-    if not job.future.done():
-        st.fragment(_watch, run_every=1.0)(job)
+    is_done = job.future.done()
+    # a fragment in the end too: the browser may still ask for one more look
+    st.fragment(_watch, run_every=None if is_done else 1.0)(job, was_done=is_done)
+    if not is_done:
         return None
     if error := job.future.exception():
         st.error(plain(explain(error)))
@@ -228,7 +230,9 @@ def _finished(job: Job, name: str):
     return job.future.result()
 
 
-def _watch(job: Job) -> None:
+def _watch(job: Job, *, was_done: bool) -> None:
+    if was_done:
+        return
     if job.future.done():
         st.rerun()
     st.progress(min(1.0, job.done / job.total) if job.total else 0.0, text=plain(job.line))
