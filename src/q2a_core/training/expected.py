@@ -175,7 +175,8 @@ def _compared(stage: dict[str, Any]) -> list[tuple[str, Any]]:
     values = {
         name: list(value) if isinstance(value := known[name], tuple) else value for name in COMPARED
     }
-    trains, rates = known["trains"], stage.get("rates") or {}
+    trains: Any = known["trains"]
+    rates = stage.get("rates") or {}
     values |= {f"rate of {part}": rates.get(part, 1.0) if part in trains else 0.0 for part in PARTS}
     return [(name.replace("_", " "), value) for name, value in values.items()]
 
