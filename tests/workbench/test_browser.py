@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from q2a_core import lengths
+import real_browser
+from q2a_core import lengths, paths
 from q2a_core.audio import load_waveform
 from q2a_core.inspection import player_html, view_clip
 
@@ -170,6 +171,29 @@ def test_a_link_shows_its_token_and_follows_the_next(visit, address):
     assert "token" not in visit.url
     visit.go_back()
     visit.get_by_role("slider", name="Position in tone.wav").wait_for()
+
+
+DRAWING = """
+import sys
+sys.path.insert(0, {workbench!r})
+from vector import draw_svg
+draw_svg('<svg role="img" aria-label="a drawing" viewBox="0 0 640 250" style="width:100%"><rect width="9" height="9" '
+         'fill="currentColor"/></svg>', key="drawing")
+"""
+
+
+def test_a_drawing_has_a_size_and_the_pages_colour(visit, tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text(DRAWING.format(workbench=str(paths.workbench())), "utf-8")
+    with real_browser.serving(tmp_path / "log.txt", app=app) as address:
+        visit.goto(address)
+        drawing = visit.get_by_role("img", name="a drawing")
+        drawing.wait_for()
+        box = drawing.bounding_box()
+        assert box["width"] > 300
+        assert box["height"] == pytest.approx(box["width"] * 250 / 640, abs=2)
+        colour = "e => getComputedStyle(e).color"
+        assert drawing.evaluate(colour) == visit.get_by_test_id("stApp").evaluate(colour)
 
 
 def test_the_front_end_lab_plays(visit, address):

@@ -171,7 +171,7 @@ def differences(shipped: ShippedRun, run: Path, stage: dict[str, Any]) -> list[s
 
 def _compared(stage: dict[str, Any]) -> list[tuple[str, Any]]:
     """What moves a curve, by its name in words; what an old log does not name yet was as it is by default."""
-    known = {field.name: field.default for field in fields(StageConfig)} | stage
+    known: dict[str, Any] = {field.name: field.default for field in fields(StageConfig)} | stage
     values = {
         name: list(value) if isinstance(value := known[name], tuple) else value for name in COMPARED
     }
