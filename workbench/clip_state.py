@@ -16,7 +16,7 @@ from q2a_core.audio import Waveform, load_waveform
 from q2a_core.errors import Q2AError
 from q2a_core.inspection import ClipView, Sample, Trace, recorded_trace, view_clip
 from q2a_core.inspection.front_end import MelSettings, Resynthesis, resynthesise
-from q2a_core.inspection.trace import clip_hash
+from q2a_core.paths import content_hash
 
 WINDOW_SECONDS = 30.0
 """What the model hears at once; longer clips are cut on request."""
@@ -37,7 +37,7 @@ class Clip:
 
 def sample_clip(sample: Sample) -> Clip:
     """A shipped clip with its recorded trace. Raises Q2AError."""
-    key = clip_hash(sample.path.read_bytes()) if sample.path.is_file() else ""
+    key = content_hash(sample.path.read_bytes()) if sample.path.is_file() else ""
     waveform = _waveform(key, sample.path.name, sample.path)
     try:
         trace = recorded_trace(sample)
@@ -49,7 +49,7 @@ def sample_clip(sample: Sample) -> Clip:
 
 def uploaded_clip(file: BytesIO, *, name: str | None = None) -> Clip:
     """An upload or a recording; its name is shown and never used as a path. Raises Q2AError."""
-    key = clip_hash(file.getvalue())
+    key = content_hash(file.getvalue())
     if name is not None:
         file = BytesIO(file.getvalue())
         file.name = name

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from q2a_core import paths
-from q2a_core.inspection.trace import clip_hash
 
 if TYPE_CHECKING:
     from q2a_core.inference import AudioChat
@@ -85,7 +84,7 @@ def _stamp(source: str) -> str:
         if path.suffix in (".json", ".safetensors", ".jinja") and path.is_file():
             status = path.stat()
             entries.append((path.name, status.st_size, status.st_mtime_ns))
-    return clip_hash(repr(entries).encode())
+    return paths.content_hash(repr(entries).encode())
 
 
 def about(source: str) -> dict[str, Any]:

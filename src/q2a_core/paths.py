@@ -64,6 +64,11 @@ def shipped_checkpoint(name: str) -> Path:
     return known[name]
 
 
+def content_hash(data: bytes, digits: int = 12) -> str:
+    """The first hex digits of SHA-256: what clips, prompts and files are known by."""
+    return hashlib.sha256(data).hexdigest()[:digits]
+
+
 def checkpoint_hash(directory: Path) -> str:
     """Twelve hex digits that name the weights and the config; what every shown number is keyed by."""
     digest = hashlib.sha256((directory / "config.json").read_bytes())

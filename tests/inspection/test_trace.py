@@ -14,12 +14,13 @@ from q2a_core.errors import Q2AError
 from q2a_core.inference import AudioChat, GenerationSettings
 from q2a_core.inspection import Trace, read_trace, record_trace, view_clip, write_trace
 from q2a_core.inspection.trace import (
+    CLIP_DIGITS,
     TICK_HERTZ,
-    clip_hash,
     describe_decoding,
     envelope,
     mel_position,
 )
+from q2a_core.paths import content_hash
 
 
 def clip(seconds: float, seed: int = 0) -> Waveform:
@@ -95,7 +96,7 @@ def test_recorded_reply_is_the_reply(recorded, tiny_checkpoint):
     assert (trace.reply.text, trace.reply.question) == (reply.text, "What?")
     assert trace.reply.confidence == pytest.approx(reply.confidence)
     assert trace.reply.checkpoint_hash == chat.checkpoint.hash
-    assert trace.clip_hash == clip_hash(path.read_bytes())
+    assert trace.clip_hash == content_hash(path.read_bytes(), CLIP_DIGITS)
 
 
 def test_what_was_written_is_read(recorded, tmp_path):

@@ -26,9 +26,10 @@ from q2a_core.evaluation.mini_suites import (
     mini_scenes,
 )
 from q2a_core.evaluation.normalisers import normaliser_name
-from q2a_core.evaluation.replies import ReplyKey, ReplyStore, answer_once, clip_hash, text_hash
+from q2a_core.evaluation.replies import ReplyKey, ReplyStore, answer_once, text_hash
 from q2a_core.evaluation.runner import MAX_NEW_TOKENS, answer
 from q2a_core.evaluation.suites import Item, example_row, swapped
+from q2a_core.paths import content_hash
 from q2a_core.world.quotes import plain
 from q2a_core.world.render import render
 from q2a_core.world.scene import Event, Scene
@@ -210,7 +211,7 @@ def _key(checkpoint: Checkpoint, suite: str, item: Item) -> ReplyKey:
     return ReplyKey(
         checkpoint=checkpoint.reply_hash,
         suite=suite,
-        item=f"{item.scene.index} {clip_hash(item.samples)}",
+        item=f"{item.scene.index} {content_hash(item.samples.tobytes())}",
         prompt=text_hash(prompt),
         decoding=f"greedy {MAX_NEW_TOKENS}, repetition penalty {penalty:g}",
     )

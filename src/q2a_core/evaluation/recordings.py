@@ -18,9 +18,10 @@ from q2a_core.evaluation.keywords import SYNONYMS, contains, names_only
 from q2a_core.evaluation.manifest import Recording, manifest_text, recordings_of
 from q2a_core.evaluation.metrics import Score, accuracy, character_error_rate, word_error_rate
 from q2a_core.evaluation.normalisers import normalise_for, normaliser_name
-from q2a_core.evaluation.replies import ReplyKey, ReplyStore, clip_hash, text_hash
+from q2a_core.evaluation.replies import ReplyKey, ReplyStore, text_hash
 from q2a_core.evaluation.sound_labels import sound_meant, sound_names
 from q2a_core.inference import AudioChat
+from q2a_core.paths import content_hash
 from q2a_core.text import user_message
 from q2a_core.world.answers import NOUNS, bare
 from q2a_core.world.sounds.music import TUNE_INSTRUMENTS
@@ -215,7 +216,7 @@ def _ask(
         key = ReplyKey(
             checkpoint=chat.checkpoint.reply_hash,
             suite=f"recordings/{recording.task}",
-            item=f"{recording.file} {clip_hash(recording.path.read_bytes())}",
+            item=f"{recording.file} {content_hash(recording.path.read_bytes())}",
             prompt=text_hash(rendered),
             decoding=_decoding(chat, max_new_tokens),
         )

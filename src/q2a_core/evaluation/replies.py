@@ -5,16 +5,14 @@ rendered prompt, and how it was decoded. Change any of them and the question is 
 appended whole: a run that is killed goes on behind the last one, and a line that broke off is skipped.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from q2a_core.errors import Q2AError
+from q2a_core.paths import content_hash
 
 BATCH_SIZE = 16
 
@@ -37,13 +35,7 @@ class ReplyKey:
 
 def text_hash(text: str) -> str:
     """Twelve hex digits of a text."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
-
-
-def clip_hash(samples: np.ndarray | bytes) -> str:
-    """Twelve hex digits of a clip's samples, or of a file's bytes."""
-    data = samples if isinstance(samples, bytes) else np.ascontiguousarray(samples).tobytes()
-    return hashlib.sha256(data).hexdigest()[:12]
+    return content_hash(text.encode("utf-8"))
 
 
 class ReplyStore:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from q2a_core import paths
 from q2a_core.errors import Q2AError
-from q2a_core.inspection.trace import Trace, clip_hash, read_trace, record_trace, write_trace
+from q2a_core.inspection.trace import CLIP_DIGITS, Trace, read_trace, record_trace, write_trace
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +77,7 @@ def recorded_trace(sample: Sample) -> Trace | None:
     if not path.is_file():
         return None
     trace = read_trace(path)
-    if trace.clip_hash != clip_hash(sample.path.read_bytes()):
+    if trace.clip_hash != paths.content_hash(sample.path.read_bytes(), CLIP_DIGITS):
         return None
     if trace.reply is not None and trace.reply.checkpoint_hash != best_hash():
         return replace(trace, reply=None)

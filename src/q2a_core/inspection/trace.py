@@ -4,7 +4,6 @@ A recorded trace is one npz of plain arrays (never pickled) with a JSON head, so
 Computing one does: `view_clip` and `record_trace` import it when called. The time axis is the model's own, 16 kHz mono.
 """
 
-import hashlib
 import io
 import json
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ import numpy as np
 
 from q2a_core import lengths
 from q2a_core.errors import Q2AError
+from q2a_core.paths import content_hash
 
 if TYPE_CHECKING:
     from q2a_core.audio import Waveform
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TRACE_VERSION = 1
 """Raised when a reader of the old format would misread a new file."""
+CLIP_DIGITS = 16
+"""Hex digits of a sound file's `content_hash` that a trace holds."""
 ENVELOPE_SLICES = 1200
 """Columns of the waveform picture; about the pixels it is drawn on."""
 TICK_HERTZ = (500, 1000, 2000, 4000)
@@ -74,14 +76,9 @@ class Trace:
     """A clip's pictures and one recorded answer."""
 
     clip_hash: str
-    """`clip_hash` of the sound file; a trace of another file is not used."""
+    """CLIP_DIGITS of the sound file's `content_hash`; a trace of another file is not used."""
     view: ClipView
     reply: RecordedReply | None = None
-
-
-def clip_hash(data: bytes) -> str:
-    """Sixteen hex digits that name the bytes of a sound file."""
-    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def describe_decoding(settings: Any, seed: int) -> str:
@@ -153,7 +150,7 @@ def record_trace(chat: "AudioChat", clip: Path, *, question: str | None = None) 
     waveform = load_waveform(clip)
     reply = chat.fork().ask(audio=waveform, text=question)
     return Trace(
-        clip_hash=clip_hash(clip.read_bytes()),
+        clip_hash=content_hash(clip.read_bytes(), CLIP_DIGITS),
         view=view_clip(waveform),
         reply=RecordedReply(
             question=question,
