@@ -78,7 +78,8 @@ def load_waveform(
 def wav_bytes(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
     """A PCM16 wav file of mono samples (S,): floats within ±1, or int16.
 
-    Floats beyond full scale are clipped, where a plain cast would wrap them around.
+    Floats beyond full scale are clipped, where a plain cast would wrap them around. Raises AudioError for any other
+    shape or type, and for NaN or infinity.
     """
     samples = np.asarray(samples)
     is_float = samples.dtype.kind == "f"

@@ -35,7 +35,10 @@ class KVCache:
         return cache
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Write k and v (B, Hkv, T, Dh) at the end of `layer`; returns keys and values (B, Hkv, length + T, Dh)."""
+        """Write k and v (B, Hkv, T, Dh) at the end of `layer`; returns keys and values (B, Hkv, length + T, Dh).
+
+        Raises ValueError if they ask for gradients, or for more positions than the cache holds.
+        """
         if torch.is_grad_enabled() and (k.requires_grad or v.requires_grad):
             raise ValueError(
                 "a cache keeps no gradients; call the model with it under torch.no_grad() or torch.inference_mode()"
