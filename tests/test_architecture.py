@@ -29,7 +29,7 @@ FLOORS = (
     ("presets",),
     ("config",),
     ("lengths",),
-    ("paths",),
+    ("paths", "files"),
     ("errors",),
 )
 """Top to bottom. A room may import from lower floors; rooms on one floor don't know each other."""
@@ -58,7 +58,16 @@ CONFINED = {
 }
 """Libraries that may be named in these files only."""
 
-FREE_OF_TORCH = ("errors", "lengths", "config", "presets", "paths", "audio", "text")
+FREE_OF_TORCH = (
+    "errors",
+    "lengths",
+    "config",
+    "presets",
+    "paths",
+    "files",
+    "audio",
+    "text",
+)
 """Rooms that import without torch, so that a first picture does not wait for it."""
 
 DEFAULT_MAX_LINES, MAX_PAGE_LINES = 400, 80

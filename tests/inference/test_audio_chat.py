@@ -132,6 +132,12 @@ def test_a_system_prompt_of_ones_own(tiny_checkpoint, opened):
     assert chat.messages == [{"role": "system", "content": "Answer in German."}]
 
 
+def test_a_system_prompt_that_is_no_text(tiny_checkpoint):
+    for system in (5, "hei\udcdft"):
+        with pytest.raises(ChatError, match="the system prompt"):
+            AudioChat.from_pretrained(tiny_checkpoint, system=system)
+
+
 def test_voice_chat_is_a_clip_without_text(opened):
     silent_text = [ask(opened.fork(), noise(), text) for text in (None, "", "  \n")]
     assert all(same(silent_text[0], reply) for reply in silent_text)
@@ -287,6 +293,9 @@ BAD_TURNS = {
     "hot": ({"text": "a", "temperature": -1}, ChatError, "temperature is -1"),
     "no tokens": ({"text": "a", "max_new_tokens": 0}, ChatError, "max_new_tokens is 0"),
     "text that is no text": ({"text": "a", "top_p": "x"}, ChatError, "top_p is 'x'"),
+    "a number for a text": ({"text": 5}, ChatError, "the text is 5 of type int"),
+    "bytes for a text": ({"text": b"x"}, ChatError, "the text is b'x' of type bytes"),
+    "text that is no Unicode": ({"text": "hei\udcdft"}, ChatError, "expected valid Unicode"),
     "placeholder in the text": ({"text": "<|AUDIO|>"}, ChatError, "2 .* placeholders for 1 clips"),
     "longer than the context": ({"text": "dog " * 2500}, ChatError, "Begin a new chat"),
 }

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from q2a_core.errors import ChatError, CheckpointError
-from q2a_core.text import ChatFormat, expand_placeholders, user_message
+from q2a_core.text import (
+    ChatFormat,
+    Tokenizer,
+    expand_placeholders,
+    system_message,
+    user_message,
+)
 from q2a_core.text.chat import MINI_TEMPLATE
 
 AUDIO = 3
@@ -158,3 +164,31 @@ def test_a_dialogue_that_does_not_end_with_a_reply_teaches_nothing_and_is_refuse
         chat_format.dialogue(asked, [])
     with pytest.raises(ChatError, match="ends with nothing"):
         chat_format.dialogue([], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Wie hei\udcdft das?", r"holds '\\udcdf' at position 7.*valid Unicode"),
+        ("\ud83d", "holds .* no character"),
+        (5, "is 5 of type int; expected a str"),
+        (b"What?", "is b'What\\?' of type bytes"),
+    ],
+    ids=ascii,
+)
+def test_what_is_no_text_is_refused_in_one_sentence(text, message, chat_format):
+    with pytest.raises(ChatError, match=f"the text {message}") as caught:
+        user_message(text)
+    str(caught.value).encode()  # a face may print it
+    with pytest.raises(ChatError, match=f"the system prompt {message}"):
+        system_message(text)
+    if isinstance(text, str):
+        with pytest.raises(ChatError, match="valid Unicode"):
+            chat_format.prompt_ids([{"role": "user", "content": text}], [])
+
+
+def test_ids_that_pad_and_stop(chat_format, tokenizer):
+    assert (chat_format.pad_id, chat_format.stop_ids) == (0, (2, 0))
+    without = tokenizer.to_json().replace("<|endoftext|>", "<|end|>").encode()
+    other = ChatFormat(Tokenizer.from_json(without), None, audio_token_id=AUDIO)
+    assert (other.pad_id, other.stop_ids) == (0, (2,))

@@ -4,8 +4,7 @@ Both layouts are read: the hub's (`preprocessor_config.json`, template inside `t
 transformers 5 writes (`processor_config.json`, `chat_template.jinja`), one weight file or shards.
 """
 
-import hashlib
-import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +16,9 @@ from q2a_core.checkpoint.source import resolve_source
 from q2a_core.checkpoint.weights import TRAINING_FILE, load_weights, stored_tensors, weight_files
 from q2a_core.config import ModelConfig, config_from_hf
 from q2a_core.errors import BackendError, CheckpointError
+from q2a_core.files import read_json, read_text
 from q2a_core.model import Qwen2Audio
-from q2a_core.paths import checkpoint_hash
+from q2a_core.paths import checkpoint_hash, content_hash
 from q2a_core.text import ChatFormat, Tokenizer
 from q2a_core.text.tokenizer import AUDIO_TOKEN
 
@@ -55,7 +55,7 @@ class Checkpoint:
     def reply_hash(self) -> str:
         """`hash` and twelve digits of the tokenizer: what a reply to a rendered prompt follows from."""
         tokenizer = self.chat_format.tokenizer.to_json().encode("utf-8")
-        return f"{self.hash} {hashlib.sha256(tokenizer).hexdigest()[:12]}"
+        return f"{self.hash} {content_hash(tokenizer)}"
 
     @cached_property
     def about(self) -> dict[str, Any]:
@@ -66,10 +66,11 @@ class Checkpoint:
     def chat_format(self) -> ChatFormat:
         """Tokenizer and chat template. Raises CheckpointError if the tokenizer does not fit the model."""
         tokenizer = Tokenizer.from_directory(self.directory)
-        if len(tokenizer) > self.config.decoder.vocab_size:
+        vocab_size = self.config.decoder.vocab_size
+        if len(tokenizer) > vocab_size:
             raise CheckpointError(
-                f"the tokenizer has {len(tokenizer)} entries, the model {self.config.decoder.vocab_size}; "
-                "these files are of two checkpoints"
+                f"the tokenizer has {len(tokenizer)} entries, the model {vocab_size} and none for "
+                f"{tokenizer.piece(vocab_size)!r}; these files are of two checkpoints"
             )
         placeholder = tokenizer.token_id(AUDIO_TOKEN)
         if placeholder != self.config.audio_token_id:
@@ -84,7 +85,11 @@ class Checkpoint:
     def load_model(
         self, *, device: str | torch.device = "cpu", dtype: torch.dtype | str | None = None
     ) -> Qwen2Audio:
-        """The model with its weights on `device`, in evaluation mode; `dtype` defaults to the config's."""
+        """The model with its weights on `device`, in evaluation mode; `dtype` defaults to the config's.
+
+        Raises CheckpointError for weights that are missing or damaged and for an unknown `dtype`, BackendError for a
+        device that is not there.
+        """
         device = check_device(device)
         wanted = DTYPES.get(dtype) if isinstance(dtype, str) else (dtype or self.dtype)
         if wanted is None:
@@ -102,7 +107,7 @@ class Checkpoint:
     def _chat_template(self) -> str | None:
         jinja = self.directory / "chat_template.jinja"
         if jinja.is_file():
-            return _read_text(jinja)
+            return read_text(jinja)
         for name in ("chat_template.json", "processor_config.json", "tokenizer_config.json"):
             template = read_json(self.directory / name, optional=True).get("chat_template")
             if template is None:
@@ -120,7 +125,8 @@ class Checkpoint:
 
 def open_checkpoint(source: str | Path) -> Checkpoint:
     """Open a shipped name, a directory or a hub id. Raises CheckpointError."""
-    directory = resolve_source(source)
+    # whole, so that "." has a name, and that what is read later is found whatever the working directory is then
+    directory = Path(os.path.abspath(resolve_source(source)))
     values = read_json(directory / "config.json")
     config = config_from_hf(values)
     name = str(values.get("dtype") or values.get("torch_dtype") or "float32")
@@ -130,8 +136,9 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
         )
     generation = read_json(directory / "generation_config.json", optional=True)
     for key in ("eos_token_id", "pad_token_id"):
-        if generation.get(key) is None:
-            generation[key] = values.get(key, (values.get("text_config") or {}).get(key))
+        for place in (values, values.get("text_config") or {}):
+            if generation.get(key) is None:
+                generation[key] = place.get(key)
     return Checkpoint(
         directory=directory, config=config, dtype=DTYPES[name], generation_config=generation
     )
@@ -160,30 +167,3 @@ def check_device(device: str | torch.device) -> torch.device:
             f"device {str(device)!r} was asked for, but this machine has none; use device='cpu'"
         )
     return device
-
-
-def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
-    """A JSON object from a checkpoint file; {} if optional and absent. Raises CheckpointError."""
-    if optional and not path.is_file():
-        return {}
-    content = _read_text(path)
-    try:
-        values = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path.name} cannot be read as JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(
-            f"{path.name} holds a {type(values).__name__}; expected a JSON object"
-        )
-    return values
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{path.parent.name or path.parent} has no {path.name}; expected a checkpoint directory"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path.name} cannot be read as text: {error}") from error

@@ -20,14 +20,6 @@ from q2a_core.errors import CheckpointError
 from q2a_core.lengths import HOP_LENGTH, N_FFT, SAMPLE_RATE
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat
-from q2a_core.text.tokenizer import (
-    AUDIO_BOS,
-    AUDIO_EOS,
-    AUDIO_TOKEN,
-    END_OF_TEXT,
-    IM_END,
-    SPECIAL_TOKENS,
-)
 
 
 def save_checkpoint(
@@ -46,12 +38,14 @@ def save_checkpoint(
 
     Tensors are stored in `dtype` while config.json says float32, so that every reader computes in fp32 on the same
     rounded weights. `training` are tensors that only going on with the training needs, `run_log` tells how it went;
-    both lie in a folder of their own. Raises CheckpointError if `directory` holds anything but a checkpoint, if the
-    disk refuses, or if the window is no whole number of seconds.
+    both lie in a folder of their own. Where `directory` is a link, what it points to is replaced. Raises
+    CheckpointError if `directory` holds anything but a checkpoint, if a weight is not finite in `dtype`, if the disk
+    refuses, or if the window is no whole number of seconds.
     """
     target = Path(directory)
-    if target.name in ("", ".."):  # "." and the like have no name to put a hidden directory beside
-        target = Path(os.path.abspath(target))
+    # "." and the like have no name to put a hidden directory beside, and a link stays a link
+    if target.name in ("", "..") or target.is_symlink():
+        target = Path(os.path.realpath(target))
     _check_window(model)
     files = {
         "config.json": _json(config_to_hf(model.config)),
@@ -160,12 +154,10 @@ def _json(values: dict[str, Any]) -> str:
 
 
 def _generation(values: dict[str, Any] | None, chat_format: ChatFormat) -> dict[str, Any]:
-    tokenizer = chat_format.tokenizer
-    stop = [tokenizer.token_id(IM_END), tokenizer.token_id(END_OF_TEXT)]
     defaults = {
         "do_sample": False,
-        "eos_token_id": stop,
-        "pad_token_id": stop[1],
+        "eos_token_id": list(chat_format.stop_ids) or None,
+        "pad_token_id": chat_format.pad_id,
         "max_new_tokens": 128,
     }
     return defaults | {key: value for key, value in (values or {}).items() if value is not None}
@@ -190,18 +182,18 @@ def _preprocessor(model: Qwen2Audio) -> dict[str, Any]:
 
 
 def _tokenizer_config(chat_format: ChatFormat) -> dict[str, Any]:
+    """Only tokens that the tokenizer has: transformers adds any other, with an id that the model may not have."""
+    tokenizer = chat_format.tokenizer
+    roles = tokenizer.special_tokens_map
+    named = (roles.get("eos_token"), roles.get("pad_token"))
     values: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "processor_class": "Qwen2AudioProcessor",
         "model_max_length": 8192,
         "clean_up_tokenization_spaces": False,
-        "eos_token": IM_END,
-        "pad_token": END_OF_TEXT,
-        "audio_token": AUDIO_TOKEN,
-        "audio_bos_token": AUDIO_BOS,
-        "audio_eos_token": AUDIO_EOS,
+        **roles,
         "additional_special_tokens": [
-            token for token in SPECIAL_TOKENS if token not in (IM_END, END_OF_TEXT)
+            token for token in tokenizer.special_tokens if token not in named
         ],
     }
     if chat_format.template is not None:

@@ -19,8 +19,9 @@ from q2a_core.inference.generate import generate_steps
 from q2a_core.inference.reply import Prompt, Reply, Timings
 from q2a_core.inference.sampling import GenerationSettings, unsupported_settings
 from q2a_core.model import Qwen2Audio, recordings_of
-from q2a_core.text import StreamDecoder, user_message
+from q2a_core.text import StreamDecoder, system_message, user_message
 from q2a_core.text.chat import Message
+from q2a_core.text.tokenizer import check_text
 
 
 class AudioChat:
@@ -43,7 +44,9 @@ class AudioChat:
         dtype: str | None = None,
         system: str | None = None,
     ) -> "AudioChat":
-        """Open a shipped name, a directory or a hub id. Raises CheckpointError or BackendError."""
+        """Open a shipped name, a directory or a hub id. Raises CheckpointError, BackendError or ChatError."""
+        if system is not None:
+            check_text(system, "system prompt")
         checkpoint = open_checkpoint(source)
         checkpoint.chat_format  # noqa: B018 - a broken tokenizer should fail before the weights are read
         return cls(checkpoint, checkpoint.load_model(device=device, dtype=dtype), system=system)
@@ -51,9 +54,7 @@ class AudioChat:
     def reset(self) -> None:
         """Forget the dialogue, a turn on its way included."""
         self._begun += 1
-        self.messages: list[Message] = (
-            [] if self.system is None else [{"role": "system", "content": self.system}]
-        )
+        self.messages: list[Message] = [] if self.system is None else [system_message(self.system)]
         self._audio_embeds: list[Tensor] = []  # one (A, D) per clip of the dialogue, encoded once
 
     def fork(self) -> "AudioChat":
@@ -121,6 +122,8 @@ class AudioChat:
         split: str | None = None,
     ) -> Prompt:
         """What `stream` gives the model for these arguments; the dialogue stays as it is."""
+        if text is not None:
+            check_text(text)
         window = self.model.config.encoder.max_samples
         waveforms = read_clips(audio, window=window, sample_rate=sample_rate, split=split)
         text = text if text and text.strip() else None

@@ -13,12 +13,6 @@ from q2a_core.text import ChatFormat
 from q2a_core.text.chat import Message
 
 
-def stop_ids(chat_format: ChatFormat) -> tuple[int, ...]:
-    """The tokens that end a reply, as far as the tokenizer has them."""
-    found = [chat_format.tokenizer.token_id(name) for name in ("<|im_end|>", "<|endoftext|>")]
-    return tuple(token for token in found if token is not None)
-
-
 def prompt_batch(
     chat_format: ChatFormat,
     prompts: Sequence[Sequence[Message]],

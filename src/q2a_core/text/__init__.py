@@ -1,6 +1,12 @@
 """Text in and out: the tokenizer and the chat format with its audio placeholders."""
 
-from q2a_core.text.chat import ChatFormat, Dialogue, expand_placeholders, user_message
+from q2a_core.text.chat import (
+    ChatFormat,
+    Dialogue,
+    expand_placeholders,
+    system_message,
+    user_message,
+)
 from q2a_core.text.tokenizer import StreamDecoder, Tokenizer
 
 __all__ = [
@@ -9,5 +15,6 @@ __all__ = [
     "StreamDecoder",
     "Tokenizer",
     "expand_placeholders",
+    "system_message",
     "user_message",
 ]

@@ -7,11 +7,19 @@ sequence, the labels and the cache are known in advance.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from q2a_core.errors import ChatError, CheckpointError
-from q2a_core.text.tokenizer import AUDIO_BOS, AUDIO_EOS, AUDIO_TOKEN, Tokenizer
+from q2a_core.text.chat_template import compile_template
+from q2a_core.text.tokenizer import (
+    AUDIO_BOS,
+    AUDIO_EOS,
+    AUDIO_TOKEN,
+    END_OF_TEXT,
+    IM_END,
+    Tokenizer,
+    check_text,
+)
 
 Message = dict[str, Any]
 
@@ -54,11 +62,18 @@ class Dialogue:
 
 
 def user_message(text: str | None, *, clips: int = 0) -> Message:
-    """A user's turn: its clips first, then its text."""
+    """A user's turn: its clips first, then its text. Raises ChatError unless the text is valid Unicode."""
     parts: list[dict[str, str]] = [{"type": "audio"} for _ in range(clips)]
     if text is not None:
+        check_text(text)
         parts.append({"type": "text", "text": text})
     return {"role": "user", "content": parts}
+
+
+def system_message(text: str) -> Message:
+    """The system prompt. Raises ChatError unless it is valid Unicode."""
+    check_text(text, "system prompt")
+    return {"role": "system", "content": text}
 
 
 def expand_placeholders(
@@ -90,18 +105,34 @@ class ChatFormat:
         self.template = template
         self.audio_token_id = audio_token_id
 
+    @property
+    def pad_id(self) -> int:
+        """What rows are padded with; 0, which is masked like any other, if the tokenizer has no end of text."""
+        return self.tokenizer.token_id(END_OF_TEXT) or 0
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """The tokens that end a reply, as far as the tokenizer has them."""
+        found = (self.tokenizer.token_id(token) for token in (IM_END, END_OF_TEXT))
+        return tuple(token for token in found if token is not None)
+
     def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> str:
         """The dialogue as text, one placeholder per clip.
 
-        A base model has no template: its prompt is each part in order, clips between their own two tokens.
+        A base model has no template: its prompt is each part in order, clips between their own two tokens. Raises
+        ChatError if the template refuses the dialogue, CheckpointError if it cannot be run.
         """
         if self.template is None:
             return "".join(_plain(message["content"]) for message in messages)
         try:
-            return _compile(self.template).render(
-                messages=list(messages), add_generation_prompt=add_generation_prompt, tools=None
+            return compile_template(self.template).render(
+                self.tokenizer.special_tokens_map,
+                messages=list(messages),
+                add_generation_prompt=add_generation_prompt,
+                tools=None,
+                documents=None,
             )
-        except ChatError:
+        except (ChatError, CheckpointError):
             raise
         except Exception as error:  # a template is a program that came with the checkpoint
             raise CheckpointError(
@@ -109,7 +140,10 @@ class ChatFormat:
             ) from error
 
     def prompt_ids(self, messages: Sequence[Message], token_counts: Sequence[int]) -> list[int]:
-        """Ids (T,) up to where the assistant speaks; `token_counts` lists the audio tokens of each clip."""
+        """Ids (T,) up to where the assistant speaks; `token_counts` lists the audio tokens of each clip.
+
+        Raises ChatError if placeholders and counts differ or the text is no valid Unicode, and as `render` does.
+        """
         ids = self.tokenizer.encode(self.render(messages))
         return expand_placeholders(ids, self.audio_token_id, token_counts)
 
@@ -159,22 +193,3 @@ def _plain(content: str | Sequence[dict[str, str]]) -> str:
     if isinstance(content, str):
         return content
     return "".join(part.get("text", AUDIO_BOS + AUDIO_TOKEN + AUDIO_EOS) for part in content)
-
-
-@lru_cache(maxsize=16)
-def _compile(template: str):
-    """Templates come with foreign checkpoints: compiled in Jinja's sandbox, with the settings transformers uses."""
-    from jinja2.exceptions import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    def refuse(message: str):
-        raise ChatError(f"the chat template refuses this dialogue: {message}")
-
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    environment.globals["raise_exception"] = refuse
-    try:
-        return environment.from_string(template)
-    except TemplateError as error:
-        raise CheckpointError(
-            f"the checkpoint's chat template is not valid Jinja: {error}"
-        ) from error

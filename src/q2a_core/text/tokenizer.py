@@ -5,10 +5,11 @@ checkpoint brings its own 151,643 entries. Special tokens such as `<|im_start|>`
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from q2a_core.errors import CheckpointError
+from q2a_core.errors import ChatError, CheckpointError
+from q2a_core.text.named_tokens import add_named_tokens, read_named_tokens
 
 AUDIO_TOKEN = "<|AUDIO|>"
 """Placeholder; one per 40 ms audio token after expansion."""
@@ -46,6 +47,14 @@ TAG_TOKENS = tuple(
 """Language tags, and Qwen-Audio's hierarchical tags for the comparison with natural-language prompts."""
 SPECIAL_TOKENS = (END_OF_TEXT, IM_START, IM_END, AUDIO_TOKEN, AUDIO_BOS, AUDIO_EOS, *TAG_TOKENS)
 """Special tokens of the mini tokenizer; their index is their id."""
+MINI_ROLES = {
+    "eos_token": IM_END,
+    "pad_token": END_OF_TEXT,
+    "audio_token": AUDIO_TOKEN,
+    "audio_bos_token": AUDIO_BOS,
+    "audio_eos_token": AUDIO_EOS,
+}
+"""What the mini tokenizer's special tokens are for, by the names that transformers has for it."""
 
 QWEN2_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -61,22 +70,35 @@ QWEN2_SPLIT = (
 class Tokenizer:
     """A byte-level BPE with special tokens."""
 
-    def __init__(self, backend):
+    def __init__(self, backend, *, special_tokens_map: Mapping[str, str] | None = None):
         self.backend = backend  # tokenizers.Tokenizer
+        named = MINI_ROLES if special_tokens_map is None else special_tokens_map
+        self.special_tokens_map = {
+            role: token for role, token in named.items() if self.token_id(token) is not None
+        }
+        """Token by role, such as {"eos_token": "<|im_end|>"}; without `special_tokens_map` as in the mini models."""
 
     @classmethod
     def from_directory(cls, directory: str | Path) -> "Tokenizer":
-        """Read `tokenizer.json`, or `vocab.json` with `merges.txt` through transformers. Raises CheckpointError."""
+        """Read `tokenizer.json`, or `vocab.json` with `merges.txt` through transformers.
+
+        Tokens that only the files beside it name are added. Raises CheckpointError.
+        """
         directory = Path(directory)
         path = directory / "tokenizer.json"
         if path.is_file():
-            return cls.from_json(path.read_bytes(), name=path.name)
+            backend = cls.from_json(path.read_bytes(), name=path.name).backend
+            named = read_named_tokens(directory)
+            add_named_tokens(backend, named)
+            return cls(backend, special_tokens_map=named.roles)
         if (directory / "vocab.json").is_file() and (directory / "merges.txt").is_file():
             from transformers import AutoTokenizer
 
             try:
                 tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
-                return cls(tokenizer.backend_tokenizer)
+                return cls(
+                    tokenizer.backend_tokenizer, special_tokens_map=tokenizer.special_tokens_map
+                )
             except Exception as error:  # the libraries raise bare Exception
                 raise CheckpointError(
                     f"vocab.json and merges.txt cannot be read as a tokenizer: {error}"
@@ -86,8 +108,14 @@ class Tokenizer:
         )
 
     @classmethod
-    def from_json(cls, content: bytes, *, name: str = "tokenizer.json") -> "Tokenizer":
-        """Read the content of a `tokenizer.json`."""
+    def from_json(
+        cls,
+        content: bytes,
+        *,
+        name: str = "tokenizer.json",
+        special_tokens_map: Mapping[str, str] | None = None,
+    ) -> "Tokenizer":
+        """Read the content of a `tokenizer.json`, called `name` in messages. Raises CheckpointError."""
         from tokenizers import Tokenizer as Backend
 
         try:
@@ -96,7 +124,7 @@ class Tokenizer:
             raise CheckpointError(f"{name} cannot be read as a tokenizer: {error}") from error
         backend.no_padding()
         backend.no_truncation()
-        return cls(backend)
+        return cls(backend, special_tokens_map=special_tokens_map)
 
     def to_json(self) -> str:
         """The content of `tokenizer.json`."""
@@ -106,8 +134,15 @@ class Tokenizer:
         """Entries, special tokens included."""
         return self.backend.get_vocab_size(with_added_tokens=True)
 
+    @property
+    def special_tokens(self) -> list[str]:
+        """Those that decoding may leave out, by id."""
+        added = sorted(self.backend.get_added_tokens_decoder().items())
+        return [token.content for _, token in added if token.special]
+
     def encode(self, text: str) -> list[int]:
-        """Token ids of `text`; nothing is added."""
+        """Token ids of `text`; nothing is added. Raises ChatError as `check_text` does."""
+        check_text(text)
         return self.backend.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
@@ -121,6 +156,21 @@ class Tokenizer:
     def piece(self, token_id: int) -> str:
         """The text that one token stands for, special tokens by name; for labels in figures."""
         return self.decode([token_id], skip_special=False)
+
+
+def check_text(text: object, what: str = "text") -> None:
+    """Raises ChatError unless `text`, called `what` in the message, is a str of whole Unicode characters."""
+    if not isinstance(text, str):
+        raise ChatError(
+            f"the {what} is {ascii(text)[:40]} of type {type(text).__name__}; expected a str"
+        )
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ChatError(
+            f"the {what} holds {text[error.start]!a} at position {error.start}, which is no character; "
+            "expected valid Unicode, so give it in UTF-8"
+        ) from error
 
 
 class StreamDecoder:

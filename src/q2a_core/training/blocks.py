@@ -34,6 +34,7 @@ class StepBlocks(torch.utils.data.Dataset):
     def __init__(self, chat_format: ChatFormat, *, batch_size: int, seed: int, accumulate: int = 1):
         self._chat = (
             chat_format.tokenizer.to_json(),
+            chat_format.tokenizer.special_tokens_map,
             chat_format.template,
             chat_format.audio_token_id,
         )
@@ -101,16 +102,15 @@ class StepBlocks(torch.utils.data.Dataset):
         if self._chat_format is None:
             from q2a_core.text import Tokenizer
 
-            tokenizer, template, audio_token_id = self._chat
-            self._chat_format = ChatFormat(
-                Tokenizer.from_json(tokenizer.encode()), template, audio_token_id=audio_token_id
-            )
+            content, special_tokens_map, template, audio_token_id = self._chat
+            tokenizer = Tokenizer.from_json(content.encode(), special_tokens_map=special_tokens_map)
+            self._chat_format = ChatFormat(tokenizer, template, audio_token_id=audio_token_id)
         return self._chat_format
 
     @property
     def pad_id(self) -> int:
         """What rows are padded with."""
-        return self.chat_format.tokenizer.token_id("<|endoftext|>") or 0
+        return self.chat_format.pad_id
 
 
 def steps_from(blocks: StepBlocks, *, start: int, workers: int) -> Generator[list[Any], None, None]:

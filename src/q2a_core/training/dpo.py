@@ -127,7 +127,7 @@ def reference_logps(
 def _judge(
     model: Qwen2Audio, pairs: Sequence[PreferencePair], chat_format: ChatFormat
 ) -> list[tuple[float, float]]:
-    pad_id = chat_format.tokenizer.token_id("<|endoftext|>") or 0
+    pad_id = chat_format.pad_id
     batch = collate_pairs([encode_pair(pair, chat_format) for pair in pairs], pad_id=pad_id)
     chosen, rejected = pair_logps(model, batch.to(model.projector.linear.weight.device)).chunk(2)
     return list(zip(chosen.tolist(), rejected.tolist(), strict=True))

@@ -82,7 +82,7 @@ def _logps(
     from q2a_core.training.pairs import collate_pairs, encode_pair
 
     model, chat_format = checkpoint.load_model(), tokenizer_of.chat_format
-    pad_id = chat_format.tokenizer.token_id("<|endoftext|>") or 0
+    pad_id = chat_format.pad_id
     chosen, rejected = [], []
     for start in range(0, len(pairs), PAIRS_AT_ONCE):
         part = [encode_pair(pair, chat_format) for pair in pairs[start : start + PAIRS_AT_ONCE]]

@@ -6,7 +6,7 @@ from typing import Any
 
 from q2a_core.errors import RunError
 from q2a_core.inference import GenerationSettings, generate
-from q2a_core.inference.batch import prompt_batch, stop_ids
+from q2a_core.inference.batch import prompt_batch
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat
 from q2a_core.training.data import held_out_examples, preference_corpus, training_blocks
@@ -167,7 +167,7 @@ def _decode(model: Qwen2Audio, chat_format: ChatFormat, example: Example) -> dic
         [example.samples],
         device=model.projector.linear.weight.device,
     )
-    settings = GenerationSettings(stop_ids=stop_ids(chat_format), max_new_tokens=32)
+    settings = GenerationSettings(stop_ids=chat_format.stop_ids, max_new_tokens=32)
     reply = generate(model, settings=settings, **batch)
     text = chat_format.tokenizer.decode(reply.token_ids[0])
     return {

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from q2a_core.inference import GenerationSettings, generate
-from q2a_core.inference.batch import prompt_batch, stop_ids
+from q2a_core.inference.batch import prompt_batch
 from q2a_core.lengths import audio_tokens
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat
@@ -136,7 +136,7 @@ def sample_replies(
     counts = [audio_tokens(length) for length in batch["mel_lengths"].tolist()]
     audio_embeds = model.encode_audio(batch.pop("mel"), batch.pop("mel_lengths"))
     heard = audio_embeds.split(counts)
-    settings = GenerationSettings(stop_ids=stop_ids(chat_format), max_new_tokens=MAX_NEW_TOKENS)
+    settings = GenerationSettings(stop_ids=chat_format.stop_ids, max_new_tokens=MAX_NEW_TOKENS)
 
     def replies(settings: GenerationSettings, rows: list[int]) -> list[str]:
         found = generate(

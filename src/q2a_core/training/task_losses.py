@@ -46,7 +46,7 @@ def task_losses(
     if swap:
         examples = with_next_clip(examples)
     model, chat_format = checkpoint.load_model(), checkpoint.chat_format
-    pad_id = chat_format.tokenizer.token_id("<|endoftext|>") or 0
+    pad_id = chat_format.pad_id
     sums = torch.zeros(len(TASKS), dtype=torch.float64)
     counts = torch.zeros(len(TASKS), dtype=torch.int64)
     for start in range(0, len(examples), BATCH_SIZE):
