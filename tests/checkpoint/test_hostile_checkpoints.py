@@ -230,7 +230,7 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
     "no tokenizer": (without("tokenizer.json"), r"has no tokenizer\.json"),
     "tokenizer cut": (text("tokenizer.json", '{"version"'), r"tokenizer\.json cannot be read"),
     "tokenizer too large": (larger_tokenizer, r"\d+ entries, the model 448.*two checkpoints"),
-    "tokenizer without the placeholder": (tokenizer_without_the_placeholder, "AUDIO.* has id None"),
+    "tokenizer without the placeholder": (tokenizer_without_the_placeholder, "AUDIO.* has id 400"),
     "placeholder of another id": (entries("config.json", audio_token_index=7), "AUDIO.* has id 3"),
     "tokenizer config cut": (text("tokenizer_config.json", "{"), r"tokenizer_config\.json cannot"),
     "template is binary": (
@@ -368,6 +368,51 @@ def test_a_link_to_a_checkpoint_is_one(directory, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(directory, target_is_directory=True)
     use(link)
+
+
+def test_a_folder_with_the_owners_name_hides_no_hub_id(directory, tmp_path, monkeypatch):
+    asked: list[str] = []
+
+    def download(repo_id: str, **_: object) -> str:
+        asked.append(repo_id)
+        return str(directory)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    (tmp_path / "Qwen").mkdir()
+    assert resolve_source("Qwen/Qwen2-Audio-7B-Instruct") == directory
+    assert asked == ["Qwen/Qwen2-Audio-7B-Instruct"]
+    shutil.copytree(directory, tmp_path / "Qwen" / "Qwen2-Audio-7B-Instruct")
+    found = resolve_source("Qwen/Qwen2-Audio-7B-Instruct")
+    assert found.resolve() == tmp_path / "Qwen" / "Qwen2-Audio-7B-Instruct"
+    assert len(asked) == 1
+
+
+def test_a_slip_in_a_local_name_is_told_as_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(CheckpointError, match="runs/first is no directory, not in the hub's cache"):
+        resolve_source("runs/first")
+
+
+@pytest.mark.parametrize("top", [True, False])
+def test_a_head_that_is_missing_names_the_flag_that_ties_it(top, directory):
+    entries("config.json", tie_word_embeddings=top)(directory)
+    change_weights(directory, lambda s: s.pop(HEAD))
+    assert_one_sentence(
+        directory, rf"1 missing \({HEAD}\); .*text_config\.tie_word_embeddings: true in config"
+    )
+
+
+@pytest.mark.parametrize("key", ["eos_token_id", "pad_token_id"])
+def test_a_stop_token_that_is_null_at_the_top_is_looked_for_below(key, directory):
+    config = json.loads((directory / "config.json").read_text("utf-8"))
+    text_config = config["text_config"] | {key: 2}
+    (directory / "generation_config.json").unlink()
+    for value, expected in ((None, 2), (0, 0)):
+        entries("config.json", **{key: value}, text_config=text_config)(directory)
+        assert open_checkpoint(directory).generation_config[key] == expected
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")

@@ -260,12 +260,71 @@ def test_a_window_that_is_no_whole_number_of_seconds_is_refused(tmp_path, chat_f
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_weights_that_are_not_finite_are_refused_by_name(tmp_path, value, chat_format):
+    target = save_checkpoint(model(3), tmp_path / "x", chat_format=chat_format)
+    state = safetensors.torch.load_file(target / "model.safetensors")
+    state["language_model.model.layers.0.mlp.up_proj.weight"][3, 5] = value
+    safetensors.torch.save_file(state, target / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"up_proj\.weight holds NaN or infinite"):
+        Qwen2Audio.from_pretrained(target)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (float("nan"), r"layers\.0\.mlp\.up_proj\.weight holds NaN or infinite values"),
+        (float("-inf"), r"holds NaN or infinite values, .*; save weights from before"),
+        (
+            -1e6,
+            r"up_proj\.weight reaches 1e\+06, float16 6\.55e\+04 at most; save with a wider dtype",
+        ),
+    ],
+    ids=str,
+)
+def test_what_nobody_could_open_does_not_replace_what_opens(
+    value, message, models, chat_format, tmp_path
+):
+    target = save_checkpoint(models[0], tmp_path / "tiny", chat_format=chat_format)
     damaged = model(3)
     with torch.no_grad():
         damaged.decoder.layers[0].mlp.up_proj.weight[3, 5] = value
-    save_checkpoint(damaged, tmp_path / "x", chat_format=chat_format)
-    with pytest.raises(CheckpointError, match=r"up_proj\.weight holds NaN or infinite"):
-        Qwen2Audio.from_pretrained(tmp_path / "x")
+    with pytest.raises(CheckpointError, match=message):
+        save_checkpoint(damaged, target, chat_format=chat_format)
+    assert same_weights(Qwen2Audio.from_pretrained(target), models[0])
+    assert leftovers(tmp_path) == []
+
+
+def test_large_weights_are_saved_in_a_dtype_that_holds_them(chat_format, tmp_path):
+    """Also where their sum overflows and none of them does."""
+    large = model(3)
+    with torch.no_grad():
+        large.decoder.layers[0].mlp.up_proj.weight.fill_(3e38)
+    target = save_checkpoint(large, tmp_path / "x", chat_format=chat_format, dtype=torch.float32)
+    assert same_weights(Qwen2Audio.from_pretrained(target), large)
+
+
+def test_a_link_stays_a_link(models, chat_format, tmp_path, monkeypatch):
+    real = save_checkpoint(models[0], tmp_path / "there" / "real", chat_format=chat_format)
+    link = tmp_path / "link"
+    link.symlink_to(real, target_is_directory=True)
+    save_checkpoint(models[1], link, chat_format=chat_format)
+    assert link.is_symlink()
+    assert same_weights(Qwen2Audio.from_pretrained(real), models[1])
+    assert leftovers(tmp_path) == leftovers(real.parent) == []
+    real.rename(real.with_name(".real.01234567.old"))  # as a kill in the middle leaves it
+    assert same_weights(Qwen2Audio.from_pretrained(link), models[1])
+    save_checkpoint(models[0], link, chat_format=chat_format)
+    assert same_weights(Qwen2Audio.from_pretrained(real), models[0])
+    assert leftovers(real.parent) == []
+
+
+def test_the_folder_that_is_open_has_a_name(models, chat_format, tmp_path, monkeypatch):
+    target = save_checkpoint(models[0], tmp_path / "tiny", chat_format=chat_format)
+    monkeypatch.chdir(target)
+    checkpoint = open_checkpoint(".")
+    assert checkpoint.name == "tiny"
+    monkeypatch.chdir(tmp_path)
+    assert same_weights(checkpoint.load_model(), models[0])
+    assert open_checkpoint("tiny/../tiny").name == "tiny"
 
 
 def test_nothing_but_a_checkpoint_is_replaced(models, chat_format, tmp_path):

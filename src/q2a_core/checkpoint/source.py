@@ -1,6 +1,7 @@
 """From what a user names to a local directory: a shipped name, a path, or a hub id."""
 
 import glob
+import os
 import re
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def resolve_source(source: str | Path) -> Path:
         for old in set_aside(path):
             if (old / "config.json").is_file():
                 return old
-        if isinstance(source, str) and HUB_ID.fullmatch(source) and not path.parent.is_dir():
+        if isinstance(source, str) and HUB_ID.fullmatch(source):
             return _download(source)
     except (OSError, RuntimeError):  # a name too long for a file, or a home directory of nobody
         pass
@@ -43,7 +44,9 @@ def resolve_source(source: str | Path) -> Path:
 
 def set_aside(path: Path) -> list[Path]:
     """Whole old directories that saves, killed between taking `path` away and putting the new one there, left
-    behind."""
+    behind; those of its target if `path` is a link."""
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
     return sorted(path.parent.glob(f".{glob.escape(path.name)}.????????.old"))
 
 
@@ -60,12 +63,13 @@ def _download(repo_id: str) -> Path:
         return Path(huggingface_hub.snapshot_download(repo_id, allow_patterns=HUB_FILES))
     except LocalEntryNotFoundError as error:
         raise CheckpointError(
-            f"{repo_id} is not in the hub's cache on this machine and the hub cannot be reached; "
+            f"{repo_id} is no directory, not in the hub's cache on this machine, and the hub cannot be reached; "
             "connect, or copy the checkpoint's directory here and give its path"
         ) from error
     except HfHubHTTPError as error:
         raise CheckpointError(
-            f"the hub refused {repo_id}: {str(error).splitlines()[0]}; check the id and your access"
+            f"{repo_id} is no directory, and the hub refused it: {str(error).splitlines()[0]}; "
+            "check the name and your access"
         ) from error
     except (OSError, HFValidationError) as error:
         raise CheckpointError(f"{repo_id} could not be downloaded: {error}") from error

@@ -59,7 +59,7 @@ RUN_LOG_FILE = "training/log.jsonl"
 
 
 def weight_files(directory: Path) -> list[Path]:
-    """The safetensors files of a checkpoint: one, or the shards that its index names."""
+    """The safetensors files of a checkpoint: one, or the shards that its index names. Raises CheckpointError."""
     single = directory / "model.safetensors"
     if single.is_file():
         return [single]
@@ -100,7 +100,7 @@ def _shards(index: Path) -> list[Path]:
 
 
 def stored_tensors(files: list[Path], *, device: str) -> Iterator[tuple[str, Tensor]]:
-    """Every stored tensor, one in memory at a time, on `device`."""
+    """Every stored tensor, one in memory at a time, on `device`; raises CheckpointError at a damaged file."""
     from safetensors import SafetensorError, safe_open
 
     for path in files:
@@ -135,8 +135,7 @@ def load_weights(model: Qwen2Audio, files: list[Path], *, device: str, dtype: to
             )
         if not tensor.is_floating_point():
             raise CheckpointError(f"{key} holds {tensor.dtype}; expected floating-point weights")
-        # a sum carries NaN and infinity on, and needs no memory of its own
-        if not bool(tensor.sum(dtype=torch.float32).isfinite()):
+        if not _is_finite(tensor):
             raise CheckpointError(
                 f"{key} holds NaN or infinite values; the weights are damaged or their training went wrong"
             )
@@ -148,25 +147,48 @@ def load_weights(model: Qwen2Audio, files: list[Path], *, device: str, dtype: to
         filled.add(head)
     missing = sorted(set(expected) - filled)
     if unknown or missing:
+        tied = (
+            "; a head that is the embedding needs text_config.tie_word_embeddings: true in config.json, where the "
+            "flag at the top does not count"
+        )
         raise CheckpointError(
             f"the weights do not fit config.json: {_some('missing', [to_hub_key(name) for name in missing])}"
             f"{'; ' if missing and unknown else ''}{_some('unknown', unknown)}"
+            f"{tied if missing == [head] else ''}"
         )
 
 
 def hub_state(model: Qwen2Audio, *, dtype: torch.dtype) -> dict[str, Tensor]:
     """The model's tensors under the hub's names, contiguous, on the CPU; a tied head is stored again.
 
-    Transformers 5 keeps embedding and head apart whatever config.json says, and would start the head at random.
+    Transformers 5 keeps embedding and head apart whatever config.json says, and would start the head at random. Raises
+    CheckpointError if a tensor is not finite in `dtype`: nobody could open it.
     """
-    state = {
-        to_hub_key(name): parameter.detach().to(device="cpu", dtype=dtype).contiguous()
-        for name, parameter in model.named_parameters(remove_duplicate=False)
-    }
+    state = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        key = to_hub_key(name)
+        state[key] = parameter.detach().to(device="cpu", dtype=dtype).contiguous()
+        if not _is_finite(state[key]):
+            raise CheckpointError(_not_finite(key, parameter.detach(), dtype))
     if model.decoder.lm_head.weight is model.decoder.embed_tokens.weight:
         head = to_hub_key("decoder.lm_head.weight")
         state[head] = state[head].clone()
     return state
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    # a sum carries NaN and infinity on, and needs no memory of its own; it may overflow where no value does
+    return bool(tensor.sum(dtype=torch.float32).isfinite()) or bool(tensor.isfinite().all())
+
+
+def _not_finite(key: str, tensor: Tensor, dtype: torch.dtype) -> str:
+    name = str(dtype).removeprefix("torch.")
+    if not _is_finite(tensor):
+        return f"{key} holds NaN or infinite values, which no reader takes; save weights from before they appeared"
+    return (
+        f"{key} reaches {float(tensor.abs().max()):.3g}, {name} {torch.finfo(dtype).max:.3g} at most; "
+        "save with a wider dtype, bfloat16 or float32"
+    )
 
 
 def _assign(model: nn.Module, name: str, tensor: Tensor) -> None:
