@@ -63,7 +63,7 @@ def _download(repo_id: str) -> Path:
         return Path(huggingface_hub.snapshot_download(repo_id, allow_patterns=HUB_FILES))
     except LocalEntryNotFoundError as error:
         raise CheckpointError(
-            f"{repo_id} is no directory, not in the hub's cache on this machine, and the hub cannot be reached; "
+            f"{repo_id} is not in the hub's cache on this machine and no directory, and the hub cannot be reached; "
             "connect, or copy the checkpoint's directory here and give its path"
         ) from error
     except HfHubHTTPError as error:

@@ -52,7 +52,9 @@ def read_named_tokens(directory: Path) -> NamedTokens:
     extra = _extra(config) or _extra(older)
     # extra tokens with names are roles of the model's own
     named = _roles(config | older | (extra if isinstance(extra, dict) else {}))
-    roles = {role: _token(value) | {"special": True} for role, value in named.items()}
+    roles: dict[str, Token] = {
+        role: {**_token(value), "special": True} for role, value in named.items()
+    }
     listed = [] if isinstance(extra, dict) else [_token(entry) for entry in extra]
     unnumbered = (*roles.values(), *listed)
     special = {token["content"] for token in unnumbered}
@@ -77,8 +79,8 @@ def add_named_tokens(backend: Any, named: NamedTokens) -> None:
     for token in (*(token for _, token in sorted(named.numbered.items())), *named.unnumbered):
         content = token["content"]
         if content not in held and content not in missing:
-            flags = {"special": True} if content in special else {}
-            missing[content] = AddedToken(**token | flags)
+            arguments: Token = {**token, "special": True} if content in special else token
+            missing[content] = AddedToken(**arguments)
     backend.add_tokens(list(missing.values()))
     for number, token in sorted(named.numbered.items()):
         found = backend.token_to_id(token["content"])
