@@ -5,8 +5,15 @@ import pytest
 from scipy.stats import spearmanr
 
 from q2a_core.inspection.attention_views import reply_attention
-from q2a_core.inspection.edits import windows
-from q2a_core.inspection.look_and_cause import look_by_window, rank_correlation
+from q2a_core.inspection.causes import causal_map
+from q2a_core.inspection.edits import AUDIO_TOKENS, windows
+from q2a_core.inspection.look_and_cause import (
+    LookAndCause,
+    compare_words,
+    look_by_window,
+    rank_correlation,
+    telling_word,
+)
 
 
 def test_windows_hold_what_their_tokens_hold(case):
@@ -31,3 +38,25 @@ def test_rank_correlation_is_scipys_with_ties_too(seed):
 
 def test_nothing_to_compare_is_said():
     assert np.isnan(rank_correlation(np.ones(4), np.arange(4)))
+
+
+def test_each_words_windows_are_those_of_the_two_maps(case):
+    cause = causal_map(case, fill="mean", rng=np.random.default_rng(0), only=[AUDIO_TOKENS])
+    compared = compare_words(case, cause)
+    assert [one.word for one in compared] == case.words
+    for one in compared:
+        change = cause.of(one.word.first, one.word.stop)[0]
+        assert one.harm == pytest.approx(-change.min())
+        assert change[one.hurts_most] == change.min()
+        look = look_by_window(case, cause.windows, one.word.first, one.word.stop)
+        assert look.mean(axis=0)[one.read_most] == look.mean(axis=0).max()
+
+
+def test_the_telling_word_has_two_windows_if_any_has(case):
+    def one(read_most, hurts_most, harm):
+        word = case.words[0]
+        return LookAndCause(word=word, read_most=read_most, hurts_most=hurts_most, harm=harm)
+
+    alike, apart, faint = one(1, 1, 5.0), one(1, 2, 0.7), one(3, 2, 0.1)
+    assert telling_word([faint, alike, apart]) is apart
+    assert telling_word([alike, one(4, 4, 6.0)]).harm == 6.0
