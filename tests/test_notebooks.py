@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from notebook_claims import CLAIMS, printed
 from q2a_core.errors import Q2AError
 from q2a_core.teaching.checks import exercises_of
 from q2a_core.teaching.course import LESSONS, master, solution_notebook, student_notebook
@@ -97,6 +98,7 @@ def test_solutions_run_offline_and_pass(item, home, tmp_path, monkeypatch):
     assert not result.errors
     assert not result.warnings
     assert result.passed == [exercise.id for exercise in exercises_of(item.number)]
+    CLAIMS.get(item.number, lambda text: None)(printed(result.notebook))
 
 
 @pytest.mark.course

@@ -3,8 +3,18 @@
 import jiwer
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from q2a_core.evaluation.metrics import accuracy, normalise, word_error_rate, word_errors
+from q2a_core.evaluation.metrics import (
+    accuracy,
+    bootstrap,
+    normalise,
+    unseen_errors,
+    wilson,
+    word_error_rate,
+    word_errors,
+)
+from q2a_core.evaluation.tables import report_table, without_errors
 
 WORDS = ["red", "blue", "cup", "dog", "seven", "the"]
 
@@ -46,3 +56,42 @@ def test_intervals_hold_the_value_and_shrink_with_n():
 
 def test_nothing_scored_is_not_a_perfect_score():
     assert np.isnan(accuracy([]).value)
+
+
+@pytest.mark.parametrize(("right", "asked"), [(0, 1), (0, 32), (1, 1), (32, 32), (18, 20), (3, 7)])
+def test_wilson_is_scipys(right, asked):
+    due = binomtest(right, asked).proportion_ci(method="wilson")
+    assert wilson(right, asked) == pytest.approx((due.low, due.high), abs=1e-6)
+
+
+@pytest.mark.parametrize("hit", [True, False])
+def test_all_right_or_all_wrong_is_not_certain(hit):
+    few, many = accuracy([hit] * 32), accuracy([hit] * 3200)
+    for score in (few, many):
+        assert score.value == hit
+        assert score.low <= score.value <= score.high
+    assert few.high - few.low > 10 * (many.high - many.low) > 0
+
+
+def test_one_other_answer_leaves_it_to_the_bootstrap():
+    hits = [True] * 31 + [False]
+    assert accuracy(hits) == bootstrap([(hit, 1) for hit in hits])
+
+
+def test_no_error_says_what_it_does_not_show():
+    def row(suite, metric, score):
+        ends = {name: getattr(score, name) for name in ("value", "low", "high", "n")}
+        return {"suite": suite, "metric": metric, "score": ends}
+
+    perfect = word_error_rate([("red cup", "red cup")] * 30)
+    assert (perfect.low, perfect.high) == (0, 0)
+    some = word_error_rate([("red cup", "red cup")] * 29 + [("red cup", "red")])
+    rows = [row("clean", "WER", perfect), row("noisy", "WER", some)]
+    rows.append(row("sound", "accuracy", accuracy([False] * 30)))
+    report = {"checkpoint": {"name": "any", "hash": "0"}, "rows": rows}
+    [sentence] = without_errors(report)
+    assert sentence in report_table(report)
+    assert sentence.startswith("clean: no error in 30 clips")
+    assert "10.0%" in sentence
+    assert unseen_errors(30) == pytest.approx(0.1)
+    assert unseen_errors(2) == 1

@@ -67,6 +67,16 @@ def test_a_perfect_listener_scores_perfectly_and_fails_on_swapped_clips(report):
     assert rows["false yes"]["score"]["n"] == 36
 
 
+def test_a_report_keeps_as_many_replies_as_it_is_asked_for(tiny_checkpoint, test_book, monkeypatch):
+    monkeypatch.setattr(mini_table, "open_or_build", lambda *_, **__: test_book)
+    monkeypatch.setattr(mini_table, "answer", lambda checkpoint, model, items: [""] * len(items))
+    chosen = suites_named(["recognition"])
+    options = {"count": 12, "suites": chosen, "controls": False}
+    for asked, due in ({}, mini_table.EXAMPLES), ({"examples": 12}, 12), ({"examples": 99}, 12):
+        made = mini_table.evaluate_mini(open_checkpoint(tiny_checkpoint), **options, **asked)
+        assert len(made["examples"]) == due
+
+
 def test_the_table_stands_beside_the_papers(report):
     table = report_table(report)
     assert "| recognition | WER |" in table

@@ -9,6 +9,10 @@ import numpy as np
 from q2a_core.evaluation.normalisers import normalise_for
 
 BOOTSTRAP_ROUNDS = 2000
+INTERVALS = "95 %, bootstrap over clips; Wilson's for shares of 0 and 100 %"
+"""How a report says it."""
+Z = 1.959964
+"""Standard deviations on either side that hold 95 % of a normal distribution."""
 FALSE_YES = "share of yes"
 """Metric of what should not be said: how often a reply begins with yes where the truth is no."""
 LOWER_IS_BETTER = ("WER", "CER", FALSE_YES)
@@ -17,7 +21,7 @@ LOWER_IS_BETTER = ("WER", "CER", FALSE_YES)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Score:
-    """A figure with its 95 % bootstrap interval."""
+    """A figure with its 95 % interval: by bootstrap, unless its maker says otherwise."""
 
     value: float
     low: float
@@ -81,8 +85,25 @@ def character_error_rate(pairs: list[tuple[str, str]], *, language: str, seed: i
 
 
 def accuracy(correct: list[bool], *, seed: int = 0) -> Score:
-    """Share of correct replies."""
-    return bootstrap([(hit, 1) for hit in correct], seed)
+    """Share of correct replies.
+
+    Where all or none are correct the interval is Wilson's score interval: every resampling would draw the same share,
+    and a width of 0 would claim that other clips are sure to give it too. Elsewhere it is the bootstrap's.
+    """
+    score = bootstrap([(hit, 1) for hit in correct], seed)
+    if score.value not in (0.0, 1.0):
+        return score
+    low, high = wilson(sum(correct), len(correct))
+    return Score(value=score.value, low=low, high=high, n=score.n)
+
+
+def wilson(right: int, asked: int) -> tuple[float, float]:
+    """Wilson's 95 % score interval of a share: it has a width at 0 and at 1, too."""
+    share, spread = right / asked, Z**2 / asked
+    middle = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
+    # rounding must not push an end beyond the value that it belongs to
+    return min(max(middle - half, 0.0), share), max(min(middle + half, 1.0), share)
 
 
 def mean(values: list[float], *, seed: int = 0) -> Score:
@@ -93,7 +114,10 @@ def mean(values: list[float], *, seed: int = 0) -> Score:
 def bootstrap(
     rows: list[tuple[float, float]], seed: int = 0, *, rounds: int = BOOTSTRAP_ROUNDS
 ) -> Score:
-    """The ratio of column sums, and its 95 % interval over resampled rows."""
+    """The ratio of column sums, and its 95 % interval over resampled rows.
+
+    Rows that are all alike give an interval without a width; for what that does not say see `unseen_errors`.
+    """
     counts = np.array(rows, dtype=np.float64).reshape(-1, 2)
     if not len(counts) or not counts[:, 1].sum():
         return Score(value=float("nan"), low=float("nan"), high=float("nan"), n=len(counts))
@@ -103,6 +127,11 @@ def bootstrap(
     low, high = np.quantile(ratios, [0.025, 0.975])
     value = counts[:, 0].sum() / counts[:, 1].sum()
     return Score(value=float(value), low=float(low), high=float(high), n=len(counts))
+
+
+def unseen_errors(clips: int) -> float:
+    """The rule of three: the share of clips that may hold an error (95 %) though none of so many did."""
+    return min(3 / clips, 1.0)
 
 
 def mcnemar(first: list[bool], second: list[bool]) -> PairedTest:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from q2a_core.checkpoint import Checkpoint
-from q2a_core.evaluation.metrics import accuracy
+from q2a_core.evaluation.metrics import INTERVALS, accuracy
 from q2a_core.evaluation.mini_suites import (
     CHAT,
     MINI_SUITES,
@@ -39,7 +39,7 @@ from q2a_core.world.speech.utterance_book import UtteranceBook
 LARGER = {"false yes": 6, "mode: kind of reply": 2}
 """Suites that have this many times as many items: their figures are small or compared in pairs."""
 EXAMPLES = 10
-"""Replies of each suite that the report shows."""
+"""Replies of each suite that a report keeps unless more are asked for."""
 ROBUST_GAIN_DB = -8.0
 """Level of what is added to a clip for the robustness pairs, relative to the speech in it."""
 NOTHING_HEARD = ("silence", "noise", "only a voice", "no")
@@ -55,6 +55,7 @@ def evaluate_mini(
     suites: tuple[MiniSuite, ...] = MINI_SUITES,
     prompts: str = HELD_OUT,
     controls: bool = True,
+    examples: int = EXAMPLES,
     store: ReplyStore | None = None,
     device: str = "cpu",
     on_answered: Callable[[str, Answered], None] = lambda suite, answered: None,
@@ -63,7 +64,8 @@ def evaluate_mini(
     """The mini Table 2 of a checkpoint as a JSON-ready report; with a `store` on disk a killed run goes on.
 
     `count` items in each suite, some have a multiple. `prompts` says in words how the suites ask. Without `controls`
-    the robustness pairs and the listening control are left out. Raises SpeechError and Q2AError.
+    the robustness pairs and the listening control are left out. The report keeps the first `examples` replies of each
+    suite. Raises SpeechError and Q2AError.
     """
     start = time.perf_counter()
     model = checkpoint.load_model(device=device)
@@ -90,7 +92,7 @@ def evaluate_mini(
         done += len(items)
         return list(zip(items, replies, strict=True))
 
-    rows, examples = [], []
+    rows, kept = [], []
     for suite in suites:
         items = mini_items(suite, book, count=count * LARGER.get(suite.name, 1))
         answered = ask(suite.name, items)
@@ -108,7 +110,7 @@ def evaluate_mini(
         if suite.hits is not None:
             hits = suite.hits(answered)
             rows[-1]["hits"] = [place for place, hit in enumerate(hits) if hit]
-        examples += [example_row(suite.name, item, reply) for item, reply in answered[:EXAMPLES]]
+        kept += [example_row(suite.name, item, reply) for item, reply in answered[:examples]]
     if controls:
         rows += _robustness(ask, suites, book, count)
         rows += _listening(ask, suites, book, count)
@@ -129,12 +131,12 @@ def evaluate_mini(
             "normaliser": "; ".join(
                 f"{language}: {normaliser_name(language)}" for language in ("en", "de", "zh")
             ),
-            "intervals": "95 %, bootstrap over clips",
+            "intervals": INTERVALS,
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {device}",
             "seconds": round(time.perf_counter() - start, 1),
         },
         "rows": rows,
-        "examples": examples,
+        "examples": kept,
     }
 
 

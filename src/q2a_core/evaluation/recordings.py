@@ -16,7 +16,13 @@ from q2a_core.errors import AudioError, ChatError, CheckpointError
 from q2a_core.evaluation.bleu import bleu
 from q2a_core.evaluation.keywords import SYNONYMS, contains, names_only
 from q2a_core.evaluation.manifest import Recording, manifest_text, recordings_of
-from q2a_core.evaluation.metrics import Score, accuracy, character_error_rate, word_error_rate
+from q2a_core.evaluation.metrics import (
+    INTERVALS,
+    Score,
+    accuracy,
+    character_error_rate,
+    word_error_rate,
+)
 from q2a_core.evaluation.normalisers import normalise_for, normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, text_hash
 from q2a_core.evaluation.sound_labels import sound_meant, sound_names
@@ -80,7 +86,7 @@ def score_recordings(
             "folder": Path(folder).name,
             "manifest": text_hash(text),
             "decoding": _decoding(chat, max_new_tokens),
-            "intervals": "95 %, bootstrap over clips",
+            "intervals": INTERVALS,
             "seed": seed,
         },
         "n": len(recordings),

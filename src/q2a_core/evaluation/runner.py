@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from q2a_core.checkpoint import Checkpoint
+from q2a_core.evaluation.metrics import INTERVALS
 from q2a_core.evaluation.suites import (
     FIRST_WORLD,
     TEST_UTTERANCES,
@@ -73,7 +74,7 @@ def evaluate(
             "seeds": {suite.name: suite.seed for suite in suites},
             "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
             "normaliser": "lower case, letters and digits",
-            "intervals": "95 %, bootstrap over clips",
+            "intervals": INTERVALS,
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {device}",
             "seconds": round(time.perf_counter() - start, 1),
         },

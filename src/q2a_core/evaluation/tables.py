@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from q2a_core.errors import Q2AError
+from q2a_core.evaluation.metrics import unseen_errors
 from q2a_core.evaluation.paper_table import OURS, PAPER, RERUN, PaperRow
 
 START, END = "<!-- results -->", "<!-- /results -->"
@@ -61,8 +62,19 @@ def report_table(
     }
     if signatures:
         lines += ["", "BLEU: " + "; ".join(f"`{name}`" for name in sorted(signatures)) + "."]
+    lines += [text for sentence in without_errors(report) for text in ("", sentence)]
     lines += ["", _conditions(report)]
     return "\n".join(lines) + "\n"
+
+
+def without_errors(report: Mapping[str, Any]) -> list[str]:
+    """What an error rate of 0 does not say: a sentence for each such row, since its interval has no width."""
+    return [
+        f"{row['suite']}: no error in {row['score']['n']} clips. Resampling them cannot show one either; by the rule "
+        f"of three up to {unseen_errors(row['score']['n']):.1%} of such clips may hold one."
+        for row in report["rows"]
+        if row["metric"] in _RATES and row["score"]["value"] == 0 and row["score"]["n"]
+    ]
 
 
 def judge_table(marks: Mapping[str, Any]) -> str:

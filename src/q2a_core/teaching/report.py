@@ -17,7 +17,7 @@ from q2a_core.checkpoint import Checkpoint, open_checkpoint
 from q2a_core.checkpoint.describe import describe
 from q2a_core.errors import Q2AError
 from q2a_core.evaluation.metrics import LOWER_IS_BETTER
-from q2a_core.evaluation.tables import figure_text
+from q2a_core.evaluation.tables import figure_text, without_errors
 from q2a_core.teaching.page import Page, Section, Table
 from q2a_core.training.background import CHECKPOINT, known_runs, run_folder
 from q2a_core.training.follow import LogReader, names_in, series
@@ -248,6 +248,7 @@ def _limits(record: Mapping[str, Any]) -> tuple[str, ...]:
         f"The smallest suite has {fewest} clips. Two figures whose intervals overlap are not told apart.",
         "The intervals resample clips. They do not cover another training run, another seed or another wording.",
     ]
+    texts += without_errors(record)
     bare = [row["suite"] for row in record["rows"] if not row.get("control")]
     if bare:
         texts.append(f"Without a control: {', '.join(bare)}.")

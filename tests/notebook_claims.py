@@ -1,0 +1,64 @@
+"""What a solution must show when it runs, read from what its cells print: properties, no figures of one model."""
+
+import ast
+import re
+from collections.abc import Callable
+from typing import Any
+
+LEAST_HARM = 0.3
+"""Nats that the word of lesson 07 must lose at least: a quarter of its probability."""
+
+
+def printed(notebook: Any) -> str:
+    """Everything that the cells print or display as text."""
+    parts = []
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if output.output_type == "stream":
+                parts.append(output.text)
+            elif "data" in output:
+                parts.append(
+                    str(output.data.get("text/markdown") or output.data.get("text/plain", ""))
+                )
+    return "\n".join(parts)
+
+
+def replies_differ_when_hot(text: str) -> None:
+    """Lesson 03: temperature 0 always says the same, the highest one does not."""
+    found = {
+        float(number): ast.literal_eval(replies)
+        for number, replies in re.findall(r"^temperature ([\d.]+): (\[.*\])$", text, re.MULTILINE)
+    }
+    assert len(found) == 3
+    assert len(set(found[0.0])) == 1
+    assert len(set(found[max(found)])) > 1
+
+
+def looks_and_causes_part(text: str) -> None:
+    """Lesson 07: the chosen word has two different windows, and one of them matters to it."""
+    [word] = re.findall(r"the word looked at: '(.*)'", text)
+    line = rf"^{re.escape(word)} +read most at ([\d.]+) s, hurt most at ([\d.]+) s: ([-\d.]+) nats"
+    places = re.findall(line, text, re.MULTILINE)
+    assert any(read != hurt and float(harm) >= LEAST_HARM for read, hurt, harm in places)
+
+
+def errors_have_an_interval_that_shrinks(text: str) -> None:
+    """Lesson 08: there are errors, more clips narrow their interval, and BLEU is the table's."""
+    line = r"^ *(\d+) clips: ([\d.]+)%, ([\d.]+)% to ([\d.]+)%$"
+    rows = [tuple(map(float, row)) for row in re.findall(line, text, re.MULTILINE)]
+    assert len(rows) == 3
+    widths = [high - low for _, _, low, high in rows]
+    assert all(rate > 0 for _, rate, _, _ in rows)
+    assert widths[0] > widths[1] > widths[2] > 0
+    [again] = re.findall(r"^the replies: ([\d.]+)", text, re.MULTILINE)
+    assert f"| translation en-de | BLEU | {again} (" in text
+    [nothing] = re.findall(r"^no error in +1000 clips: (.*)$", text, re.MULTILINE)
+    assert "bootstrap 0.0% to 0.0%" in nothing
+    assert "up to 0.3% of clips" in nothing
+
+
+CLAIMS: dict[str, Callable[[str], None]] = {
+    "03": replies_differ_when_hot,
+    "07": looks_and_causes_part,
+    "08": errors_have_an_interval_that_shrinks,
+}
