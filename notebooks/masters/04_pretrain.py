@@ -234,7 +234,8 @@ figure_bars(
 # %%
 START, why = pick_start("pretrain")  # or a shipped name of your choice
 print(why)
-lesson = Lesson(stage="pretrain", start=START, steps=lesson_steps(90), learning_rate=1e-3)
+steps = lesson_steps(class_stage("pretrain").steps)  # everything else is the class budget's, too
+lesson = Lesson(stage="pretrain", start=START, steps=steps)
 print(lesson.command("my_pretrain"))
 run = live_run(lesson)
 print(run)

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 05 · SFT and the two modes
 #
-# **Claim.** Voice chat and audio analysis are told apart by what is heard, without a switch.
+# **Claim.** Voice chat and audio analysis are told apart by what is heard and read, without a switch.
 #
 # **Objectives.** Mark by hand what a dialogue is learned from. See what fine-tuning changed, on the same clips.
 # Train it for a minute. Read the mode off the hidden states, beat the shuffled control, and ask whether what can be
@@ -171,7 +171,8 @@ for change in by_part(weight_changes("mini-pretrain", "mini-sft")):
 # %%
 START, why = pick_start("sft")
 print(why)
-lesson = Lesson(stage="sft", start=START, steps=lesson_steps(80))
+steps = lesson_steps(class_stage("sft").steps)  # everything else is the class budget's, too
+lesson = Lesson(stage="sft", start=START, steps=steps)
 print(lesson.command("my_sft"))
 run = live_run(lesson)
 print(run)

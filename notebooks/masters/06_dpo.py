@@ -23,6 +23,7 @@
 
 # %%
 # %matplotlib inline
+import torch  # noqa: F401  (for your answers)
 from IPython.display import display
 
 from q2a_core import AudioChat, load_waveform, paths
@@ -162,10 +163,14 @@ check("06.margins", margins_and_accuracy)
 #
 # The run is a process of its own, the same as `q2a train dpo`. Interrupt the cell (the square button) and it stops
 # with its state saved. Watch the loss leave log 2 = 0.693. The band is that of our own run at class budget, whose pairs
-# all come from the model's replies; the lines under it say in what yours differs.
+# all come from the model's replies, so yours may lie elsewhere.
 
 # %%
-budget = {"stage": "dpo", "start": START, "dialogues": 8, "learning_rate": 1e-4, "beta": BETA}
+budget = {
+    "stage": "dpo",
+    "start": START,
+    "beta": BETA,
+}  # pairs in a step and rate: the class budget's
 lesson = Lesson(steps=lesson_steps(40), pairs=pair_list, **budget)
 print(lesson.command("my_dpo"))
 run = live_run(lesson)

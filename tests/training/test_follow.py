@@ -176,11 +176,11 @@ def test_what_sets_a_run_apart_is_said(tmp_path):
     (tmp_path / "start.json").write_text('{"hash": "abc"}', "utf-8")
     assert differences(shipped, tmp_path, settings) == []
     other = settings | {"batch_size": 16}
-    assert differences(shipped, tmp_path, other) == ["24 dialogues in a step against 16"]
+    assert differences(shipped, tmp_path, other) == ["ours 24 dialogues a step, yours 16"]
     assert differences(shipped, tmp_path, settings | {"batch_size": 8, "accumulate": 3}) == []
     (tmp_path / "start.json").unlink()
     assert differences(shipped, tmp_path, settings) == [
-        "it began from abc, this one from fresh weights"
+        "ours began from abc, yours from fresh weights"
     ]
 
 

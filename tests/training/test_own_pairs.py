@@ -208,6 +208,11 @@ def test_a_lessons_options_are_those_of_the_command(monkeypatch):
         CliRunner().invoke(cli.app, options)
         assert seen[-1][0].step_size == dialogues
         assert seen[-1][0].start is None
+    for stage in ("start", "pretrain", "sft", "dpo"):
+        CliRunner().invoke(cli.app, Lesson(stage=stage, start="mini-sft").options())
+        (ours, _), budget = seen[-1], class_stage(stage)
+        for name in ("steps", "learning_rate", "batch_size", "accumulate", "warmup_steps"):
+            assert getattr(ours, name) == getattr(budget, name), f"{stage}: {name}"
     lesson = Lesson(stage="dpo", start="mini-sft", beta=0.3)
     CliRunner().invoke(cli.app, lesson.options())
     assert seen[-1][0].beta == 0.3

@@ -152,20 +152,18 @@ def differences(shipped: ShippedRun, run: Path, stage: dict[str, Any]) -> list[s
     start = read_note(run / "start.json") or {}
     if start.get("hash") != shipped.start_hash:
         theirs = shipped.start_hash or "fresh weights"
-        found.append(
-            f"it began from {theirs}, this one from {start.get('hash') or 'fresh weights'}"
-        )
+        found.append(f"ours began from {theirs}, yours from {start.get('hash') or 'fresh weights'}")
     sizes = [
         settings.get("batch_size", 1) * settings.get("accumulate", 1)
         for settings in (shipped.stage, stage)
     ]
     if sizes[0] != sizes[1]:
-        found.append(f"{sizes[0]} dialogues in a step against {sizes[1]}")
+        found.append(f"ours {sizes[0]} dialogues a step, yours {sizes[1]}")
     compared = zip(_compared(shipped.stage), _compared(stage), strict=True)
     pairs = zip(_pairs(shipped.records), _pairs(_first_records(run)), strict=False)
-    for (name, theirs), (_, ours) in [*compared, *pairs]:
-        if theirs != ours:
-            found.append(f"{name} {theirs} against {ours}")
+    for (name, ours), (_, yours) in [*compared, *pairs]:
+        if ours != yours:
+            found.append(f"{name} ours {ours}, yours {yours}")
     return found
 
 

@@ -27,9 +27,10 @@ class Lesson:
     stage: str
     start: str = FRESH
     """Shipped name or directory; "" begins with fresh weights."""
-    steps: int = 120
-    learning_rate: float = 4e-4
-    dialogues: int = 16
+    steps: int | None = None
+    """None, here and in the two below: the class budget's, so that the curve can be held against its recorded run."""
+    learning_rate: float | None = None
+    dialogues: int | None = None
     """Dialogues, or pairs, in a step."""
     seed: int = 0
     beta: float = 0.1
@@ -41,10 +42,14 @@ class Lesson:
 
     def options(self) -> list[str]:
         """Options of `q2a train`, the stage first."""
-        micro = next(size for size in range(MICRO_BATCH, 0, -1) if self.dialogues % size == 0)
-        options = [self.stage, "--budget", "class", "--steps", str(self.steps)]
-        options += ["--learning-rate", f"{self.learning_rate:g}", "--seed", str(self.seed)]
-        options += ["--batch-size", str(micro), "--accumulate", str(self.dialogues // micro)]
+        options = [self.stage, "--budget", "class", "--seed", str(self.seed)]
+        if self.steps is not None:
+            options += ["--steps", str(self.steps)]
+        if self.learning_rate is not None:
+            options += ["--learning-rate", f"{self.learning_rate:g}"]
+        if self.dialogues is not None:
+            micro = next(size for size in range(MICRO_BATCH, 0, -1) if self.dialogues % size == 0)
+            options += ["--batch-size", str(micro), "--accumulate", str(self.dialogues // micro)]
         if self.start != FRESH:
             options += ["--start", self.start]
         elif class_stage(self.stage).start is not None:
