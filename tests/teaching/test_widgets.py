@@ -14,6 +14,7 @@ from q2a_core.errors import AudioError, Q2AError
 from q2a_core.inspection.front_end import MelSettings, resynthesise
 from q2a_core.teaching.widgets import FramedPlayer, Knobs, front_end_knobs, show_player
 from q2a_core.teaching.widgets import player as player_module
+from q2a_core.teaching.widgets.front_end_knobs import draw_front_end
 from q2a_core.teaching.widgets.knobs import Pace
 from q2a_core.teaching.widgets.still import still_bundle
 
@@ -207,3 +208,34 @@ def test_a_clip_over_the_window_is_refused(recorder):
     send(recorder, wav_bytes(np.zeros(31 * 16_000, np.float32)), "long.wav")
     assert recorder.waveform is None
     assert "30" in recorder.said
+
+
+def seen_as_two(hertz: float) -> float:
+    """Share of places between two bins at which two equal tones, as many Hz apart, leave a dip in the spectrum."""
+    import torch
+
+    from q2a_core.audio.mel import power_spectrogram
+
+    step, time, seen = 40.0, torch.arange(16_000) / 16_000, []
+    for place in np.arange(0, 1, 0.125):
+        low = (25 + place) * step
+        power = torch.zeros(201)
+        for phase in torch.arange(8) * torch.pi / 4:  # a beat looks otherwise from window to window
+            tones = torch.sin(2 * torch.pi * low * time)
+            tones = tones + torch.sin(2 * torch.pi * (low + hertz) * time + phase)
+            power += power_spectrogram(tones, frames=90, window=16_000)[:, 5:85].mean(dim=1)
+        ends = round(low / step), round((low + hertz) / step)
+        between = power[ends[0] + 1 : ends[1]]
+        seen.append(bool(len(between) and between.min() < min(power[ends[0]], power[ends[1]])))
+    return sum(seen) / len(seen)
+
+
+def test_the_front_end_tells_tones_apart_from_where_the_knobs_say():
+    settings = MelSettings()
+    rng = np.random.default_rng(0)
+    _, words = draw_front_end(rng.normal(size=8000).astype(np.float32), settings)
+    assert "in steps of 40 Hz and shows two equal tones as two from about 100 Hz apart" in words
+    assert seen_as_two(40) == 0, "the step from bin to bin is no resolution"
+    assert seen_as_two(60) == 0
+    assert seen_as_two(100) > 0.5
+    assert seen_as_two(140) == 1

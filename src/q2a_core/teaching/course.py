@@ -73,7 +73,7 @@ LESSONS: tuple[Lesson, ...] = (
         number="05",
         name="sft_and_modes",
         title="SFT and the two modes",
-        claim="Voice chat and audio analysis are told apart by what is heard, without a switch.",
+        claim="Voice chat and audio analysis are told apart by what is heard and read, without a switch.",
         class_minutes=20,
         run_seconds=180,
     ),

@@ -34,6 +34,10 @@ def front_end_knobs(clip: "Waveform") -> Knobs:
     )
 
 
+RESOLVED = 2.5
+"""Steps of the spectrum between two equal tones that a Hann window shows as two: its main lobe is four steps wide."""
+
+
 def draw_front_end(
     samples: np.ndarray, settings: MelSettings, *, name: str = "the clip"
 ) -> tuple[Any, str]:
@@ -42,9 +46,10 @@ def draw_front_end(
 
     view = view_under(samples, settings)
     rate = lengths.SAMPLE_RATE
+    step = rate / settings.n_fft
     words = (
-        f"a window of {1000 * settings.n_fft / rate:g} ms tells tones apart that are "
-        f"{rate / settings.n_fft:g} Hz from each other or more; a hop of {1000 * settings.hop_length / rate:g} ms "
-        f"gives {view.mel.shape[1]} mel frames and {view.audio_tokens} audio tokens for {view.seconds:.2f} s"
+        f"a window of {1000 / step:g} ms gives a spectrum in steps of {step:g} Hz and shows two equal tones as two "
+        f"from about {RESOLVED * step:g} Hz apart; a hop of {1000 * settings.hop_length / rate:g} ms gives "
+        f"{view.mel.shape[1]} mel frames and {view.audio_tokens} audio tokens for {view.seconds:.2f} s"
     )
     return figure_view(view, title=name), words
