@@ -28,7 +28,13 @@ def home(tmp_path_factory):
 
 def executed(path: Path, folder: Path):
     """The run of a notebook; once more if the kernel was lost, as when another program takes one of its ports."""
-    options = {"steps": STEPS, "offline": True, "folder": folder, "cell_timeout": 400}
+    options = {
+        "steps": STEPS,
+        "offline": True,
+        "folder": folder,
+        "cell_timeout": 400,
+        "quick_timeout": 400,
+    }
     try:
         return run_notebook(path, **options)
     except Q2AError:

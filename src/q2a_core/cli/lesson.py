@@ -81,7 +81,11 @@ def open_lesson(
 def check_lesson(
     number: Number,
     notebook: Annotated[
-        Path | None, typer.Option(help="Another notebook than your copy.", dir_okay=False)
+        Path | None,
+        typer.Option(
+            help="Another notebook than your copy; what passes there is not noted as yours.",
+            dir_okay=False,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
@@ -101,7 +105,7 @@ def check_lesson(
     if not path.is_file():
         raise Q2AError(f"there is no file {path}; expected a notebook")
     with bar("lesson", "cell") as tick:
-        result = run_notebook(path, on_cell=tick)
+        result = run_notebook(path, on_cell=tick, practice=notebook is not None)
     names = [exercise.id for exercise in exercises_of(item.number)]
     missing = [name for name in names if name not in result.verdicts]
     right = not result.errors and all(name in result.passed for name in names)

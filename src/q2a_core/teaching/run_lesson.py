@@ -1,11 +1,13 @@
-"""Run a notebook from top to bottom in a kernel of its own, and read the verdicts of its checks.
+"""Run a notebook from top to bottom in a kernel of its own, and read what its checks said (`verdict_log.py`).
 
 The kernel may be cut off from the network: everything in a lesson works offline, and this proves it. With `steps` every
 training cell stops after that many.
 """
 
 import os
+import secrets
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from q2a_core.errors import Q2AError
-from q2a_core.teaching.exercise import VERDICT_MIME
+from q2a_core.teaching.verdict_log import (
+    FILE_VARIABLE,
+    NONCE_VARIABLE,
+    PRACTICE_VARIABLE,
+    read_verdicts,
+)
 
 STEPS_VARIABLE = "Q2A_LESSON_STEPS"
 """Environment variable that cuts training cells; `lesson_steps` reads it."""
+LONG_WORK = ("lesson_steps(", "live_run(", "evaluate_mini(", "held_out_examples(", "probe_book(")
+"""A cell with one of these trains, scores suites or speaks phrases, and gets the long patience."""
+STARTUP_PATIENCE = 180
+"""Seconds in which a kernel must answer at all."""
 TURN = 0.5
 """Seconds between two looks for a kernel's answer."""
 OFFLINE = """
@@ -38,7 +49,7 @@ class LessonRun:
     verdicts: dict[str, dict[str, str]]
     """Exercise to `state` and `message`, the last of each."""
     errors: tuple[str, ...]
-    """Cells that raised, and what."""
+    """Cells that raised, and what, or that had to be interrupted."""
     warnings: tuple[str, ...]
     """What was written to standard error."""
     notebook: Any
@@ -60,14 +71,18 @@ def run_notebook(
     path: str | Path,
     *,
     cell_timeout: float = 600,
+    quick_timeout: float = 120,
     steps: int | None = None,
     offline: bool = False,
+    practice: bool = False,
     folder: str | Path | None = None,
     on_cell: Callable[[int, int], None] = lambda done, total: None,
 ) -> LessonRun:
     """Execute a notebook in `folder` (its own by default); a cell that raises is noted, and the rest still runs.
 
-    `cell_timeout` is in seconds. Raises Q2AError for a file that is no notebook or a kernel that dies.
+    A cell that trains or scores may take `cell_timeout` seconds, any other the shorter of that and `quick_timeout`;
+    then it is interrupted and noted. What passes in `practice` is not noted for a certificate. Raises Q2AError for a
+    file that is no notebook and for a kernel that dies or does not start.
     """
     import nbclient
     import nbformat
@@ -78,12 +93,22 @@ def run_notebook(
         notebook = nbformat.read(path, as_version=4)
     except Exception as error:
         raise Q2AError(f"{path.name} is no notebook that can be read: {error}") from error
+    for place, cell in enumerate(notebook.cells):
+        cell.setdefault("id", f"cell-{place}")  # notebooks of an older format have none
     if offline:
         notebook.cells.insert(0, nbformat.v4.new_code_cell(OFFLINE))
     environment = dict(os.environ)
     if steps is not None:
         environment[STEPS_VARIABLE] = str(steps)
+    environment[NONCE_VARIABLE] = nonce = secrets.token_hex(16)
+    if practice:
+        environment[PRACTICE_VARIABLE] = "1"
     total = len(notebook.cells)
+    interrupted: dict[str, float] = {}
+
+    def patience(cell: Any) -> int:
+        is_long = any(mark in cell.source for mark in LONG_WORK)
+        return int(cell_timeout if is_long else min(cell_timeout, quick_timeout))
 
     class Client(nbclient.NotebookClient):
         async def async_start_new_kernel_client(self) -> Any:
@@ -91,24 +116,56 @@ def run_notebook(
             kernel.shell_channel.get_msg = _asking_again(kernel.shell_channel.get_msg)
             return kernel
 
+        async def _async_handle_timeout(self, timeout: int, cell: Any = None) -> Any:
+            key = cell["id"] if cell is not None else ""
+            if key in interrupted:
+                # it does not listen to the interrupt; what the cells before it said is kept
+                raise CellTimeoutError.error_from_timeout_and_cell(
+                    "the cell cannot be interrupted", timeout, cell
+                )
+            interrupted[key] = timeout
+            return await super()._async_handle_timeout(timeout, cell)
+
     client = Client(
         notebook,
-        timeout=int(cell_timeout),
+        timeout_func=patience,
+        interrupt_on_timeout=True,
+        startup_timeout=STARTUP_PATIENCE,
         kernel_name="python3",
         allow_errors=True,
         resources={"metadata": {"path": str(folder or path.parent)}},
         on_cell_executed=lambda cell, cell_index, execute_reply: on_cell(cell_index + 1, total),
     )
     start = time.perf_counter()
-    try:
-        # what a cell writes comes as output; the kernel's own words about its transport help nobody
-        client.execute(env=environment, stderr=subprocess.DEVNULL)
-    except (DeadKernelError, CellTimeoutError) as error:
-        raise Q2AError(f"{path.name} did not finish: {str(error).splitlines()[0]}") from error
+    gave_up = False
+    with tempfile.TemporaryDirectory(prefix="q2a-verdicts-", ignore_cleanup_errors=True) as kept:
+        log = Path(kept) / "verdicts.jsonl"
+        environment[FILE_VARIABLE] = str(log)
+        try:
+            # what a cell writes comes as output; the kernel's own words about its transport help nobody
+            client.execute(env=environment, stderr=subprocess.DEVNULL)
+        except CellTimeoutError:
+            gave_up = True
+        except DeadKernelError as error:
+            raise Q2AError(f"{path.name} did not finish: {str(error).splitlines()[0]}") from error
+        except (RuntimeError, AssertionError) as error:
+            # nbclient's words for a kernel that never answered
+            raise Q2AError(
+                f"{path.name} did not begin: its kernel did not answer within {STARTUP_PATIENCE} s; try again when "
+                "this machine has less to do"
+            ) from error
+        verdicts = read_verdicts(log, nonce)
     seconds = time.perf_counter() - start
     if offline:
         del notebook.cells[0]
-    return LessonRun(seconds=seconds, notebook=notebook, **_read_outputs(notebook))
+    errors, warnings = _read_outputs(notebook, interrupted)
+    if gave_up:
+        errors += (
+            "that cell did not stop when it was interrupted: the cells after it did not run",
+        )
+    return LessonRun(
+        seconds=seconds, notebook=notebook, verdicts=verdicts, errors=errors, warnings=warnings
+    )
 
 
 def _asking_again(get_msg: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,16 +189,20 @@ def _asking_again(get_msg: Callable[..., Any]) -> Callable[..., Any]:
     return get
 
 
-def _read_outputs(notebook: Any) -> dict[str, Any]:
-    verdicts, errors, warnings = {}, [], []
+def _read_outputs(
+    notebook: Any, interrupted: dict[str, float]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What was raised, and what was written to standard error, with the number of the cell."""
+    errors, warnings = [], []
     for place, cell in enumerate(notebook.cells):
+        limit = interrupted.get(cell.get("id", ""))
+        if limit is not None:
+            errors.append(
+                f"cell {place}: did not end within {limit:g} s and was interrupted: is there an endless loop?"
+            )
         for output in cell.get("outputs", ()):
-            record = output.get("data", {}).get(VERDICT_MIME)
-            if record:
-                name = record["exercise"]
-                verdicts[name] = {key: record[key] for key in ("state", "message")}
-            if output.output_type == "error":
+            if output.output_type == "error" and limit is None:
                 errors.append(f"cell {place}: {output.ename}: {output.evalue}")
             if output.output_type == "stream" and output.name == "stderr":
                 warnings.append(f"cell {place}: {output.text}")
-    return {"verdicts": verdicts, "errors": tuple(errors), "warnings": tuple(warnings)}
+    return tuple(errors), tuple(warnings)

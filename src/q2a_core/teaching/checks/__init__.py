@@ -10,14 +10,19 @@ from q2a_core.errors import Q2AError
 from q2a_core.teaching.course import LESSONS
 from q2a_core.teaching.exercise import Exercise, Verdict, judged
 from q2a_core.teaching.progress import note_passed
+from q2a_core.teaching.verdict_log import is_practice, write_verdict
 
 __all__ = ["check", "exercise", "exercises_of"]
 
 
 def check(name: str, answer: Any) -> Verdict:
-    """The verdict on an answer; what passes is noted for the certificate. Raises Q2AError for an unknown exercise."""
+    """The verdict on an answer; what passes is noted for the certificate. Raises Q2AError for an unknown exercise.
+
+    Where `q2a lesson check` runs the notebook it is told of the verdict, whatever the cell does with it.
+    """
     verdict = judged(exercise(name), answer)
-    if verdict:
+    write_verdict(verdict)
+    if verdict and not is_practice():
         note_passed(name)
     return verdict
 
