@@ -196,7 +196,7 @@ def test_one_length_of_all_is_enough_to_fail():
 
     found = verdict("01.lengths", nearly)
     assert found.state == "wrong"
-    assert "Wrong for 1 of 480,000" in found.message
+    assert "Wrong for 1 of the 480,000" in found.message
     assert any("77,777" in row[0] for row in found.rows)
 
 

@@ -231,5 +231,12 @@ def test_a_stub_is_unfilled_and_garbage_gets_a_sentence(name):
 
 
 def test_a_crash_is_named_with_its_words():
-    found = verdict("07.patch_effect", lambda p, o, t: (p - o) / (t - o))
+    found = verdict("07.patch_effect", lambda p, o, t: (p - o) / 0)
     assert "your code raised ZeroDivisionError" in found.message
+
+
+def test_the_commonest_answer_hears_of_the_clips_that_agree():
+    found = verdict("07.patch_effect", lambda p, o, t: (p - o) / (t - o))
+    assert found.state == "wrong"
+    assert "there is no way to go" in found.message
+    assert "float('nan')" in found.message

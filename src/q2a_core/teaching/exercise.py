@@ -5,6 +5,7 @@ answer and says whether it is right, and if not, which usual mistake it looks li
 `call`, so that an empty stub and a crash become verdicts too, and a check never ends in a traceback.
 """
 
+import dis
 import html
 import traceback
 from collections.abc import Callable
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from q2a_core.teaching.beside import beside_html
+from q2a_core.teaching.first_lines import first_lines
 
 State = Literal["passed", "unfilled", "wrong"]
-VERDICT_MIME = "application/vnd.q2a.verdict+json"
 MARKS: dict[State, str] = {"passed": "✔", "unfilled": "…", "wrong": "✘"}
 COLOURS: dict[State, str] = {"passed": "#0072b2", "unfilled": "#8a6d00", "wrong": "#c04000"}
 """Readable on light and on dark, and told apart without red and green."""
@@ -44,8 +45,7 @@ class Verdict:
         return "\n".join(lines)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        record = {"exercise": self.exercise, "state": self.state, "message": self.message}
-        return {"text/plain": repr(self), "text/html": self._html(), VERDICT_MIME: record}
+        return {"text/plain": repr(self), "text/html": self._html()}
 
     def _html(self) -> str:
         colour = COLOURS[self.state]
@@ -89,6 +89,10 @@ class Unfilled(Exception):
     """The stub is still empty."""
 
 
+class ReturnedNothing(Exception):
+    """The answer does something and returns None."""
+
+
 class Broke(Exception):
     """The answer raised."""
 
@@ -108,7 +112,7 @@ def wrong(message: str, **details: Any) -> Verdict:
 
 
 def call(answer: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """What the student's function returns; raises Unfilled for a stub and Broke for a crash."""
+    """What the student's function returns; raises Unfilled for a stub, ReturnedNothing and Broke for a crash."""
     if not callable(answer):
         raise TypeError(f"found a value of type {type(answer).__name__}, not a function")
     try:
@@ -118,8 +122,18 @@ def call(answer: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     except Exception as error:
         raise Broke(error) from error
     if value is None or value is Ellipsis:
-        raise Unfilled
+        raise Unfilled if _is_stub(answer) else ReturnedNothing
     return value
+
+
+EMPTY = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+"""Instructions of a body that holds a docstring, `...`, `pass` or `return None` and nothing else."""
+
+
+def _is_stub(answer: Callable[..., Any]) -> bool:
+    """Whether a function does nothing at all; its source may be out of reach, its instructions are not."""
+    code = getattr(answer, "__code__", None)
+    return code is not None and all(step.opname in EMPTY for step in dis.get_instructions(code))
 
 
 def judged(exercise: Exercise, answer: Any) -> Verdict:
@@ -130,7 +144,8 @@ def judged(exercise: Exercise, answer: Any) -> Verdict:
     try:
         if answer is None or answer is Ellipsis:
             raise Unfilled
-        found = exercise.judge(answer)
+        with first_lines():
+            found = exercise.judge(answer)
         state, message, rows = found.state, found.message, found.rows
         yours, expected = found.yours, found.expected
     except Unfilled:
@@ -139,6 +154,8 @@ def judged(exercise: Exercise, answer: Any) -> Verdict:
             "nothing to check yet: fill in the stub above and run the cell again. Hint: "
             + exercise.hint
         )
+    except ReturnedNothing:
+        message = "your function returned None: is a `return` missing?"
     except Broke as broke:
         message = f"your code raised {type(broke.error).__name__}: {broke.error}{_where(broke)}"
     except Exception as error:

@@ -6,14 +6,12 @@ from typing import Any
 import numpy as np
 
 from q2a_core import lengths
+from q2a_core.teaching.checks.lesson_01_lengths import judge_lengths
 from q2a_core.teaching.checks.mistakes import first_that_fits
-from q2a_core.teaching.checks.numbers import array_of, near, some_numbers, table_of, wrong_shape
+from q2a_core.teaching.checks.numbers import array_of, near, wrong_shape
 from q2a_core.teaching.exercise import Exercise, Verdict, call, passed, wrong
 
 N_FFT, HOP, RATE = lengths.N_FFT, lengths.HOP_LENGTH, lengths.SAMPLE_RATE
-LONGEST = 30 * RATE
-"""Samples of the window: the lengths up to here are tried, all of them."""
-SHOWN_LENGTHS = (1, 160, 161, 320, 321, 640, 961, 16_000, 16_001, 69_584, 480_000)
 
 
 def clips() -> list[np.ndarray]:
@@ -245,105 +243,6 @@ def _log_mistake(found: np.ndarray, bands: np.ndarray) -> str:
         return first_that_fits(found, mistakes, 1e-3) or (
             "shape right, values not: at least 1e-10, log10, at least the maximum minus 8, then (x + 4) / 4."
         )
-
-
-def judge_lengths(answer: Any) -> Verdict:
-    """Mel frames, encoder frames and audio tokens of every length up to the window."""
-    first = call(answer, RATE)
-    if some_numbers(first, 3) is None:
-        return wrong(
-            f"expected three counts (mel frames, encoder frames, audio tokens); found {first!r} for 16,000 samples."
-        )
-    samples = np.arange(1, LONGEST + 1)
-    found = table_of((call(answer, n) for n in range(1, LONGEST + 1)), 3)
-    if found is None:
-        return wrong("three counts for 16,000 samples, but not for every length.")
-    mel = lengths.mel_frames(samples)
-    due = np.stack([mel, lengths.encoder_frames(mel), lengths.audio_tokens(mel)], axis=1)
-    off = (found != due).any(axis=1)
-    cases = [n for n in SHOWN_LENGTHS if off[n - 1]] or list(SHOWN_LENGTHS)
-    if off.any() and not off[[n - 1 for n in SHOWN_LENGTHS]].any():
-        cases = [int(samples[off][0]), int(samples[off][-1])]
-    rows = tuple(
-        (
-            f"{n:,} samples",
-            " → ".join(f"{value:g}" for value in found[n - 1]),
-            " → ".join(map(str, due[n - 1])),
-        )
-        for n in cases
-    )
-    if not off.any():
-        return passed(f"right for every length from 1 to {LONGEST:,} samples.", rows=rows)
-    return wrong(
-        f"{_length_mistake(found, due)} Wrong for {off.sum():,} of {LONGEST:,} lengths.", rows=rows
-    )
-
-
-def _length_mistake(found: np.ndarray, due: np.ndarray) -> str:
-    samples = np.arange(1, LONGEST + 1)
-    mel, encoder = due[:, 0], due[:, 1]
-    if (found[:, ::-1] == due).all():
-        return "all three are right, in the wrong order: mel frames, encoder frames, audio tokens."
-    if (found[:, 0] != mel).any():
-        return first_that_fits(
-            found[:, 0],
-            {
-                "the mel frames: a hop that has begun counts as a frame, and yours waits until it is full.": (
-                    lambda: samples // HOP
-                ),
-                "the mel frames: one more than hops wherever the clip ends with a whole hop. librosa counts so; this "
-                "front end drops that last frame.": lambda: 1 + samples // HOP,
-                "the mel frames: rounded to the nearest, so half a hop decides. Any started hop counts.": (
-                    lambda: np.round(samples / HOP)
-                ),
-                "the mel frames: only windows of 400 samples that fit inside the clip. The clip is mirrored and padded "
-                "first, so every started hop has a window.": lambda: np.maximum(
-                    0, 1 + (samples - N_FFT) // HOP
-                ),
-                "the mel frames: these come out as fractions. Count whole frames.": lambda: (
-                    samples / HOP
-                ),
-            },
-            1e-9,
-        ) or ("the mel frames: one for every 160 samples, and a started hop counts.")
-    if (found[:, 1] != encoder).any():
-        return first_that_fits(
-            found[:, 1],
-            {
-                "the encoder frames: an odd last mel frame is lost. The convolution pads its input by one, so it still "
-                "has a place there.": lambda: mel // 2,
-                "the encoder frames: one too many where mel frames are even.": lambda: mel // 2 + 1,
-                "the encoder frames: a kernel of 3 with padding 1, and your count has no padding.": (
-                    lambda: np.maximum(0, (mel - 3) // 2 + 1)
-                ),
-                "the encoder frames: not halved. The second convolution steps over two mel frames.": (
-                    lambda: mel
-                ),
-                "the encoder frames: these come out as fractions. Count whole frames.": lambda: (
-                    mel / 2
-                ),
-            },
-            1e-9,
-        ) or ("the encoder frames: a stride of 2 over the mel frames, kernel 3, padding 1.")
-    return first_that_fits(
-        found[:, 2],
-        {
-            "the audio tokens: a lone last encoder frame makes no token. The pool takes pairs, without padding.": (
-                lambda: (encoder + 1) // 2
-            ),
-            "the audio tokens: one more than there are pairs of encoder frames.": (
-                lambda: encoder // 2 + 1
-            ),
-            "the audio tokens: a quarter of the mel frames forgets that the convolution keeps an odd last frame.": (
-                lambda: mel // 4
-            ),
-            "the audio tokens: not halved. The pool averages two encoder frames.": lambda: encoder,
-            "the audio tokens: these come out as fractions. Count whole tokens.": lambda: (
-                encoder / 2
-            ),
-        },
-        1e-9,
-    ) or ("the audio tokens: pairs of encoder frames, whole ones only.")
 
 
 def _log(power: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from q2a_core.teaching.checks.lesson_07_scores import judge_listening, judge_selectivity
-from q2a_core.teaching.exercise import Exercise, Verdict, call, passed, wrong
+from q2a_core.teaching.exercise import Broke, Exercise, Verdict, call, passed, wrong
 
 
 def judge_ablate(answer: Any) -> Verdict:
@@ -159,7 +159,15 @@ def judge_patch_effect(answer: Any) -> Verdict:
     )
     rows, yours, due = [], [], []
     for name, patched, own, other in cases:
-        found = float(call(answer, patched, own, other))
+        try:
+            found = float(call(answer, patched, own, other))
+        except Broke as broke:
+            if other == own and isinstance(broke.error, ZeroDivisionError):
+                return wrong(
+                    "where both clips give the same, there is no way to go, and your code divides by its length of 0: "
+                    "return float('nan') there, before the division."
+                )
+            raise
         wanted = float("nan") if other == own else (patched - own) / (other - own)
         yours.append(found)
         due.append(wanted)
