@@ -98,13 +98,54 @@ def test_any_change_is_seen(passed, tmp_path, suffix):
 def test_a_made_up_record_needs_its_own_page(tmp_path, passed):
     path = write_certificate("A", tmp_path / "a.md")
     record = verify(path)
-    forged = {"course": "q2a"}
+    forged = record | {"name": "B"}
     text = path.read_text("utf-8")
     text = text.replace(fingerprint(record), fingerprint(forged))
-    text = text.replace(json.dumps(record, indent=1, ensure_ascii=False), json.dumps(forged))
+    text = text.replace(*(json.dumps(r, indent=1, ensure_ascii=False) for r in (record, forged)))
     path.write_text(text, "utf-8")
     with pytest.raises(Q2AError, match="the page around it"):
         verify(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        ({"class_checks": {"passed": 99, "of": 27}}, "99 of 27 in its class checks"),
+        ({"class_checks": {"passed": 1, "of": 27}}, "class checks passed, and"),
+        ({"class_checks": {"passed": True, "of": 27}}, "no whole numbers"),
+        ({"class_checks": [1]}, "no counts"),
+        ({"passed": ["00.tokens", "77.unknown"]}, "no exercise '77.unknown'"),
+        ({"passed": ["00.tokens", "00.tokens"]}, "listed twice"),
+        ({"passed": 3}, "no list of names"),
+        ({"quiz": {"right": 11, "of": 10}}, "11 of 10 in its quiz"),
+        ({"date": "yesterday"}, "its date is"),
+        ({"name": None}, "its name is no text"),
+        ({"extra": 1}, "it has the entries"),
+    ],
+)
+def test_a_record_that_cannot_be_is_refused_with_its_fingerprint_right(
+    tmp_path, passed, change, phrase
+):
+    record = new_record("A") | change
+    path = tmp_path / "a.md"
+    try:
+        text = certificate.certificate_text(record, as_html=False)
+    except (TypeError, KeyError):  # no page can be made of it
+        text = f"```\n{fingerprint(record)}\n```\n\n```\n{json.dumps(record)}\n```\n"
+    path.write_text(text, "utf-8")
+    with pytest.raises(Q2AError, match=phrase):
+        verify(path)
+
+
+def test_only_a_certificate_is_written_over(tmp_path, passed):
+    foreign = tmp_path / "essay.html"
+    foreign.write_text("<!doctype html><p>three weeks of work", "utf-8")
+    with pytest.raises(Q2AError, match="is no certificate, so it is left alone"):
+        write_certificate("A", foreign)
+    assert "three weeks" in foreign.read_text("utf-8")
+    own = write_certificate("A", tmp_path / "mine.html")
+    own.write_text(own.read_text("utf-8").replace("A", "B"), "utf-8")
+    assert verify(write_certificate("C", own))["name"] == "C"
 
 
 @pytest.mark.parametrize(

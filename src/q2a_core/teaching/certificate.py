@@ -14,6 +14,7 @@ from typing import Any
 
 from q2a_core import __version__, paths
 from q2a_core.errors import Q2AError
+from q2a_core.teaching.certificate_record import record_fault
 from q2a_core.teaching.checks import exercises_of
 from q2a_core.teaching.course import LESSONS
 from q2a_core.teaching.page import Page, Section, Table, Verbatim
@@ -23,6 +24,7 @@ from q2a_core.teaching.quiz import graded, kept_answers
 NEEDED = 0.8
 """Share of the class lessons' checks; lessons for home are listed and not asked for."""
 MOST_NAME = 80
+COURSE = "q2a"
 NOTICE = (
     "The fingerprint is a SHA-256 of the record below. It shows whether this file was changed after it was written. "
     "It is no proof of identity: whoever has the program can make one."
@@ -57,7 +59,7 @@ def new_record(name: str = "") -> dict[str, Any]:
     answers = kept_answers()
     quiz = graded(answers)
     return {
-        "course": "q2a",
+        "course": COURSE,
         "version": __version__,
         "name": name,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -80,11 +82,19 @@ def certificate_text(record: dict[str, Any], *, as_html: bool) -> str:
 
 
 def write_certificate(name: str = "", path: Path | None = None) -> Path:
-    """Write the certificate, HTML unless the path ends in .md; by default into the lessons folder. Raises Q2AError."""
+    """Write the certificate, HTML unless the path ends in .md; by default into the lessons folder.
+
+    Only a certificate is written over. Raises Q2AError.
+    """
     path = path or paths.lessons_dir() / "certificate.html"
     if path.suffix not in (".md", ".html"):
         raise Q2AError(f"{path.name} ends in {path.suffix!r}; expected .html or .md")
     text = certificate_text(new_record(name), as_html=path.suffix == ".html")
+    if path.exists() and not _is_certificate(path):
+        raise Q2AError(
+            f"{path} is there and is no certificate, so it is left alone; expected a new file, or a certificate to "
+            "write over: choose another --output"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
@@ -111,16 +121,26 @@ def verify(path: Path) -> dict[str, Any]:
             f"{path.name} was changed: its record gives the fingerprint {found[:16]}..., "
             f"and {printed[:16]}... is printed"
         )
-    try:
-        whole = certificate_text(record, as_html=is_html)
-    except (KeyError, TypeError, AttributeError):
-        whole = ""
+    impossible = record_fault(record)
+    if impossible:
+        raise Q2AError(f"{path.name} fits its fingerprint, but tells what cannot be: {impossible}")
+    whole = certificate_text(record, as_html=is_html)
     if whole != text:
         raise Q2AError(
             f"the record in {path.name} fits its fingerprint, but the page around it is not the one that belongs to "
             "it: the page was changed, or another version of the program wrote it"
         )
     return record
+
+
+def _is_certificate(path: Path) -> bool:
+    """Whether a file looks like one that this module wrote, of whatever version and whether changed or not."""
+    try:
+        text = path.read_text("utf-8").replace("\r\n", "\n")
+    except (OSError, UnicodeDecodeError):
+        return False
+    record, printed = _parts(text, text.startswith("<!doctype html>"))
+    return record is not None and printed is not None and record.get("course") == COURSE
 
 
 def _parts(text: str, is_html: bool) -> tuple[dict[str, Any] | None, str | None]:
