@@ -18,6 +18,7 @@ import pytest
 from q2a_core import Q2AError, paths
 from q2a_core.teaching import bundle, bundle_ledger, bundle_wheels
 from q2a_core.teaching.bundle import make_bundle, project_files
+from q2a_core.teaching.bundle_files.check_bundle import bundle_fault
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKE_PIP = """
@@ -73,7 +74,7 @@ def test_a_bundle_says_what_it_holds(project, tmp_path):
     }
     assert found["repository/README.md"] == b"first README.md"
     assert ledger["made_for"]["python"] == f"{sys.version_info[0]}.{sys.version_info[1]}"
-    for name in ("README.md", "install.sh", "install.bat"):
+    for name in ("README.md", "install.sh", "install.bat", "check_bundle.py"):
         assert not re.search(rb"@[A-Z_]+@", found[name]), name
     assert found["install.bat"].count(b"\r\n") == found["install.bat"].count(b"\n")
     assert b"\r" not in found["install.sh"]
@@ -383,6 +384,43 @@ def test_a_reduced_bundle_installs_into_an_empty_environment_offline(tmp_path):
     assert len(json.loads(listed.stdout)) == 10
     described = run(venv / "bin" / "q2a", "info", "mini", "--json")
     assert described.returncode == 0, described.stderr
+
+
+@pytest.mark.parametrize(
+    ("harm", "fragment"),
+    [
+        (lambda folder: (folder / "repository/README.md").write_text("x"), "is not what was put"),
+        (lambda folder: next(folder.glob("wheels/*.whl")).write_bytes(b"x"), "is not what was put"),
+        (lambda folder: (folder / "repository/README.md").unlink(), "README.md cannot be read"),
+        (lambda folder: (folder / "bundle.json").write_text("[]"), "bundle.json cannot be read"),
+        (lambda folder: (folder / "bundle.json").unlink(), "bundle.json cannot be read"),
+    ],
+)
+def test_a_bundle_that_was_damaged_on_the_way_is_not_installed(harm, fragment, project, tmp_path):
+    folder = small(tmp_path / "bundle").folder
+    assert bundle_fault(folder) == ""
+    harm(folder)
+    assert fragment in bundle_fault(folder)
+    if sys.platform == "win32":
+        return
+    done = subprocess.run(
+        ["sh", str(folder / "install.sh"), str(tmp_path / "venv")],
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHON": sys.executable},
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("install: ")
+    assert fragment in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "venv").exists()
+
+
+def test_a_bundle_that_was_never_finished_is_not_installed(project, tmp_path):
+    folder = small(tmp_path / "bundle").folder
+    text = (folder / "bundle.json").read_text()
+    (folder / "bundle.json").write_text(text.replace('"complete": true', '"complete": false'))
+    assert "never finished" in bundle_fault(folder)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="install.sh is for Linux and macOS")

@@ -1,6 +1,6 @@
 """`q2a bundle`: one folder that installs q2a on a machine without a network.
 
-    README.md install.sh install.bat    for whoever receives it
+    README.md install.sh install.bat    for whoever receives it; check_bundle.py, which they run first
     wheels/                             the project and all that it needs, for this system and this Python
     repository/                         the project's files: what git tracks, or what was installed
     bundle.json                         what was written, with hashes
@@ -36,7 +36,7 @@ ROOM_FOR_WHEELS = 15 * 10**8
 TOP = ("README.md", "LICENSE", "pyproject.toml", ".ci", "src", "tests")
 """What a checkout without git has besides the shipped folders."""
 SHIPPED = ("data_samples", "notebooks", "workbench")
-SCRIPTS = ("README.md", "install.sh", "install.bat")
+SCRIPTS = ("README.md", "install.sh", "install.bat", "check_bundle.py")
 TEMPLATES = Path(__file__).with_name("bundle_files")
 LEFT_OUT = ("__pycache__", ".git", ".venv", ".ipynb_checkpoints", "build", "dist")
 WITH_PACKAGES = "q2a and every package that it needs"

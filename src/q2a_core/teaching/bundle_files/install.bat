@@ -20,6 +20,9 @@ if exist "%venv%" if not exist "%venv%\pyvenv.cfg" (
   exit /b 2
 )
 
+%python% "%bundle%check_bundle.py" "%bundle%."
+if errorlevel 1 exit /b 2
+
 %python% -m venv @VENV_OPTIONS@"%venv%"
 if errorlevel 1 (
   echo install: Python could not make a virtual environment in "%venv%" 1>&2

@@ -23,6 +23,8 @@ done
 [ -n "$python" ] || fail "this bundle is for Python @PYTHON@ on @SYSTEM@ @MACHINE@, and none was found; install it, or name it: PYTHON=/path/to/python sh install.sh"
 [ ! -e "$venv" ] || [ -f "$venv/pyvenv.cfg" ] || fail "$venv is there and is no virtual environment; name another folder: sh install.sh FOLDER"
 
+"$python" "$bundle/check_bundle.py" "$bundle" || exit 2
+
 "$python" -m venv @VENV_OPTIONS@"$venv" || fail "Python could not make a virtual environment in $venv; on Debian and Ubuntu it needs the package python@PYTHON@-venv"
 pip() {
   PIP_CONFIG_FILE=/dev/null "$venv/bin/python" -m pip --isolated install --quiet --disable-pip-version-check --no-compile --no-index --find-links "$bundle/wheels" "$@"
