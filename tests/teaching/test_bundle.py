@@ -62,7 +62,7 @@ def test_a_bundle_says_what_it_holds(project, tmp_path):
     steps = []
     made = small(target, on_copy=lambda done, total: steps.append((done, total)))
     found = contents(target)
-    assert steps == [(n, 7) for n in range(1, 8)]
+    assert steps == [(n, 8) for n in range(1, 9)]
     assert made.files == len(found) == 8
     assert made.size == sum(map(len, found.values()))
     ledger = json.loads(found["bundle.json"])

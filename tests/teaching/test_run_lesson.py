@@ -86,7 +86,7 @@ def test_verdicts_come_from_the_check_and_outlive_an_endless_loop(tmp_path):
 @pytest.mark.course
 @pytest.mark.timeout(900)
 def test_a_cell_that_ignores_the_interrupt_ends_the_run_and_keeps_its_verdicts(tmp_path):
-    stubborn = "while True:\n    try:\n        while True: pass\n    except KeyboardInterrupt: pass"
+    stubborn = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
     first = f"from q2a_core.teaching.checks import check\ncheck('00.tokens', {RIGHT})"
     path = notebook(tmp_path / "any.ipynb", first, stubborn, "print('never')")
     result = run_notebook(path, quick_timeout=20, practice=True)

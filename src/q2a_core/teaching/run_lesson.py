@@ -120,9 +120,7 @@ def run_notebook(
             key = cell["id"] if cell is not None else ""
             if key in interrupted:
                 # it does not listen to the interrupt; what the cells before it said is kept
-                raise CellTimeoutError.error_from_timeout_and_cell(
-                    "the cell cannot be interrupted", timeout, cell
-                )
+                raise CellTimeoutError("the cell cannot be interrupted")
             interrupted[key] = timeout
             return await super()._async_handle_timeout(timeout, cell)
 
