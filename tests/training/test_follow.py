@@ -187,14 +187,14 @@ def test_what_sets_a_run_apart_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"steps": 60}, "steps 110 against 60"),
-        ({"seed": 3}, "seed 0 against 3"),
-        ({"final_rate": 0.5}, "final rate 0.02 against 0.5"),
-        ({"weight_decay": 0.1}, "weight decay 0.02 against 0.1"),
-        ({"level": "first"}, "level grown against first"),
-        ({"utterances": 50}, "utterances 2000 against 50"),
-        ({"rates": {}}, "rate of audio encoder 0.25 against 1.0"),
-        ({"trains": ("audio_encoder", "decoder")}, "rate of projector 1.0 against 0.0"),
+        ({"steps": 60}, "steps ours 110, yours 60"),
+        ({"seed": 3}, "seed ours 0, yours 3"),
+        ({"final_rate": 0.5}, "final rate ours 0.02, yours 0.5"),
+        ({"weight_decay": 0.1}, "weight decay ours 0.02, yours 0.1"),
+        ({"level": "first"}, "level ours grown, yours first"),
+        ({"utterances": 50}, "utterances ours 2000, yours 50"),
+        ({"rates": {}}, "rate of audio encoder ours 0.25, yours 1.0"),
+        ({"trains": ("audio_encoder", "decoder")}, "rate of projector ours 1.0, yours 0.0"),
     ],
 )
 def test_whatever_moves_a_curve_is_said(tmp_path, change, said):
@@ -211,7 +211,7 @@ def test_pairs_of_ones_own_are_said(tmp_path):
     assert differences(shipped, tmp_path, stage) == [], "before it has a log it is not known"
     own = kinds | {"own": 12, "absent": 0}
     RunLog(tmp_path / "log.jsonl").write("run", step=0, stage=stage, pairs_by_kind=own)
-    said = ["own pairs 0 against 12", "pairs about absent things 24 against 0"]
+    said = ["own pairs ours 0, yours 12", "pairs about absent things ours 24, yours 0"]
     assert differences(shipped, tmp_path, stage) == said
 
 
