@@ -1,6 +1,6 @@
 """Recordings of real people, animals and things that are known by name: where they are, and what is heard in them.
 
-Four Debian packages, and two collections on GitHub. None of it is in this repository, and no training hears it.
+Four Debian packages, and three collections on GitHub. None of it is in this repository, and no training hears it.
 """
 
 from pathlib import Path
@@ -93,8 +93,10 @@ def recordings(root: Path) -> list[dict[str, str]]:
 COLLECTIONS = {
     "spoken digits": "free-spoken-digit-dataset",
     "animals": "Animal-Sound-Dataset",
+    "environment": "ESC-10",
 }
-"""What is measured, and the repository it comes from: Jakobovski's (CC BY-SA 4.0) and YashNita's."""
+"""What is measured, and the repository it comes from: Jakobovski's (CC BY-SA 4.0), YashNita's (which names no licence),
+and karoldvl's (CC BY 3.0; K. J. Piczak 2015), whose sounds lie in commit 553c8f1."""
 DIGIT_SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 ANIMALS = {
     "cow": ("Inek",),
@@ -104,6 +106,13 @@ ANIMALS = {
     "frog": ("Kurbaga",),
     "bird": ("Kus-Part1", "Kus-Part2"),
 }
+ENVIRONMENT = {
+    "001 - Dog bark": ("sound", "dog"),
+    "002 - Rain": ("sound", "rain"),
+    "005 - Clock tick": ("sound", "clock"),
+    "006 - Person sneeze": ("vocal", "sneeze"),
+    "009 - Rooster": ("sound", "rooster"),
+}
 MOST_OF_A_KIND = 40
 """Of the larger folders as many clips at equal distances."""
 
@@ -112,7 +121,7 @@ def collections(root: Path) -> dict[str, list[dict[str, str]]]:
     """The lines of a manifest for each collection that lies in `root`, with files relative to it.
 
     Of every digit the first three recordings of each speaker, which belong to the collection's own test part; of the
-    animals every second file: what the formulas were widened after are the others.
+    animals and the environment every second file: what the formulas were widened after are the others.
     """
     folder = f"{COLLECTIONS['spoken digits']}/recordings"
     digits = [
@@ -131,9 +140,14 @@ def collections(root: Path) -> dict[str, list[dict[str, str]]]:
         for file in chosen:
             name = str(file.relative_to(root))
             animals.append({"file": name, "task": "sound", "label": label})
-    both = {"spoken digits": digits, "animals": animals}
+    environment = [
+        {"file": str(file.relative_to(root)), "task": task, "label": label}
+        for folder, (task, label) in ENVIRONMENT.items()
+        for file in sorted((root / COLLECTIONS["environment"] / folder).glob("*.ogg"))[1::2]
+    ]
+    every = {"spoken digits": digits, "animals": animals, "environment": environment}
     found = {
         name: [line for line in lines if (root / line["file"]).is_file()]
-        for name, lines in both.items()
+        for name, lines in every.items()
     }
     return {name: lines for name, lines in found.items() if lines}

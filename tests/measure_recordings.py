@@ -1,6 +1,6 @@
 """Measure the model on recordings of real people, animals and things: `python tests/measure_recordings.py FOLDER`.
 
-The recordings are those of four Debian packages, whose licences are free, and of two collections on GitHub; none of
+The recordings are those of four Debian packages, whose licences are free, and of three collections on GitHub; none of
 them is in this repository, and no training hears them, though formulas of sounds were widened after a look at some.
 FOLDER is where they were unpacked:
 
@@ -8,10 +8,12 @@ FOLDER is where they were unpacked:
     for package in *.deb; do dpkg-deb -x $package FOLDER; done
     git -C FOLDER clone https://github.com/Jakobovski/free-spoken-digit-dataset
     git -C FOLDER clone https://github.com/YashNita/Animal-Sound-Dataset
+    git -C FOLDER clone https://github.com/karoldvl/ESC-10 && git -C FOLDER/ESC-10 checkout 553c8f1
 
 Words are single ones of the model's vocabulary: numbers, weekdays, months and the spelling alphabet by one speaker over
 a telephone, digits by others in three languages, and some nouns. Sounds are those whose class the world has. The
-collections are told apart from these: digits by six men of whom some speak English as a second language, six animals.
+collections are told apart from these: digits by six men of whom some speak English as a second language, six animals,
+and five sounds of home, street and yard.
 """
 
 import argparse

@@ -21,15 +21,17 @@ from q2a_core.world.sounds.acoustics import (
     tone,
     wander,
 )
-from q2a_core.world.sounds.throat import Throat, draw_throat, utter
+from q2a_core.world.sounds.throat import Throat, breaking, draw_throat, utter
 
 HOWL_SHARE, HOWLING_ROW = 0.15, 4
-"""Dogs whose last bark becomes a howl, where they bark less often than this."""
+"""Dogs whose last bark becomes a howl, where they bark less often than this; in longer rows they may howl only."""
 
 
 def dog(rng: np.random.Generator, count: int) -> np.ndarray:
     """Barks: a short pitch arch with a hard attack, tone and hiss; of large dogs hardly more than a cough."""
     pitch = log_uniform(rng, *((75, 300) if rng.uniform() < 0.3 else (220, 1_100)))
+    if count > HOWLING_ROW and rng.uniform() < 2 * HOWL_SHARE:
+        return in_sequence(rng, [_howl(rng, pitch, 1.5, 3.8)], gap=(0.1, 0.2))
     throat = draw_throat(
         rng,
         tilt_hz=log_uniform(rng, 240, 2_600),
@@ -56,18 +58,21 @@ def dog(rng: np.random.Generator, count: int) -> np.ndarray:
         bark *= contour(n, [(0, 1), (rng.uniform(0.25, 0.6), 0.9), (1, 0.1)])
         barks.append(bark * swell(n, attack=attack, release=0.4 * seconds))
     if count < HOWLING_ROW and rng.uniform() < HOWL_SHARE:
-        barks[-1] = np.concatenate([barks[-1][: len(barks[-1]) // 2], _howl(rng, pitch)])
+        barks[-1] = np.concatenate([barks[-1][: len(barks[-1]) // 2], _howl(rng, pitch, 0.8, 2.4)])
     return in_sequence(rng, barks, gap=(0.13, 0.7))
 
 
-def _howl(rng: np.random.Generator, pitch: float) -> np.ndarray:
-    """What a bark may end in: one clear voice, drawn out and sinking."""
-    n = to_samples(rng.uniform(0.8, 2.4))
+def _howl(rng: np.random.Generator, pitch: float, low: float, high: float) -> np.ndarray:
+    """One clear voice, drawn out for `low` to `high` seconds, that steps from note to note or sinks."""
+    n = to_samples(rng.uniform(low, high))
     throat = draw_throat(
-        rng, tilt_hz=log_uniform(rng, 500, 2_600), breath=(0.01, 0.3), roughness=(0, 0.2)
+        rng, tilt_hz=log_uniform(rng, 500, 2_600), breath=(0.01, 0.6), roughness=(0, 0.3)
     )
     held = min(max(pitch, 220.0), 800.0) * rng.uniform(0.9, 1.3)
-    path = [(0, 0.9), (0.15, 1.1), (rng.uniform(0.4, 0.7), 1), (1, rng.uniform(0.6, 0.9))]
+    path = [(0, rng.uniform(0.6, 0.95)), (0.08, 1.0)]
+    for place in np.linspace(0.25, 0.85, int(rng.integers(0, 4))) + rng.uniform(-0.1, 0.1):
+        path += [(place, path[-1][1]), (place + 0.004, rng.uniform(0.75, 1.25))]
+    path.append((1, path[-1][1] * rng.uniform(0.6, 1.0)))
     round_mouth = (500.0, 1_000.0, 2_600.0)
     howl = utter(rng, throat, held * contour(n, path), [round_mouth], jitter=0.006, jitter_rate=8)
     howl *= contour(n, [(0, 0.8), (0.3, 1), (0.8, 0.7), (1, 0.2)])
@@ -86,7 +91,7 @@ def cat(rng: np.random.Generator, count: int) -> np.ndarray:
     shake = rng.uniform(0.0, 0.02)
     loudest = rng.uniform(0.25, 0.55)
     meows = []
-    for seconds in event_seconds(rng, count, 0.22 if pitch > 700 else 0.35, 1.7):
+    for seconds in event_seconds(rng, count, 0.22 if pitch > 700 else 0.35, 2.4):
         n = to_samples(seconds)
         start = pitch * rng.uniform(0.92, 1.08)
         f0 = contour(n, [(0, start), (peak_at, start * arch), (1, start * end)])
@@ -103,7 +108,7 @@ def cat(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def cow(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Moos: low and long, hummed through the nose first, then open; some break into a higher voice."""
+    """Moos: low and long, hummed through the nose first, then open, at once or little by little; some break higher."""
     pitch = log_uniform(rng, 50, 260)
     throat = draw_throat(
         rng,
@@ -113,7 +118,12 @@ def cow(rng: np.random.Generator, count: int) -> np.ndarray:
         scale=(0.75, 1.3),
     )
     rise, breaks = rng.uniform(1.05, 1.7), rng.uniform() < 0.35
-    opens = rng.uniform(0.25, 0.55)
+    opens = rng.uniform(0.2, 0.6)
+    at_once, hummed, closed = (
+        rng.uniform() < 0.5,
+        rng.uniform(0.05, 0.5),
+        log_uniform(rng, 250, 1_000),
+    )
     moos = []
     for seconds in event_seconds(rng, count, 0.7, 2.6):
         n = to_samples(seconds)
@@ -123,7 +133,13 @@ def cow(rng: np.random.Generator, count: int) -> np.ndarray:
         f0 = contour(n, [*path, (1, high * rng.uniform(0.7, 0.95))])
         hum, moo, maw = (240.0, 900.0, 2_000.0), (380.0, 750.0, 2_300.0), (620.0, 1_100.0, 2_500.0)
         call = utter(rng, throat, f0, [hum, moo, maw, maw, moo], jitter=0.01, jitter_rate=50)
-        call *= contour(n, [(0, 0.3), (opens, 0.6), (min(0.8, opens + 0.2), 1), (1, 0.4)])
+        if at_once:
+            nose = filter_by(call, band_gain(20, closed, order=2))
+            call = breaking(nose, call, [opens])
+            loud = [(0, 0.5 * hummed), (opens, hummed), (opens + 0.02, 1), (0.9, 0.8), (1, 0.3)]
+        else:
+            loud = [(0, 0.3), (opens, 0.6), (min(0.8, opens + 0.2), 1), (1, 0.4)]
+        call *= contour(n, loud)
         moos.append(call * swell(n, attack=0.08, release=0.15 * seconds))
     return in_sequence(rng, moos, gap=(0.2, 0.7))
 

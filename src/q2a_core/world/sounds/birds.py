@@ -3,6 +3,8 @@
 Each public function makes `count` calls of one bird; the songbird, whose chirps nobody counts, fills a length.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from q2a_core.world.sounds.acoustics import (
@@ -21,48 +23,52 @@ from q2a_core.world.sounds.acoustics import (
     tone,
     wander,
 )
-from q2a_core.world.sounds.throat import draw_throat, utter
+from q2a_core.world.sounds.throat import breaking, draw_throat, utter
 
 
 def rooster(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Crows of three or four syllables in one breath: short ones that climb, then a long one, held or sinking."""
-    pitch = log_uniform(rng, 380, 1_100)
+    """Crows in one breath: one to three short syllables, then a long one that holds its note and sinks.
+
+    The syllables may be parted by silence, and the voice breaks: clear and hoarse stretches follow one another.
+    """
+    pitch = log_uniform(rng, 360, 1_000)
     throat = draw_throat(
-        rng, tilt_hz=log_uniform(rng, 1_300, 4_200), breath=(0.01, 0.9), roughness=(0, 0.5)
+        rng, tilt_hz=log_uniform(rng, 1_500, 5_000), breath=(0.01, 0.5), roughness=(0, 0.4)
     )
-    dip, sinking = rng.uniform(0.4, 0.65), rng.uniform(0.75, 1.0)
-    # some hardly leave their note
-    steep = rng.uniform(0.1, 1.1)
-    short = rng.uniform(0.08, 0.18)
-    four = rng.uniform() < 0.6
-    last = short * (3.0 if four else 2.0)
+    hoarse = replace(throat, breath=log_uniform(rng, 0.4, 3.0), roughness=rng.uniform(0.3, 1.0))
+    shorts, share = int(rng.integers(1, 4)), rng.uniform(0.07, 0.15)
+    last, dip, rest = shorts * share, rng.uniform(0.0, 0.35), rng.uniform(0.02, 0.11)
+    held, sinking = rng.uniform(0.95, 1.3), rng.uniform(0.7, 1.0)
+    breaks = _hoarse_stretch(rng, last)
+    wide, half = (1_150.0, 2_500.0, 3_900.0), (950.0, 2_200.0, 3_600.0)
     crows = []
-    for seconds in event_seconds(rng, count, 1.1, 2.6):
+    for seconds in event_seconds(rng, count, 1.1, 2.9):
         n = to_samples(seconds)
-        path, loud = [(0.0, 0.6)], [(0.0, 0.3)]
-        for index, top in enumerate((0.9, 1.1, 1.25) if four else (0.8, 1.15)):
-            start = index * short
-            path += [
-                (start + 0.7 * short, top * rng.uniform(0.93, 1.07)),
-                (start + short, 0.85 * top),
-            ]
-            loud += [(start + 0.6 * short, rng.uniform(0.7, 1.0)), (start + 0.97 * short, dip)]
-        held = rng.uniform(1.1, 1.35)
-        path += [
-            (last + 0.08, held),
-            (0.85, held * sinking),
-            (1.0, held * sinking * rng.uniform(0.55, 1)),
-        ]
-        loud += [(last + 0.08, 1.0), (0.8, 0.8), (1.0, 0.3)]
-        shut, wide, half = (
-            (900.0, 2_000.0, 3_600.0),
-            (1_150.0, 2_500.0, 3_900.0),
-            (950.0, 2_200.0, 3_600.0),
-        )
-        f0 = pitch * contour(n, path) ** steep
-        crow = utter(rng, throat, f0, [shut, wide, half], jitter_rate=70)
-        crows.append(crow * contour(n, loud) * swell(n, attack=0.03, release=0.1 * seconds))
+        path, loud, sounding = [], [], max(share - rest / seconds, 0.5 * share)
+        for start in share * np.arange(shorts):
+            top, end = rng.uniform(0.8, 1.2), start + sounding
+            path += [(start, 0.8 * top), (start + 0.3 * sounding, top), (end, 0.95 * top)]
+            peak = rng.uniform(0.5, 1.0)
+            loud += [(start, dip), (start + 0.2 * sounding, peak), (end - 0.2 * sounding, peak)]
+            loud.append((end, dip))
+        path += [(last, 0.85 * held), (last + 0.06, held), (0.7, held * (0.4 + 0.6 * sinking))]
+        path.append((1.0, held * sinking * rng.uniform(0.85, 1.0)))
+        loud += [(last, dip), (last + 0.04, 1.0), (0.8, rng.uniform(0.5, 1.0)), (1.0, 0.25)]
+        f0 = pitch * contour(n, path)
+        clear = utter(rng, throat, f0, [wide, wide, half], jitter_rate=70)
+        rough = utter(rng, hoarse, f0, [wide, wide, half], jitter_rate=70)
+        crow = breaking(clear, rough, breaks) * contour(n, loud)
+        crows.append(crow * swell(n, attack=0.02, release=0.1 * seconds))
     return in_sequence(rng, crows, gap=(0.3, 0.8))
+
+
+def _hoarse_stretch(rng: np.random.Generator, last: float) -> list[float]:
+    """Where a crow's voice breaks into hoarseness and back (0 to 1): some never do, some are hoarse throughout."""
+    kind = rng.uniform()
+    if kind < 0.3:
+        return []
+    begins = 0.0 if kind < 0.6 else rng.uniform(0.0, last + 0.2)
+    return [begins, rng.uniform(begins + 0.15, 1.2)]
 
 
 def duck(rng: np.random.Generator, count: int) -> np.ndarray:

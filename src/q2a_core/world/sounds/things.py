@@ -74,17 +74,26 @@ def engine(rng: np.random.Generator, samples: int) -> np.ndarray:
 
 
 def rain(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Rain: an even hiss of far drops, with near ones that tap and drip."""
-    low, high = log_uniform(rng, 200, 1_200), log_uniform(rng, 4_500, 9_000)
-    hiss = filter_by(noise(rng, samples), band_gain(low, high, order=1)) * (
-        1 + 0.06 * wander(rng, samples, 3)
+    """Rain: the hiss of far drops, bright or dull, near ones that tap on what they fall on, and wind now and then."""
+    near = band_gain(log_uniform(rng, 30, 1_200), log_uniform(rng, 2_500, 9_000), order=1)
+    dull = rng.uniform(0.0, 0.75)
+    hiss = filter_by(
+        noise(rng, samples), lambda f: near(f) * (np.maximum(f, 40.0) / 1_000.0) ** -dull
     )
-    hiss /= hiss.std() + 1e-9
-    drops = np.zeros(samples, dtype=np.float32)
-    number = rng.poisson(log_uniform(rng, 15, 250) * samples / SAMPLE_RATE)
-    drops[rng.integers(0, samples, number)] = log_uniform(rng, 1, 3) * rng.exponential(1.0, number)
-    surface = [(log_uniform(rng, 600, 6_000), rng.uniform(0.004, 0.02), 1.0) for _ in range(3)]
-    return hiss + rng.uniform(0.2, 1.5) * ring(drops, surface) + 0.3 * drops
+    hiss *= 1 + rng.uniform(0.03, 0.15) * wander(rng, samples, 3)
+    taps = np.zeros(samples, dtype=np.float32)
+    rate = log_uniform(rng, 25, 400) * samples / SAMPLE_RATE
+    for _ in range(4):  # leaves, panes, puddles
+        number = rng.poisson(rate / 4)
+        drops = np.zeros(samples, dtype=np.float32)
+        drops[rng.integers(0, samples, number)] = rng.exponential(1.0, number)
+        surface = [(log_uniform(rng, 500, 7_000), log_uniform(rng, 0.001, 0.015), 1.0)] * 2
+        taps += ring(drops, surface) + rng.uniform(0.0, 0.5) * drops
+    rained = hiss / (hiss.std() + 1e-9) + rng.uniform(0.2, 1.2) * taps / (taps.std() + 1e-9)
+    if rng.uniform() < 0.25:
+        wind = filter_by(noise(rng, samples), band_gain(20, log_uniform(rng, 60, 300), order=1.5))
+        rained += log_uniform(rng, 0.2, 1.5) * wind / (wind.std() + 1e-9)
+    return rained
 
 
 def thunder(rng: np.random.Generator, samples: int) -> np.ndarray:
@@ -158,23 +167,33 @@ def knocking(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def clock(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Ticking: one dry click after another, strictly in time, tick and tock in turn."""
+    """Ticking: one dry tick after another, strictly in time, tick and tock in turn; the case or the room may ring."""
     seconds = samples / SAMPLE_RATE
-    # three ticks at least: with fewer nobody can hear that it is regular.
-    spacing = min(log_uniform(rng, 0.2, 1.0), seconds / 3.2)
-    works = log_uniform(rng, 1_500, 4_500)
-    tock = rng.uniform(0.75, 1.0)
-    hiss, ringing = rng.uniform(0.02, 0.6), log_uniform(rng, 0.006, 0.05)
+    # every second, or quicker; three ticks at least: with fewer nobody can hear that it is regular
+    spacing = rng.uniform(0.93, 1.05) if rng.uniform() < 0.4 else log_uniform(rng, 0.1, 1.0)
+    spacing = min(spacing, seconds / 3.2)
+    works, tock = log_uniform(rng, 700, 4_500), rng.uniform(0.75, 1.0)
+    # the wheel falls onto the pallet, then the teeth lock
+    falls = np.cumsum([0.0, *rng.uniform(0.004, 0.05, int(rng.integers(0, 3)))])
+    strengths = rng.uniform(0.3, 1.0, len(falls))
+    hiss, ringing = rng.uniform(0.02, 0.7), log_uniform(rng, 0.004, 0.05)
+    body = band_gain(log_uniform(rng, 60, 600), log_uniform(rng, 2_500, 16_000), order=1)
+    echo = log_uniform(rng, 0.004, 0.09) if rng.uniform() < 0.55 else 0.0
+    n = to_samples(min(0.5, max(spacing, 0.15)))
+    faded = noise(rng, n) * decay(n, seconds=log_uniform(rng, 0.08, 0.6))
     sides = []
     for pitch in (works, works * tock):
         modes = [
             (pitch * ratio, ringing * rng.uniform(0.6, 1.2), weight)
             for ratio, weight in ((1.0, 1.0), (1.47, 0.6), (2.1, 0.4))
         ]
-        sides.append(
-            _click(rng, [*modes, (log_uniform(rng, 300, 900), 0.03, 0.3)], seconds=0.08, hiss=hiss)
-        )
-    quieter = rng.uniform(0.6, 1.0)
+        modes.append((log_uniform(rng, 300, 900), 0.03, rng.uniform(0.0, 0.6)))
+        clicks = [
+            (to_samples(at) - 1, strength * _click(rng, modes, seconds=0.08, hiss=hiss))
+            for at, strength in zip(falls, strengths, strict=True)
+        ]
+        sides.append(filter_by(place(n, clicks) + echo * faded, body))
+    quieter = rng.uniform(0.5, 1.0)
     starts = np.arange(rng.uniform(0.0, 0.5 * spacing), seconds, spacing)
     swing = rng.uniform(0.0, 0.04) * spacing
     pieces = [

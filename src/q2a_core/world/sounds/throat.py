@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from q2a_core.lengths import SAMPLE_RATE
 from q2a_core.world.sounds.acoustics import (
     filter_each,
     formant_gain,
@@ -18,6 +19,8 @@ from q2a_core.world.sounds.acoustics import (
     wander,
 )
 
+BREAK_SECONDS = 0.015
+"""How long a voice takes from one register to the other."""
 Vowel = tuple[float, ...]
 """Formant frequencies in Hz of a throat of scale 1."""
 
@@ -101,3 +104,14 @@ def utter(
         for index, vowel in enumerate(vowels):
             spoken += np.maximum(1.0 - np.abs(place - index), 0.0) * voices[vowel]
     return spoken * np.exp(throat.unsteadiness * wander(rng, samples, 14.0))
+
+
+def breaking(one: np.ndarray, other: np.ndarray, at: Sequence[float]) -> np.ndarray:
+    """`one` up to the first of the places `at` (0 to 1, in order), then `other`, and so on in turn, equally loud."""
+    samples = np.arange(len(one), dtype=np.float32)
+    share = np.zeros(len(one), dtype=np.float32)
+    for index, place in enumerate(at):
+        passed = (samples - place * len(one)) / (BREAK_SECONDS * SAMPLE_RATE) + 0.5
+        share += (-1) ** index * np.clip(passed, 0.0, 1.0)
+    one, other = (voice / (voice.std() + 1e-9) for voice in (one, other))
+    return one * (1.0 - share) + other * share

@@ -134,10 +134,10 @@ def sneeze(rng: np.random.Generator, count: int) -> np.ndarray:
     top = rng.uniform(5_000, 8_000)
     voiced = rng.uniform() < 0.65
     ends = "oo" if rng.uniform() < 0.6 else "uh"
-    calls = rng.uniform() < 0.4
+    calls = rng.uniform() < 0.55
     pitch = speaker.pitch * log_uniform(rng, 1.2, 2.4)
     sneezes = []
-    for seconds in event_seconds(rng, count, 0.25, 0.65):
+    for seconds in event_seconds(rng, count, 0.16, 0.65):
         n = to_samples(seconds)
         hold = rng.uniform(0.15, 0.4)
         flow = contour(n, [(0, 0.5), (0.04, 1), (hold, 0.6), (hold + 0.25, 0.15), (1, 0.01)])
@@ -149,12 +149,12 @@ def sneeze(rng: np.random.Generator, count: int) -> np.ndarray:
             strong = rng.uniform(0.2, 1.4)
             knots = [(0, 0.1), (begin, 0.2), (begin + 0.12, 1), (0.75, 0.4), (1, 0)]
             tail = strong * contour(n, knots)
-        drop = rng.uniform(0.4, 0.7)
+        drop = rng.uniform(0.3, 0.7)
         sound = vocalise(
             rng,
             speaker,
             [mix_vowels("ae", "ee", rng.uniform(0, 0.7)), mix_vowels("er", ends, 0.8)],
-            f0=pitch * contour(n, [(0, 0.9), (0.15, 1), (1, drop)]),
+            f0=pitch * contour(n, [(0, 0.9), (0.15, rng.uniform(1, 1.6)), (1, drop)]),
             voicing=tail,
             breathing=flow,
             roughness=rng.uniform(0, 0.5),
