@@ -46,7 +46,7 @@ CLIPS = (
     "dog_twice",
     "three_green_keys",
     "question_bell",
-    "calm_guitar",
+    "tense_guitar",
 )  # any of data_samples/clips
 sounds = {name: load_waveform(paths.data_samples() / "clips" / f"{name}.wav") for name in CLIPS}
 chats = {name: AudioChat.from_pretrained(name) for name in ("mini-pretrain", "mini-sft")}

@@ -95,7 +95,7 @@ print(len(pairs), "pairs")
 # your choices join the pairs below. The workbench's page *Preferences* does the same with any clip.
 
 # %%
-names = ("calm_guitar", "owl_then_drill", "angry_voice", "cat_and_digits")
+names = ("tense_guitar", "owl_then_drill", "angry_voice", "cat_and_digits")
 sounds = {name: load_waveform(paths.data_samples() / "clips" / f"{name}.wav") for name in names}
 chooser = choose_replies(chat, sounds, temperature=1.3)
 display(chooser)

@@ -315,7 +315,7 @@ check("07.listening", listening_score)
 meters = {}
 for name, text in (
     (clip_name, question),
-    ("calm_guitar.wav", "Describe the music."),
+    ("tense_guitar.wav", "Describe the music."),
     ("rain.wav", "Is there a dog in this clip?"),
 ):
     sound = load_waveform(clips / name)

@@ -93,7 +93,12 @@ SAMPLE_SCENES = (
         events=(Heard(label="keyboard"), QUESTION),
         background="pink",
     ),
-    SampleScene(name="dog_twice", kind="sound", events=(Heard(label="dog", count=2),), ask="count"),
+    SampleScene(
+        name="dog_twice",
+        kind="sound",
+        events=(Heard(label="dog", count=2, seed=7),),
+        ask="count",
+    ),
     SampleScene(
         name="open_the_small_door",
         kind="speech",
@@ -205,7 +210,7 @@ SAMPLE_SCENES = (
         ask="vocal",
     ),
     SampleScene(
-        name="calm_guitar", kind="music", events=(Heard(kind="music", seed=11),), ask="music"
+        name="tense_guitar", kind="music", events=(Heard(kind="music", seed=37),), ask="music"
     ),
     SampleScene(name="sad_organ", kind="music", events=(Heard(kind="music", seed=8),)),
     SampleScene(
