@@ -51,6 +51,8 @@ def clip_choice() -> Clip | None:
             options = {"max_upload_size": stand.upload_mb(), **HIDDEN}
             file = files.given(st.file_uploader, "A clip", key="upload", **options)
     if file is None:
+        if source == "Upload":
+            st.caption(f"At most {stand.upload_mb()} MB; a larger file is not taken.")
         return None
     if source == "Record":
         files.in_use("recording", RECORDING)

@@ -76,6 +76,7 @@ def steps(case: Case, tile: int) -> None:
         st.markdown(step_words(view, found))
         _held(view)
         st.markdown(end_words(found))
+    _row(view)  # below both: its table is too wide for half a narrow window
 
 
 def _step_knob(count: int, across: int) -> int:
@@ -153,7 +154,7 @@ def _is_last(view: StepView, found: HeadRun) -> bool:
 
 
 def _held(view: StepView) -> None:
-    """Maximum, sum and accumulator as pictures, one row of them in numbers."""
+    """Maximum, sum and accumulator as one picture, so that a row stands at one height."""
     if view.skipped and not view.valid_rows:
         return
     st.image(side_by_side(list(held_pictures(view).values())), width="stretch")
@@ -165,6 +166,13 @@ def _held(view: StepView) -> None:
     }
     spans = (f"{name} {low:.3g} to {high:.3g}" for name, (low, high) in ranges.items())
     st.caption(f"From the left: {', '.join(spans)}.")
+
+
+def _row(view: StepView) -> None:
+    """One row of what is held, in numbers."""
+    known = view.valid_rows
+    if view.skipped and not known:
+        return
     rows = tuple(range(known))
     row = 0
     if known > 1:
@@ -188,7 +196,7 @@ def row_table(view: StepView, row: int) -> str:
             "|:--|--:|--:|--:|",
             f"| maximum | {_number(view.old_max[row])} | | {_number(view.new_max[row])} |",
             f"| sum | {_number(view.old_sum[row])} | {view.rescale[row]:.3g} | {_number(view.new_sum[row])} |",
-            f"| accumulator | | {view.rescale[row]:.3g} | {first} |",
+            f"| accumulator, first values | | {view.rescale[row]:.3g} | {first} |",
         ]
     )
 
