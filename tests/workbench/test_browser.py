@@ -194,6 +194,7 @@ def test_a_drawing_has_a_size_and_the_pages_colour(visit, tmp_path):
         assert box["height"] == pytest.approx(box["width"] * 250 / 640, abs=2)
         colour = "e => getComputedStyle(e).color"
         assert drawing.evaluate(colour) == visit.get_by_test_id("stApp").evaluate(colour)
+        visit.goto("about:blank")  # or the page would tell that its server has gone
 
 
 def test_the_front_end_lab_plays(visit, address):
