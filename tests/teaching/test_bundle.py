@@ -63,7 +63,7 @@ def test_a_bundle_says_what_it_holds(project, tmp_path):
     made = small(target, on_copy=lambda done, total: steps.append((done, total)))
     found = contents(target)
     assert steps == [(n, 8) for n in range(1, 9)]
-    assert made.files == len(found) == 8
+    assert made.files == len(found) == 9
     assert made.size == sum(map(len, found.values()))
     ledger = json.loads(found["bundle.json"])
     assert ledger["complete"]
