@@ -10,10 +10,9 @@ from pathlib import Path
 
 from q2a_core import paths
 from q2a_core.training import background, presence, stages
-from q2a_core.training.stages import CLASS_BUDGET, FRESH_START, StageConfig
+from q2a_core.training.stages import CLASS_BUDGET, FRESH_START, MICRO_BATCH, StageConfig
 
 STAGES = ("start", "pretrain", "sft", "dpo")
-MICRO_BATCH = 4
 BEFORE = {"pretrain": ("start", "pretrain"), "sft": ("pretrain", "sft"), "dpo": ("sft", "dpo")}
 """Stages whose checkpoints a stage may go on from, the intended one first."""
 FRESH = ""

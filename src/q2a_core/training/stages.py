@@ -44,7 +44,7 @@ class StageConfig:
     start: str | None = None
     """Checkpoint to go on from; None begins with fresh weights."""
     batch_size: int = 16
-    """Dialogues in a micro-batch: a stop waits for one. What is said here is what runs had that say nothing."""
+    """Dialogues in a micro-batch. What is said here is what runs had that say nothing of it."""
     accumulate: int = 1
     """Micro-batches in a step, those of all processes together; their tokens weigh the same."""
     optimizer: Literal["adamw", "muon"] = "adamw"
@@ -143,7 +143,9 @@ class StageConfig:
         return cls(**known)
 
 
-SMALL: dict[str, Any] = {"batch_size": 4, "accumulate": 4}
+MICRO_BATCH = 4
+"""Dialogues in a micro-batch of every stage: a stop waits for one."""
+SMALL: dict[str, Any] = {"batch_size": MICRO_BATCH, "accumulate": 4}
 """Sixteen dialogues in pieces that take less than 0.4 s each on two cores."""
 GROWN: dict[str, Any] = {"level": "grown", "optimizer": "muon", **SMALL}
 """What the supervised stages share; from the same weights Muon's loss was 7 % below AdamW's after 200 steps."""
@@ -217,7 +219,7 @@ LESSON: dict[str, Any] = {
     "log_every": 2,
     "sample_every": 30,
     "save_every": 60,
-    "batch_size": 4,
+    "batch_size": MICRO_BATCH,
     "accumulate": 2,
 }
 """A short run is watched closely, stops between two small micro-batches, and makes many steps of few clips."""
