@@ -43,13 +43,16 @@ def looks_and_causes_part(text: str) -> None:
 
 
 def errors_have_an_interval_that_shrinks(text: str) -> None:
-    """Lesson 08: there are errors, more clips narrow their interval, and BLEU is the table's."""
+    """Lesson 08: there are errors, more clips narrow their interval, and both figures are the table's."""
     line = r"^ *(\d+) clips: ([\d.]+)%, ([\d.]+)% to ([\d.]+)%$"
     rows = [tuple(map(float, row)) for row in re.findall(line, text, re.MULTILINE)]
     assert len(rows) == 3
     widths = [high - low for _, _, low, high in rows]
     assert all(rate > 0 for _, rate, _, _ in rows)
     assert widths[0] > widths[1] > widths[2] > 0
+    [suite] = re.findall(r"^(.*), wrong replies first:$", text, re.MULTILINE)
+    [rate] = re.findall(r"^corpus ([\d.]+)%", text, re.MULTILINE)
+    assert f"| {suite} | WER | {rate}% (" in text
     [again] = re.findall(r"^the replies: ([\d.]+)", text, re.MULTILINE)
     assert f"| translation en-de | BLEU | {again} (" in text
     [nothing] = re.findall(r"^no error in +1000 clips: (.*)$", text, re.MULTILINE)

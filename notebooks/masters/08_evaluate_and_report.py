@@ -117,8 +117,9 @@ hardest = max(rates, key=rates.get)
 heard = [row for row in record["examples"] if row["suite"] == hardest]
 pairs = [(row["true"], row["reply"]) for row in heard]
 print(f"{hardest}, wrong replies first:")
-for truth, reply in sorted(pairs, key=lambda pair: word_errors(*pair)[0] == 0)[:6]:
-    errors, words = word_errors(truth, reply)
+counts = [word_errors(*pair, language="en") for pair in pairs]  # as the table counts
+for place in sorted(range(len(pairs)), key=lambda place: -counts[place][0])[:6]:
+    (errors, words), (truth, reply) = counts[place], pairs[place]
     print(f"{errors} of {words}   {truth!r} -> {reply!r}")
 written = [(truth.capitalize() + ".", reply) for truth, reply in pairs]
 print("truth with capital and full stop, normalised:", f"{word_error_rate(written).value:.1%}")
@@ -143,8 +144,7 @@ check("08.rate", rate)
 # Averaging the clips' own rates would be another figure, and a friendlier or unfriendlier one as it comes:
 
 # %%
-counts = [word_errors(*pair) for pair in pairs]
-by_corpus = bootstrap(counts)
+by_corpus = bootstrap(counts)  # the table's figure again
 by_clip = np.mean([errors / words for errors, words in counts if words])
 print(f"corpus {by_corpus.value:.1%}, mean of the clips {by_clip:.1%}, {by_corpus.n} clips")
 
