@@ -158,7 +158,7 @@ SAMPLE_SCENES = (
         name="cat_and_digits",
         kind="mixed",
         events=(
-            Heard(label="cat", count=1),
+            Heard(label="cat", count=1, seed=2),
             Said(words="seven three five", voice="en-us-nyc+m6"),
         ),
         ask="transcribe",
