@@ -5,10 +5,9 @@ import torch
 
 from model.test_cpu_step import CHANGES, model_with, tokens
 from q2a_core.kernels import resolve_backend
-from q2a_core.model import GraphStep
+from q2a_core.model import GraphStep, recordings_of
 from q2a_core.model.fused_step import can_fuse
 from q2a_core.model.graph_step import WARM_UP, FixedCache
-from q2a_core.model.recording import can_record
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -89,13 +88,13 @@ def test_the_kernels_take_no_decoder_that_was_changed(monkeypatch, change):
 def test_nothing_is_recorded_under_autocast():
     model = model_with().cuda()
     with torch.autocast("cuda", dtype=torch.bfloat16):
-        assert not can_record(model)
-    assert can_record(model)
+        assert recordings_of(model) is None
+    assert recordings_of(model) is not None
 
 
 def test_a_cpu_and_a_watched_model_are_not_recorded():
     model = model_with()
-    assert not can_record(model)
+    assert recordings_of(model) is None
 
 
 @pytest.mark.gpu
@@ -104,7 +103,7 @@ def test_a_cpu_and_a_watched_model_are_not_recorded():
 @torch.inference_mode()
 def test_a_recorded_step_equals_the_decoder(rows, padded):
     model = model_with(d_model=64, num_heads=4, num_kv_heads=2).cuda()
-    assert can_record(model)
+    assert recordings_of(model) is not None
     ids = tokens(rows, 16).cuda()
     mask = torch.ones_like(ids)
     if padded:

@@ -28,7 +28,7 @@ def is_plain(part: Decoder | AudioEncoder) -> bool:
 
 def is_hooked(model: nn.Module) -> bool:
     """Whether somebody listens to a module's inputs or outputs, or changes them; hooks on all modules count too."""
-    if all_modules._global_forward_hooks or all_modules._global_forward_pre_hooks:
+    if _all_are_hooked():
         return True
     return any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
@@ -51,7 +51,7 @@ class Fingerprint:
 
 def fingerprint(model: nn.Module) -> Fingerprint | None:
     """Taken in one walk, a fraction of what `is_plain` costs on a large model; None if the model is hooked."""
-    if all_modules._global_forward_hooks or all_modules._global_forward_pre_hooks:
+    if _all_are_hooked():
         return None
     found = Fingerprint()
     objects, weights = found.objects, found.weights
@@ -71,6 +71,10 @@ def fingerprint(model: nn.Module) -> Fingerprint | None:
         objects += inside
         waiting += inside
     return found
+
+
+def _all_are_hooked() -> bool:
+    return bool(all_modules._global_forward_hooks or all_modules._global_forward_pre_hooks)
 
 
 @functools.lru_cache(maxsize=8)

@@ -7,22 +7,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from q2a_core.model.plain import is_hooked
 from q2a_core.model.qwen2_audio import Qwen2Audio
 
 _RECORDING = threading.Lock()
 """CUDA lets a process record one graph at a time; several replies may be on their way."""
 
 
-def can_record(model: Qwen2Audio) -> bool:
-    """Whether this model's work may be recorded: on a CUDA device, not under autocast, and nobody hooked in."""
-    return is_recordable(model) and not is_hooked(model)
-
-
 def is_recordable(model: Qwen2Audio) -> bool:
-    """`can_record` but for the hooks, which take a walk through all modules.
+    """Whether this model's work may be recorded where it lies: on a CUDA device, and not under autocast.
 
-    Autocast keeps rounded weights and drops them at its end, and a record would go on reading where they lay.
+    Whether it is as this project built it, `plain.py` tells. Autocast keeps rounded weights and drops them at its end,
+    and a record would go on reading where they lay.
     """
     embedding = model.decoder.embed_tokens
     return (
