@@ -15,7 +15,7 @@ import clip_state
 from attention_state import hold
 from clip_state import Clip
 from explain import explain
-from frame import Lesson
+from frame import PageText
 from panels import plain, player_data
 from q2a_core.inspection.attention_widget import (
     ATTENTION_SKELETON,
@@ -36,7 +36,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 mount_attention = component(
     "q2a_attention", html=ATTENTION_SKELETON, css=attention_css(), js=attention_js() + MOUNT
 )
-LESSON = Lesson(
+TEXT = PageText(
     see="""Each small picture is one head of one layer: a row reads, columns are what is read, 40 ms each. In the
 decoder a row is a word of the reply, at the moment at which it is chosen; in the encoder it is a moment of the clip.
 Brightness is the square root of the weight, each picture up to its own largest. *Bits* are the entropy of a row: with

@@ -1,6 +1,6 @@
 """What every page has: title, teaching text, the clip and its player, the checkpoint, and the chat about the clip.
 
-A page begins with `clip = frame.top(title, lead, lesson)` and draws what it is about below. Whatever is chosen here is
+A page begins with `clip = frame.top(title, lead, text)` and draws what it is about below. Whatever is chosen here is
 the same on every page and stays when the page changes; the browser's address names it.
 """
 
@@ -23,7 +23,7 @@ CHAT_WIDTH = 520
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
+class PageText:
     """A page's teaching text, a sentence or two each, in Markdown."""
 
     see: str
@@ -35,7 +35,7 @@ class Lesson:
 def top(
     title: str,
     lead: str,
-    lesson: Lesson,
+    text: PageText,
     *,
     player: bool = True,
     beside: bool = False,
@@ -73,7 +73,7 @@ def top(
         unknown.info(panels.plain(said), icon=":material/link_off:")
     with right, st.container(width="stretch" if beside else CHAT_WIDTH):
         st.fragment(chat_panel.chat)(session, clip, split=clip_panel.is_cut(session, clip))
-    _draw_lesson(lesson)
+    _draw_text(text)
     address.write(session, clip)
     return clip
 
@@ -96,13 +96,15 @@ def _clip(session: Session, title: str, *, player: bool, redraw: bool) -> Clip |
         return None
 
 
-def _draw_lesson(lesson: Lesson) -> None:
-    with st.expander("What you see, what to try, and why", icon=":material/school:", key="lesson"):
+def _draw_text(text: PageText) -> None:
+    with st.expander("What you see, what to try, and why", icon=":material/school:", key="text"):
         parts = {
-            "What you see": lesson.see,
-            "Try this": lesson.attempt,
-            "Why it is so": lesson.why,
-            "Its limits": lesson.limits,
+            "What you see": text.see,
+            "Try this": text.attempt,
+            "Why it is so": text.why,
+            "Its limits": text.limits,
         }
-        for column, (heading, text) in zip(st.columns(4, gap="medium"), parts.items(), strict=True):
-            column.markdown(f"**{heading}**\n\n{text}")
+        for column, (heading, words) in zip(
+            st.columns(4, gap="medium"), parts.items(), strict=True
+        ):
+            column.markdown(f"**{heading}**\n\n{words}")

@@ -11,7 +11,7 @@ import files
 import modes_state
 from clip_state import Clip
 from explain import explain
-from frame import Lesson
+from frame import PageText
 from model_state import ModelLoad
 from modes_html import listening_html, tokens_html
 from modes_state import ModesSettings
@@ -22,7 +22,7 @@ from q2a_core.inspection.modes import QUESTION_VOICES, ModeReply, ModeTurn, mode
 
 ORDERS = ("after the clip", "before the clip")
 RECORD = "my own"
-LESSON = Lesson(
+TEXT = PageText(
     see="""One clip given to one model in four ways. No switch and no system prompt names the mode: the model has
 to notice whether it is spoken to, asked in writing, or both. Under each token stands its probability; the more orange,
 the more surprised the model was by its own choice.""",

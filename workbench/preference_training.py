@@ -15,8 +15,8 @@ from panels import plain
 from preference_panel import PreferenceSettings
 from q2a_core import paths
 from q2a_core.training import background, presence
+from q2a_core.training.class_run import ClassRun, is_trainable, stage_of
 from q2a_core.training.follow import Follower, series
-from q2a_core.training.lesson import Lesson, is_trainable, stage_of
 from q2a_core.training.own_pairs import PAIRS_FILE, write_pairs
 from q2a_core.training.pair_report import PairReport, report_pairs
 from settings import change, kept
@@ -75,7 +75,7 @@ def begin(source: str, settings: PreferenceSettings) -> None:
         name = background.free_name("dpo")
         run = background.run_folder(name)
         own = write_pairs(settings.pairs, run / "pairs") if settings.pairs else None
-        lesson = Lesson(
+        class_run = ClassRun(
             stage="dpo",
             start=source if source in paths.shipped_checkpoints() else str(directory),
             steps=steps,
@@ -85,7 +85,7 @@ def begin(source: str, settings: PreferenceSettings) -> None:
             pairs=own,
             sampled=int(sampled),
         )
-        background.launch(run, lesson.options())
+        background.launch(run, class_run.options())
         change(RUN, name)
         st.rerun()
 

@@ -28,7 +28,8 @@ import numpy as np
 
 from q2a_core import AudioChat, load_waveform, paths
 from q2a_core import lengths as rates
-from q2a_core.inspection.figures_training import figure_bars, figure_probes
+from q2a_core.inspection.figures_probes import figure_probes
+from q2a_core.inspection.figures_training import figure_bars
 from q2a_core.inspection.mode_probe import mode_probe
 from q2a_core.inspection.mode_scenes import MODE_TASKS, mode_clips, probe_book
 from q2a_core.inspection.steering import random_direction, steering_effects
@@ -38,8 +39,8 @@ from q2a_core.teaching.checks import check
 from q2a_core.teaching.run_lesson import lesson_steps
 from q2a_core.teaching.turns import turns_of
 from q2a_core.teaching.widgets.live_run import live_run, pick_start
+from q2a_core.training.class_run import ClassRun, class_stage
 from q2a_core.training.data import held_out_examples
-from q2a_core.training.lesson import Lesson, class_stage
 from q2a_core.training.task_losses import task_losses
 
 CLIPS = (
@@ -172,9 +173,9 @@ for change in by_part(weight_changes("mini-pretrain", "mini-sft")):
 START, why = pick_start("sft")
 print(why)
 steps = lesson_steps(class_stage("sft").steps)  # everything else is the class budget's, too
-lesson = Lesson(stage="sft", start=START, steps=steps)
-print(lesson.command("my_sft"))
-run = live_run(lesson)
+class_run = ClassRun(stage="sft", start=START, steps=steps)
+print(class_run.command("my_sft"))
+run = live_run(class_run)
 print(run)
 
 # %%

@@ -34,7 +34,7 @@ from q2a_core.teaching.checks import check
 from q2a_core.teaching.run_lesson import lesson_steps
 from q2a_core.teaching.widgets.choose import choose_replies
 from q2a_core.teaching.widgets.live_run import live_run, pick_start
-from q2a_core.training.lesson import Lesson
+from q2a_core.training.class_run import ClassRun
 from q2a_core.training.own_pairs import write_pairs
 from q2a_core.training.pair_report import report_pairs
 from q2a_core.training.preferences import read_pairs
@@ -171,9 +171,9 @@ budget = {
     "start": START,
     "beta": BETA,
 }  # pairs in a step and rate: the class budget's
-lesson = Lesson(steps=lesson_steps(40), pairs=pair_list, **budget)
-print(lesson.command("my_dpo"))
-run = live_run(lesson)
+class_run = ClassRun(steps=lesson_steps(40), pairs=pair_list, **budget)
+print(class_run.command("my_dpo"))
+run = live_run(class_run)
 print(run)
 
 # %% [markdown]
@@ -241,7 +241,7 @@ for name, found in rates.items():
 
 # %%
 swapped = write_pairs([pair.swapped() for pair in [*pairs, *chooser.pairs]], folder / "swapped")
-control = live_run(Lesson(steps=lesson_steps(40), pairs=swapped, **budget))
+control = live_run(ClassRun(steps=lesson_steps(40), pairs=swapped, **budget))
 print(control)
 
 # %%

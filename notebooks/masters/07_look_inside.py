@@ -36,11 +36,8 @@ from q2a_core.inspection.case import open_case
 from q2a_core.inspection.causes import causal_map, edit_effect
 from q2a_core.inspection.edits import AUDIO_TOKENS
 from q2a_core.inspection.figures import figure_map
-from q2a_core.inspection.figures_causes import (
-    figure_listening,
-    figure_look_and_cause,
-    figure_probes,
-)
+from q2a_core.inspection.figures_causes import figure_listening, figure_look_and_cause
+from q2a_core.inspection.figures_probes import figure_probes
 from q2a_core.inspection.linear_probe import probe_layer
 from q2a_core.inspection.listening import is_listening
 from q2a_core.inspection.look_and_cause import (
@@ -277,10 +274,9 @@ for scene in scenes[:2]:
         .text,
     )
 figure_probes(
-    probes,
+    {"drill or engine first? asked for something else": probes},
     labels=["embedding", *(f"block {probe.layer}" for probe in probes[1:])],
     baseline=average.accuracy.value,
-    title="drill or engine first? asked for something else",
 )
 
 # %% [markdown]

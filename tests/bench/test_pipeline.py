@@ -21,7 +21,7 @@ from q2a_core.bench.pair import Pair, noise_clip, open_pair, our_prompt, our_tok
 from q2a_core.bench.pipeline import NEW_TOKENS, measure, run_pipeline
 from q2a_core.bench.report import ROWS, Row, to_markdown
 from q2a_core.bench.timing import TokenClock, alternate
-from q2a_core.bench.training_step import make_lesson, our_loss, their_loss, training_steps
+from q2a_core.bench.training_step import make_batch, our_loss, their_loss, training_steps
 from q2a_core.errors import Q2AError
 from q2a_core.model import IGNORE_INDEX
 
@@ -108,22 +108,22 @@ def test_both_sides_get_the_same_question(pair):
 
 
 def test_both_sides_are_trained_on_the_same_loss(pair):
-    lesson = make_lesson(pair, batch_size=3, seconds=0.8)
+    batch = make_batch(pair, batch_size=3, seconds=0.8)
     with torch.inference_mode():
-        ours, theirs = our_loss(pair.model, lesson), their_loss(pair.theirs, lesson)
+        ours, theirs = our_loss(pair.model, batch), their_loss(pair.theirs, batch)
         plain = pair.model(
-            lesson.input_ids, mel=lesson.mel, mel_lengths=lesson.mel_lengths, labels=lesson.labels
+            batch.input_ids, mel=batch.mel, mel_lengths=batch.mel_lengths, labels=batch.labels
         ).loss
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=0)
     torch.testing.assert_close(ours, plain, rtol=1e-5, atol=0)
-    counted = lesson.labels[0][lesson.labels[0] != IGNORE_INDEX].tolist()
+    counted = batch.labels[0][batch.labels[0] != IGNORE_INDEX].tolist()
     assert pair.chat_format.tokenizer.decode(counted) == pair_module.ANSWER
 
 
 def test_a_training_step_moves_copies_only(pair):
     before = [p.clone() for p in (*pair.model.parameters(), *pair.theirs.parameters())]
-    lesson = make_lesson(pair, batch_size=2, seconds=0.5)
-    ours, theirs = training_steps(pair, lesson)
+    batch = make_batch(pair, batch_size=2, seconds=0.5)
+    ours, theirs = training_steps(pair, batch)
     ours()
     theirs()
     after = [*pair.model.parameters(), *pair.theirs.parameters()]

@@ -8,9 +8,7 @@ from q2a_core.inspection.edits import AUDIO_TOKENS, Site
 from q2a_core.inspection.figures_causes import (
     figure_listening,
     figure_look_and_cause,
-    figure_probes,
 )
-from q2a_core.inspection.linear_probe import probe_layer
 from q2a_core.inspection.listening import Heard, Listening
 
 pytest.importorskip("matplotlib")
@@ -47,19 +45,3 @@ def test_the_meter_shows_each_token_under_each_condition():
     np.testing.assert_allclose(axes.images[0].get_array(), [[-0.1, -0.2], [-5, -30]])
     assert [t.get_text() for t in axes.get_xticklabels()] == ["a", "dog"]
     assert [t.get_text() for t in axes.get_yticklabels()] == ["clip", "silence"]
-
-
-def test_probes_stand_over_their_control():
-    rng = np.random.default_rng(0)
-    labels = np.arange(40) % 2
-    states = rng.normal(size=(40, 3)) + labels[:, None]
-    probes = [
-        probe_layer(states, labels, np.arange(40), layer=layer, rng=rng) for layer in range(2)
-    ]
-    figure = figure_probes(probes, labels=["in", "out"], baseline=0.5, title="order")
-    [axes] = figure.axes
-    drawn = [line.get_ydata()[0] for line in axes.lines if len(line.get_ydata()) == 2]
-    assert probes[0].accuracy.value in drawn
-    assert probes[0].control in drawn
-    names = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert sorted(names) == ["average log-mel", "probe", "shuffled labels"]

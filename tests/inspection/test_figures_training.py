@@ -7,9 +7,7 @@ from q2a_core.inspection.figures_training import (
     figure_bars,
     figure_curves,
     figure_margins,
-    figure_probes,
 )
-from q2a_core.inspection.linear_probe import probe_layer
 
 
 def test_bars_have_a_place_for_every_label():
@@ -35,17 +33,3 @@ def test_margins_share_one_scale_around_zero():
         assert sum(bar.get_height() for bar in axes.patches) == count
         low, high = axes.patches[0].get_x(), axes.patches[-1].get_x() + axes.patches[-1].get_width()
         assert (low, high) == pytest.approx((-2.0, 2.0))
-
-
-def test_probes_stand_over_their_control():
-    rng = np.random.default_rng(0)
-    labels, groups = np.arange(24) % 2, np.arange(24)
-    layers = [
-        probe_layer(rng.standard_normal((24, 4)), labels, groups, layer=k, rng=rng, shuffles=4)
-        for k in range(3)
-    ]
-    figure = figure_probes({"one": layers, "two": layers})
-    assert [axes.get_title() for axes in figure.axes] == ["one", "two"]
-    np.testing.assert_allclose(
-        figure.axes[0].lines[0].get_ydata(), [probe.accuracy.value for probe in layers]
-    )

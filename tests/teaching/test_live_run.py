@@ -12,9 +12,9 @@ from q2a_core.errors import RunError
 from q2a_core.teaching.widgets.curve import curve_svg, smoothed
 from q2a_core.teaching.widgets.live_run import LiveRun, draw, go_on, live_run, pick_start
 from q2a_core.training import background
+from q2a_core.training.class_run import FRESH, ClassRun
 from q2a_core.training.expected import Band, expected_run
 from q2a_core.training.follow import Follower
-from q2a_core.training.lesson import FRESH, Lesson
 from q2a_core.training.stages import FRESH_START
 from q2a_core.training.state import load_newest
 
@@ -33,7 +33,7 @@ def home(tmp_path, monkeypatch):
 @pytest.mark.timeout(1200)
 def test_a_run_is_drawn_interrupted_and_resumed(home):
     pytest.importorskip("espeakng_loader")
-    lesson = Lesson(
+    class_run = ClassRun(
         stage="dpo", start="mini-sft", steps=60, dialogues=1, pairs=home / "pairs.jsonl"
     )
     pictures, times = [], []
@@ -44,7 +44,7 @@ def test_a_run_is_drawn_interrupted_and_resumed(home):
         if "running: step" in picture.words and "step 0 of" not in picture.words:
             raise KeyboardInterrupt  # what the notebook's square button does
 
-    stopped = live_run(lesson, show=look)
+    stopped = live_run(class_run, show=look)
     assert stopped.state == "stopped"
     assert 0 < stopped.step < 60
     assert stopped.steps == 60
@@ -64,14 +64,14 @@ def test_a_run_is_drawn_interrupted_and_resumed(home):
     assert set(finished.losses) >= {"loss", "margin", "accuracy", "kl"}
     assert "finished" in pictures[-1].words
     with pytest.raises(RunError, match="already holds a run"):
-        background.launch(finished.folder, lesson.options())
+        background.launch(finished.folder, class_run.options())
 
 
 @pytest.mark.course
 @pytest.mark.timeout(600)
 def test_a_run_that_dies_says_why_and_leaves_something_to_go_on_with(home):
-    lesson = Lesson(stage="dpo", start="no-such-thing", steps=2, pairs=home / "pairs.jsonl")
-    run = live_run(lesson, show=lambda picture: None)
+    class_run = ClassRun(stage="dpo", start="no-such-thing", steps=2, pairs=home / "pairs.jsonl")
+    run = live_run(class_run, show=lambda picture: None)
     assert run.state == "died"
     assert "no-such-thing" in run.error
     assert run.error in str(run)
@@ -140,9 +140,9 @@ def test_the_start_is_the_stage_before_or_a_sentence(home, tmp_path, monkeypatch
 
 
 def test_fresh_weights_are_asked_for_by_name():
-    options = Lesson(stage="pretrain", start=FRESH).options()
+    options = ClassRun(stage="pretrain", start=FRESH).options()
     assert options[options.index("--start") + 1] == FRESH_START
-    assert "--start" not in Lesson(stage="start").options()
+    assert "--start" not in ClassRun(stage="start").options()
 
 
 def test_a_run_without_a_checkpoint_hands_on_what_it_began_from(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from q2a_core import paths
 from q2a_core.errors import RunError
 from q2a_core.paths import checkpoint_hash, shipped_checkpoints
+from q2a_core.training.class_run import class_stage
 from q2a_core.training.expected import (
     Band,
     ShippedRun,
@@ -27,7 +28,6 @@ from q2a_core.training.follow import (
     samples_in,
     series,
 )
-from q2a_core.training.lesson import class_stage
 from q2a_core.training.presence import HOLDER, LAUNCH, STOP, is_held, present, write_note
 from q2a_core.training.runlog import RunLog, read_log
 

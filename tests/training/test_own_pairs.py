@@ -12,7 +12,7 @@ from q2a_core.audio import Waveform, load_waveform, wav_bytes
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.errors import Q2AError, RunError
 from q2a_core.inference import AudioChat
-from q2a_core.training.lesson import Lesson, class_stage, how_to_make, starts_for
+from q2a_core.training.class_run import ClassRun, class_stage, how_to_make, starts_for
 from q2a_core.training.own_pairs import (
     OwnPair,
     clip_name,
@@ -192,10 +192,10 @@ def test_a_lessons_options_are_those_of_the_command(monkeypatch):
 
     seen = []
     monkeypatch.setattr(cli, "run_to_end", lambda config, run, *rest: seen.append((config, run)))
-    lesson = Lesson(
+    class_run = ClassRun(
         stage="sft", start="mini-sft", steps=7, learning_rate=2e-4, dialogues=24, seed=5
     )
-    done = CliRunner().invoke(cli.app, [*lesson.options(), "--run", "here"])
+    done = CliRunner().invoke(cli.app, [*class_run.options(), "--run", "here"])
     assert done.exit_code == 0, done.output
     [(config, run)] = seen
     assert (config.name, config.start, config.steps, config.seed) == ("sft", "mini-sft", 7, 5)
@@ -204,19 +204,19 @@ def test_a_lessons_options_are_those_of_the_command(monkeypatch):
     assert config.warmup_steps == CLASS_BUDGET["sft"]["warmup_steps"]
     assert str(run) == "here"
     for dialogues in (1, 7, 16, 30):
-        options = Lesson(stage="start", dialogues=dialogues).options()
+        options = ClassRun(stage="start", dialogues=dialogues).options()
         CliRunner().invoke(cli.app, options)
         assert seen[-1][0].step_size == dialogues
         assert seen[-1][0].start is None
     for stage in ("start", "pretrain", "sft", "dpo"):
-        CliRunner().invoke(cli.app, Lesson(stage=stage, start="mini-sft").options())
+        CliRunner().invoke(cli.app, ClassRun(stage=stage, start="mini-sft").options())
         (ours, _), budget = seen[-1], class_stage(stage)
         for name in ("steps", "learning_rate", "batch_size", "accumulate", "warmup_steps"):
             assert getattr(ours, name) == getattr(budget, name), f"{stage}: {name}"
-    lesson = Lesson(stage="dpo", start="mini-sft", beta=0.3)
-    CliRunner().invoke(cli.app, lesson.options())
+    class_run = ClassRun(stage="dpo", start="mini-sft", beta=0.3)
+    CliRunner().invoke(cli.app, class_run.options())
     assert seen[-1][0].beta == 0.3
-    assert lesson.command("my run").endswith('--run "my run"')
+    assert class_run.command("my run").endswith('--run "my run"')
 
 
 def test_what_a_stage_may_begin_from(monkeypatch, tmp_path):

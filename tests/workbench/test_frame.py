@@ -15,8 +15,8 @@ PATIENCE = 240
 PAGE = """
 import streamlit as st
 import frame, state
-lesson = frame.Lesson(see="see {name}", attempt="attempt", why="why", limits="limits")
-clip = frame.top("{name}", "a page", lesson)
+text = frame.PageText(see="see {name}", attempt="attempt", why="why", limits="limits")
+clip = frame.top("{name}", "a page", text)
 st.text(f"{name} has {{clip.waveform.name if clip else None}} {{state.session().spot}}")
 st.text(f"load {{state.session().load() is not None}}")
 """

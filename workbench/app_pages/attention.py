@@ -9,7 +9,7 @@ session = state.session()
 clip = frame.top(
     "Attention",
     "Where the model looks while it answers, and whether the answer needs what lies there.",
-    attention_panel.LESSON,
+    attention_panel.TEXT,
     player=False,
 )
 question = attention_panel.question(session, clip)

@@ -6,7 +6,7 @@ import frame
 import kernel_panel
 import state
 
-LESSON = frame.Lesson(
+TEXT = frame.PageText(
     see=(
         "One head of the audio encoder on this clip. Each row of the map is a query, a 20 ms frame that asks; each "
         "column is a key. The kernel never holds the whole map: tiles of keys pass a tile of queries, and only a "
@@ -31,7 +31,7 @@ LESSON = frame.Lesson(
 session = state.session()
 is_painted = session.has_painted  # before the frame's status line says so: torch waits for the page
 clip = frame.top(
-    "Kernel", "Flash attention step by step on this clip's encoder, and a bug to find.", LESSON
+    "Kernel", "Flash attention step by step on this clip's encoder, and a bug to find.", TEXT
 )
 with st.container(key="kernel_view"):
     st.fragment(kernel_panel.kernel)(session, clip, may_load=is_painted)

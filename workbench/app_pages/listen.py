@@ -6,7 +6,7 @@ import frame
 import listen_panel
 import state
 
-LESSON = frame.Lesson(
+TEXT = frame.PageText(
     see=(
         "The clip on one time axis: its waveform, the log-mel that the encoder reads, and the audio tokens that reach "
         "the decoder. The playhead shows what leaves the loudspeaker now."
@@ -28,7 +28,7 @@ LESSON = frame.Lesson(
 clip = frame.top(
     "Listen",
     "One clip, what the model receives of it, and what it answers.",
-    LESSON,
+    TEXT,
     beside=True,
 )
 st.fragment(listen_panel.closer)(state.session(), clip)

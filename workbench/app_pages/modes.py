@@ -25,7 +25,7 @@ def heading(title: str, teaching: str | None = None) -> None:
 clip = frame.top(
     "Modes",
     "One model, no switch: does it talk to you, or examine your clip?",
-    modes_panel.LESSON,
+    modes_panel.TEXT,
 )
 panels.model_status(session)
 split = clip_panel.is_cut(session, clip)

@@ -10,7 +10,7 @@ import stand
 import state
 from guarded import part
 
-LESSON = frame.Lesson(
+TEXT = frame.PageText(
     see=(
         "Two replies of the checkpoint on the left, drawn at random. Your choices train it by DPO; the loss begins at "
         "log 2 = 0.693, margins say how far the chosen replies gained, the gauge how far the model went."
@@ -32,7 +32,7 @@ LESSON = frame.Lesson(
 session = state.session()
 settings = session.of(preference_panel.PreferenceSettings)
 load = session.load()  # asked before anything is drawn: the first picture waits for no model
-clip = frame.top("Preferences", "Your own choices, and what DPO makes of them in a minute.", LESSON)
+clip = frame.top("Preferences", "Your own choices, and what DPO makes of them in a minute.", TEXT)
 
 left, right = st.columns(2, gap="large")
 with left, st.container(key="preferences_choose"):

@@ -4,7 +4,7 @@ import frame
 import scoreboard_panel
 import state
 
-LESSON = frame.Lesson(
+TEXT = frame.PageText(
     see=(
         "What each shipped checkpoint scored on held-out voices, sentences, sounds and rooms, with 95 % intervals. "
         "Beside each figure stands the same suite with the clips swapped: what one scores who answers from the "
@@ -26,5 +26,5 @@ LESSON = frame.Lesson(
     ),
 )
 
-frame.top("Scoreboard", "How good, how sure, and which mistakes: all checkpoints.", LESSON)
+frame.top("Scoreboard", "How good, how sure, and which mistakes: all checkpoints.", TEXT)
 scoreboard_panel.scoreboard(state.session())

@@ -8,7 +8,7 @@ import stage_tables
 import state
 from guarded import part
 
-LESSON = frame.Lesson(
+TEXT = frame.PageText(
     see=(
         "One question, one clip, and what each stage's checkpoint answers, a token from each in turn. Below: how far "
         "every layer's weights lie from those of another checkpoint, and the scores over the whole test set."
@@ -30,7 +30,7 @@ LESSON = frame.Lesson(
 session = state.session()
 settings = session.of(stage_panel.StagesSettings)
 load = session.load()  # asked before anything is drawn: the first picture waits for no model
-clip = frame.top("Stages", "What each stage of training changes, on one clip.", LESSON)
+clip = frame.top("Stages", "What each stage of training changes, on one clip.", TEXT)
 
 columns = stage_panel.checkpoint_columns()
 part(stage_panel.replies, settings, columns, clip)

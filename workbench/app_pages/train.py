@@ -2,15 +2,15 @@
 
 import streamlit as st
 
+import class_run_panel
 import frame
-import lesson_panel
 import recorded_panel
 import run_panel
 import stand
 import state
 from guarded import part
 
-LESSON = frame.Lesson(
+TEXT = frame.PageText(
     see=(
         "Each point is the mean over the last two steps, the line the mean of a point and the two on either side. "
         "The grey band is where another run lay: ours with the same settings, or the one behind the shipped "
@@ -34,16 +34,16 @@ LESSON = frame.Lesson(
 
 session = state.session()
 lead = "A stage in a minute or two, by the same code as `q2a train`, in its own process."
-frame.top("Train", lead, LESSON, player=False)
+frame.top("Train", lead, TEXT, player=False)
 
 left, right = st.columns([2, 3], gap="large")
 with left, st.container(key="train_knobs"):
-    st.fragment(part)(recorded_panel.no_training if stand.is_public() else lesson_panel.begin)
+    st.fragment(part)(recorded_panel.no_training if stand.is_public() else class_run_panel.begin)
 with right:
-    name = None if stand.is_public() else part(lesson_panel.run_choice)
+    name = None if stand.is_public() else part(class_run_panel.run_choice)
     if stand.is_public():
         st.fragment(part)(recorded_panel.recorded_run)
     elif name:
         part(run_panel.watch, session, name)
     else:
-        lesson_panel.no_run()
+        class_run_panel.no_run()

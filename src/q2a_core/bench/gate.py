@@ -14,7 +14,7 @@ from q2a_core.bench.pair import (
     their_prompt,
     their_tokens,
 )
-from q2a_core.bench.training_step import make_lesson, our_loss, their_loss
+from q2a_core.bench.training_step import make_batch, our_loss, their_loss
 from q2a_core.errors import Q2AError
 from q2a_core.lengths import mel_frames
 
@@ -44,9 +44,9 @@ def check_pair(pair: Pair, *, seconds: float, new_tokens: int) -> dict[str, Any]
         )
     with torch.inference_mode():
         logits = _difference(pair.model(**ours).logits, pair.theirs(**theirs).logits)
-        lesson = make_lesson(pair, batch_size=1, seconds=seconds)
-        expected = their_loss(pair.theirs, lesson)
-        loss = float((our_loss(pair.model, lesson) - expected).abs() / expected.abs())
+        batch = make_batch(pair, batch_size=1, seconds=seconds)
+        expected = their_loss(pair.theirs, batch)
+        loss = float((our_loss(pair.model, batch) - expected).abs() / expected.abs())
     _require("logits", logits, LOGIT_TOLERANCE)
     _require("training loss", loss, LOSS_TOLERANCE)
     tokens = _check_tokens(pair, ours, theirs, new_tokens)

@@ -25,7 +25,7 @@ from q2a_core.bench.pair import (
 )
 from q2a_core.bench.report import machine
 from q2a_core.bench.timing import alternate, seconds_of
-from q2a_core.bench.training_step import make_lesson, training_steps
+from q2a_core.bench.training_step import make_batch, training_steps
 from q2a_core.errors import Q2AError
 
 SECONDS = (1.0, 3.0, 10.0, 30.0)
@@ -95,8 +95,8 @@ def _first_token(pair: Pair, length: float, repeats: int) -> dict[str, float]:
 
 
 def _training(pair: Pair, size: int, repeats: int) -> dict[str, float]:
-    lesson = make_lesson(pair, batch_size=size, seconds=min(TRAINING_SECONDS, pair.window_seconds))
-    ours, theirs = training_steps(pair, lesson)
+    batch = make_batch(pair, batch_size=size, seconds=min(TRAINING_SECONDS, pair.window_seconds))
+    ours, theirs = training_steps(pair, batch)
     figures = alternate(seconds_of(ours), seconds_of(theirs), rounds=repeats, tick=lambda: None)
     return {
         "batch_size": size,

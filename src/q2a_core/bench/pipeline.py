@@ -35,7 +35,7 @@ from q2a_core.bench.report import (
     to_markdown,
 )
 from q2a_core.bench.timing import TokenClock, alternate, seconds_of
-from q2a_core.bench.training_step import make_lesson, training_steps
+from q2a_core.bench.training_step import make_batch, training_steps
 from q2a_core.lengths import mel_frames
 
 __all__ = ["measure", "run_pipeline", "to_markdown"]
@@ -172,8 +172,8 @@ def _decode(run: _Run, seconds: float) -> Row:
 
 
 def _train(run: _Run, seconds: float) -> Row:
-    lesson = make_lesson(run.pair, batch_size=BATCH_SIZE, seconds=seconds)
-    ours, theirs = training_steps(run.pair, lesson)
+    batch = make_batch(run.pair, batch_size=BATCH_SIZE, seconds=seconds)
+    ours, theirs = training_steps(run.pair, batch)
     figures = run.alternate(seconds_of(ours), seconds_of(theirs))
     rates = [[BATCH_SIZE / taken for taken in side] for side in figures]
     what = f"training step (forward, backward, AdamW), {BATCH_SIZE} clips of {seconds:g} s"

@@ -22,7 +22,7 @@ from q2a_core.training.losses import next_token_losses
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lesson:
+class TrainingBatch:
     """One batch as both sides take it."""
 
     input_ids: Tensor  # (B, T), equal rows
@@ -34,7 +34,7 @@ class Lesson:
     ]  # the clips as transformers' front end makes them, padded to the window
 
 
-def make_lesson(pair: Pair, *, batch_size: int, seconds: float) -> Lesson:
+def make_batch(pair: Pair, *, batch_size: int, seconds: float) -> TrainingBatch:
     """`batch_size` different clips, each with the same question and answer."""
     clips = [noise_clip(seconds, seed=1 + row) for row in range(batch_size)]
     samples = round(seconds * SAMPLE_RATE)
@@ -42,7 +42,7 @@ def make_lesson(pair: Pair, *, batch_size: int, seconds: float) -> Lesson:
     dialogue = pair.chat_format.dialogue(messages, [tokens_of_samples(samples)])
     input_ids = torch.tensor([dialogue.input_ids] * batch_size)
     loss_mask = torch.tensor([dialogue.loss_mask] * batch_size)
-    return Lesson(
+    return TrainingBatch(
         input_ids=input_ids,
         labels=input_ids.masked_fill(~loss_mask, IGNORE_INDEX),
         mel=stack_mels([our_mel(pair, clip) for clip in clips]),
@@ -51,31 +51,33 @@ def make_lesson(pair: Pair, *, batch_size: int, seconds: float) -> Lesson:
     )
 
 
-def our_loss(model: Qwen2Audio, lesson: Lesson) -> Tensor:
+def our_loss(model: Qwen2Audio, batch: TrainingBatch) -> Tensor:
     """Mean next-token loss over the labelled tokens, by the route that training takes."""
-    encoder_frames = model.audio_encoder.encode_frames(lesson.mel, lesson.mel_lengths)
-    audio_embeds = model.embed_frames(encoder_frames, lesson.mel_lengths)
-    hidden_states = model.hidden_states(lesson.input_ids, audio_embeds=audio_embeds)
-    return next_token_losses(model, hidden_states, lesson.labels)[0].mean()
+    encoder_frames = model.audio_encoder.encode_frames(batch.mel, batch.mel_lengths)
+    audio_embeds = model.embed_frames(encoder_frames, batch.mel_lengths)
+    hidden_states = model.hidden_states(batch.input_ids, audio_embeds=audio_embeds)
+    return next_token_losses(model, hidden_states, batch.labels)[0].mean()
 
 
-def their_loss(theirs: Any, lesson: Lesson) -> Tensor:
+def their_loss(theirs: Any, batch: TrainingBatch) -> Tensor:
     """Transformers' own loss; no cache, as its trainer does."""
     return theirs(
-        input_ids=lesson.input_ids,
-        attention_mask=torch.ones_like(lesson.input_ids),
-        input_features=lesson.padded["input_features"],
-        feature_attention_mask=lesson.padded["attention_mask"],
-        labels=lesson.labels,
+        input_ids=batch.input_ids,
+        attention_mask=torch.ones_like(batch.input_ids),
+        input_features=batch.padded["input_features"],
+        feature_attention_mask=batch.padded["attention_mask"],
+        labels=batch.labels,
         use_cache=False,
     ).loss
 
 
-def training_steps(pair: Pair, lesson: Lesson) -> tuple[Callable[[], None], Callable[[], None]]:
+def training_steps(
+    pair: Pair, batch: TrainingBatch
+) -> tuple[Callable[[], None], Callable[[], None]]:
     """Our step and theirs, each on a copy of its model with an optimizer of its own."""
     return (
-        _step(copy.deepcopy(pair.model), lambda model: our_loss(model, lesson)),
-        _step(copy.deepcopy(pair.theirs), lambda model: their_loss(model, lesson)),
+        _step(copy.deepcopy(pair.model), lambda model: our_loss(model, batch)),
+        _step(copy.deepcopy(pair.theirs), lambda model: their_loss(model, batch)),
     )
 
 

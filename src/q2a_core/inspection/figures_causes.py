@@ -1,4 +1,4 @@
-"""Pictures of looking and causing: the two maps under one waveform, the listening meter, probes by layer."""
+"""Pictures of looking and causing: the two maps under one waveform, the listening meter."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from q2a_core.inspection.causes import CausalMap
-    from q2a_core.inspection.linear_probe import LayerProbe
     from q2a_core.inspection.listening import Listening
 
 TOKEN_SECONDS = lengths.SAMPLES_PER_TOKEN / lengths.SAMPLE_RATE
-WAVE, CONTROL = "#0f766e", "#b45309"
+WAVE = "#0f766e"
 
 
 def figure_look_and_cause(
@@ -112,37 +111,6 @@ def figure_listening(listening: "Listening", *, title: str | None = None) -> "Fi
     pieces = [piece.strip() or "␣" for piece in listening.pieces]
     axes.set_xticks(range(len(pieces)), pieces, rotation=40, ha="right")
     figure.colorbar(image, ax=axes, pad=0.01, label="nats, cut at -10")
-    if title:
-        axes.set_title(title)
-    return figure
-
-
-def figure_probes(
-    probes: Sequence["LayerProbe"],
-    *,
-    labels: Sequence[str] | None = None,
-    baseline: float | None = None,
-    title: str | None = None,
-) -> "Figure":
-    """Held-out accuracy of each layer's probe with its interval, over the band of shuffled labels."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 3.2), layout="constrained")
-    axes = figure.subplots()
-    places = np.arange(len(probes))
-    value = np.array([probe.accuracy.value for probe in probes])
-    ends = np.array([[probe.accuracy.low, probe.accuracy.high] for probe in probes]).T
-    band = np.array([probe.control_range for probe in probes]).T
-    axes.fill_between(places, band[0], band[1], color=CONTROL, alpha=0.25, label="shuffled labels")
-    axes.plot(places, [probe.control for probe in probes], "--", color=CONTROL)
-    axes.errorbar(
-        places, value, yerr=np.abs(ends - value), fmt="o-", color=WAVE, capsize=3, label="probe"
-    )
-    if baseline is not None:
-        axes.axhline(baseline, color="#555555", linestyle=":", label="average log-mel")
-    axes.set_xticks(places, labels or [str(probe.layer) for probe in probes])
-    axes.set(ylim=(0, 1.05), ylabel="clips told apart")
-    axes.legend(loc="lower right")
     if title:
         axes.set_title(title)
     return figure

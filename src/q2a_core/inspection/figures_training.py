@@ -1,14 +1,12 @@
-"""Pictures of training and of what it changed, for notebooks: bars, curves, margins, probes by layer."""
+"""Pictures of training and of what it changed, for notebooks: bars, curves, margins."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from q2a_core.inspection.linear_probe import LayerProbe
 
 COLOURS = ("#0f766e", "#b45309", "#6b7280", "#7c3aed")
 HATCHES = ("", "//", "..", "xx")
@@ -106,41 +104,4 @@ def figure_margins(margins: Mapping[str, np.ndarray], *, title: str | None = Non
     rows[-1].set_xlabel("reward margin (the chosen reply gained to the right of 0)")
     if title:
         figure.suptitle(title)
-    return figure
-
-
-def figure_probes(probes: Mapping[str, Sequence["LayerProbe"]]) -> "Figure":
-    """Held-out accuracy of a probe by layer with its interval, over the band of its shuffled control."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.8), layout="constrained")
-    row = figure.subplots(1, max(len(probes), 1), sharey=True, squeeze=False)[0]
-    for axes, (name, layers) in zip(row, probes.items(), strict=False):
-        places = [probe.layer for probe in layers]
-        values = np.array([probe.accuracy.value for probe in layers])
-        low = values - [probe.accuracy.low for probe in layers]
-        high = [probe.accuracy.high for probe in layers] - values
-        axes.fill_between(
-            places,
-            [probe.control_range[0] for probe in layers],
-            [probe.control_range[1] for probe in layers],
-            color=COLOURS[2],
-            alpha=0.3,
-            label="shuffled labels, 95 %",
-        )
-        axes.errorbar(
-            places,
-            values,
-            np.stack([low, high]),
-            fmt="o-",
-            color=COLOURS[0],
-            capsize=3,
-            label="probe",
-        )
-        axes.set(xlabel="layer (0 is the embedding)", ylim=(0.0, 1.05))
-        axes.set_xticks(places)
-        axes.set_title(name, fontsize="medium")
-        axes.grid(alpha=0.3)
-    row[0].set_ylabel("accuracy on held-out clips")
-    row[0].legend(loc="lower right")
     return figure

@@ -77,8 +77,8 @@ def time_training(
     """Mean seconds of a step of SFT at class budget; the first step, in which processes start, is not counted."""
     from q2a_core.checkpoint import open_checkpoint
     from q2a_core.training.blocks import steps_from
+    from q2a_core.training.class_run import class_stage
     from q2a_core.training.data import training_blocks
-    from q2a_core.training.lesson import class_stage
     from q2a_core.training.optimizer import freeze, learning_rate, make_optimizer, set_rates
     from q2a_core.training.processes import Processes
     from q2a_core.training.stages import MICRO_BATCH

@@ -16,9 +16,9 @@ from q2a_core import paths
 from q2a_core.errors import RunError
 from q2a_core.teaching.widgets.curve import curve_svg
 from q2a_core.training import background
+from q2a_core.training.class_run import BEFORE, FRESH, ClassRun, is_trainable, stage_of
 from q2a_core.training.expected import band, beside_band, differences, expected_run
 from q2a_core.training.follow import Follower, RunStatus, samples_in, series
-from q2a_core.training.lesson import BEFORE, FRESH, Lesson, is_trainable, stage_of
 
 LOOK_EVERY = 0.5
 """Seconds between two looks; a quarter of a second is the least that a notebook takes well."""
@@ -117,15 +117,15 @@ def pick_start(stage: str) -> tuple[str, str]:
     raise RunError(f"{stage} begins from {names}, and none ships here; train one with q2a train")
 
 
-def live_run(lesson: Lesson, *, show: Callable[[Picture], None] | None = None) -> LiveRun:
-    """Train as `lesson` says in a new folder among the user's runs, and watch until it ends.
+def live_run(class_run: ClassRun, *, show: Callable[[Picture], None] | None = None) -> LiveRun:
+    """Train as `class_run` says in a new folder among the user's runs, and watch until it ends.
 
     `show` gets each picture in the place of the notebook. Raises RunError if the run cannot be started; a run that dies
     is told in the record.
     """
-    run = background.run_folder(background.free_name(lesson.stage))
-    background.launch(run, lesson.options())
-    return _watch(run, lesson.stage, lesson.start, show or _in_notebook())
+    run = background.run_folder(background.free_name(class_run.stage))
+    background.launch(run, class_run.options())
+    return _watch(run, class_run.stage, class_run.start, show or _in_notebook())
 
 
 def go_on(run: LiveRun, *, show: Callable[[Picture], None] | None = None) -> LiveRun:

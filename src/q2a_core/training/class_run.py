@@ -20,7 +20,7 @@ FRESH = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lesson:
+class ClassRun:
     """What a student sets."""
 
     stage: str

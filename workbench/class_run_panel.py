@@ -5,7 +5,14 @@ import streamlit as st
 from explain import explain
 from panels import plain
 from q2a_core.training import background
-from q2a_core.training.lesson import BEFORE, STAGES, Lesson, class_stage, how_to_make, starts_for
+from q2a_core.training.class_run import (
+    BEFORE,
+    STAGES,
+    ClassRun,
+    class_stage,
+    how_to_make,
+    starts_for,
+)
 from settings import change, kept, value_of
 
 RATES = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 4e-4, 8e-4, 1e-3, 2e-3, 5e-3, 1e-2, 3e-2]
@@ -27,12 +34,12 @@ SAMPLED = 40
 
 def begin() -> None:
     """The knobs and the button that starts a run."""
-    lesson = _knobs()
-    if lesson:
-        _start(lesson)
+    class_run = _knobs()
+    if class_run:
+        _start(class_run)
 
 
-def _knobs() -> Lesson | None:
+def _knobs() -> ClassRun | None:
     """The knobs that matter; None where the stage has nothing to begin from."""
     stage = kept(
         st.segmented_control,
@@ -69,7 +76,7 @@ def _knobs() -> Lesson | None:
     size = {"min_value": 4, "max_value": 48, "step": 4}
     dialogues = knob(st.slider, f"{unit} in a step", "dialogues", usual.step_size, **size)
     seed = knob(st.number_input, "Seed", "seed", 0, min_value=0, max_value=9999, step=1)
-    return Lesson(
+    return ClassRun(
         stage=stage,
         start=starts[start],
         steps=steps,
@@ -89,15 +96,15 @@ def _nothing_to_begin_from(stage: str) -> None:
     )
 
 
-def _start(lesson: Lesson) -> None:
+def _start(class_run: ClassRun) -> None:
     """A name, the button, and the same as a command."""
-    free, begun = background.free_name(lesson.stage), value_of(BEGUN, 0)
+    free, begun = background.free_name(class_run.stage), value_of(BEGUN, 0)
     # after a start the field is another one, since what was typed into it is taken
     key = f"run_name_{free}_{begun}"
     name = kept(st.text_input, "Name of the run", key=key, default=free)
     if st.button("Start", icon=":material/play_arrow:", type="primary", key="start"):
         try:
-            background.launch(background.run_folder(name.strip()), lesson.options())
+            background.launch(background.run_folder(name.strip()), class_run.options())
         except Exception as error:
             st.error(plain(explain(error)))
             return
@@ -105,7 +112,7 @@ def _start(lesson: Lesson) -> None:
         change(BEGUN, begun + 1)
         st.rerun()
     with st.expander("The same in a terminal"):
-        st.code(lesson.command(name), language="shell", wrap_lines=True)
+        st.code(class_run.command(name), language="shell", wrap_lines=True)
 
 
 def run_choice() -> str | None:
