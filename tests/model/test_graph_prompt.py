@@ -1,4 +1,4 @@
-"""The prompt at fixed shapes against the model itself; recorded where there is a GPU."""
+"""The prompt at fixed shapes against the model itself; captured where there is a GPU."""
 
 import threading
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from model.test_cpu_step import model_with, tokens
-from q2a_core.model import GraphPrompt, GraphStep, recordings_of
+from q2a_core.model import GraphPrompt, GraphStep, graphs_of
 from q2a_core.model.graph_prompt import MOST_TOKENS, MULTIPLE
 
 SHAPE = {"d_model": 64, "num_heads": 4, "num_kv_heads": 2}
@@ -32,11 +32,11 @@ def prompt_for(model, embeds, seed=5):
 def test_a_clip_has_the_embeddings_that_it_has(frames):
     model = model_with(**SHAPE)
     mel, length = clip(model, frames)
-    recorded = GraphPrompt(model)
+    prompt = GraphPrompt(model)
     expected = model.encode_audio(mel, length)
-    recorded.encode_audio(*clip(model, 128, seed=9))  # what an earlier clip left must not be heard
+    prompt.encode_audio(*clip(model, 128, seed=9))  # what an earlier clip left must not be heard
     for _ in range(2):
-        torch.testing.assert_close(recorded.encode_audio(mel, length), expected, rtol=0, atol=2e-5)
+        torch.testing.assert_close(prompt.encode_audio(mel, length), expected, rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("frames", [None, 24, 150])
@@ -47,14 +47,14 @@ def test_a_prompt_has_the_logits_and_the_cache_that_it_has(frames):
     ids = prompt_for(model, () if embeds is None else embeds)
     expected, found = (model.new_cache(1, MULTIPLE + 20) for _ in range(2))
     logits = model(ids, audio_embeds=embeds, cache=expected, last_only=True).logits[:, -1]
-    recorded = GraphPrompt(model)
+    prompt = GraphPrompt(model)
     spoilt = prompt_for(model, model.encode_audio(*clip(model, 150)))
     nan = torch.full((int((spoilt == model.config.audio_token_id).sum()), 64), float("nan"))
-    recorded.prefill(spoilt, nan, model.new_cache(1, MULTIPLE))  # must leave nothing behind
-    assert torch.allclose(recorded.prefill(ids, embeds, found), logits, rtol=0, atol=2e-5)
+    prompt.prefill(spoilt, nan, model.new_cache(1, MULTIPLE))  # must leave nothing behind
+    assert torch.allclose(prompt.prefill(ids, embeds, found), logits, rtol=0, atol=2e-5)
     assert found.length == expected.length == ids.shape[1]
     torch.testing.assert_close(found.memory, expected.memory, rtol=0, atol=2e-5)
-    assert len(recorded.stacks) == 1, "one length for all prompts up to 64 tokens"
+    assert len(prompt.stacks) == 1, "one length for all prompts up to 64 tokens"
 
 
 def test_what_it_takes():
@@ -87,7 +87,7 @@ def test_a_clip_that_does_not_fit_is_refused_as_ever():
 @torch.inference_mode()
 def test_threads_do_not_mix_their_prompts():
     model = model_with(**SHAPE)
-    recorded = GraphPrompt(model)
+    prompt = GraphPrompt(model)
     prompts = [tokens(1, 20 + k, seed=k) for k in range(6)]
     expected = [model(ids, last_only=True).logits[:, -1] for ids in prompts]
     wrong = []
@@ -95,7 +95,7 @@ def test_threads_do_not_mix_their_prompts():
     @torch.inference_mode()
     def ask(ids, logits):
         for _ in range(5):
-            found = recorded.prefill(ids, None, model.new_cache(1, 64))
+            found = prompt.prefill(ids, None, model.new_cache(1, 64))
             if not torch.allclose(found, logits, rtol=0, atol=2e-5):
                 wrong.append(ids.shape)
 
@@ -112,7 +112,7 @@ def test_threads_do_not_mix_their_prompts():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @torch.inference_mode()
-def test_recorded_prompts_equal_the_model():
+def test_captured_prompts_equal_the_model():
     model = model_with(**SHAPE).cuda()
     for frames in (90, 130, 100, 90, 130):
         mel, length = clip(model, frames, seed=frames)
@@ -121,18 +121,18 @@ def test_recorded_prompts_equal_the_model():
         ids = prompt_for(model, expected, seed=frames).cuda()
         cache = model.new_cache(1, 80)
         logits = model(ids, audio_embeds=expected, cache=cache, last_only=True).logits[:, -1]
-        recordings = recordings_of(model)
-        assert recordings is not None
-        recorded = recordings.prompt
-        embeds = recorded.encode_audio(mel, length)
+        graphs = graphs_of(model)
+        assert graphs is not None
+        prompt = graphs.prompt
+        embeds = prompt.encode_audio(mel, length)
         torch.testing.assert_close(embeds, expected, rtol=0, atol=1e-3)
         found = model.new_cache(1, 80)
-        torch.testing.assert_close(recorded.prefill(ids, embeds, found), logits, rtol=0, atol=2e-3)
+        torch.testing.assert_close(prompt.prefill(ids, embeds, found), logits, rtol=0, atol=2e-3)
         torch.testing.assert_close(found.memory, cache.memory, rtol=0, atol=1e-3)
         step = GraphStep(model.decoder, found)
         token = ids[:, -1]
         after = model(token[:, None], cache=cache, last_only=True).logits[:, -1]
         torch.testing.assert_close(step(token), after, rtol=0, atol=2e-3)
-    kept = recordings_of(model)
+    kept = graphs_of(model)
     assert kept is not None
     assert all(stack.graph is not None for stack in kept.prompt.stacks.values())

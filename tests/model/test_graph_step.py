@@ -1,11 +1,11 @@
-"""The step at fixed shapes against the decoder that it drives; recorded where there is a GPU."""
+"""The step at fixed shapes against the decoder that it drives; captured where there is a GPU."""
 
 import pytest
 import torch
 
 from model.test_cpu_step import CHANGES, model_with, tokens
 from q2a_core.kernels import resolve_backend
-from q2a_core.model import GraphStep, recordings_of
+from q2a_core.model import GraphStep, graphs_of
 from q2a_core.model.fused_step import can_fuse
 from q2a_core.model.graph_step import WARM_UP, FixedCache
 
@@ -55,7 +55,7 @@ def test_rows_padded_on_the_left_begin_at_zero_afterwards():
 
 @torch.inference_mode()
 def test_nothing_on_the_host_decides_what_a_step_reads():
-    """What is recorded once must hold for every later step: shapes stay, and the count lies in a tensor."""
+    """What is captured once must hold for every later step: shapes stay, and the count lies in a tensor."""
     model = model_with()
     ids = tokens(2, 7)
     cache = model.new_cache(2, 12)
@@ -85,25 +85,25 @@ def test_the_kernels_take_no_decoder_that_was_changed(monkeypatch, change):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_nothing_is_recorded_under_autocast():
+def test_nothing_is_captured_under_autocast():
     model = model_with().cuda()
     with torch.autocast("cuda", dtype=torch.bfloat16):
-        assert recordings_of(model) is None
-    assert recordings_of(model) is not None
+        assert graphs_of(model) is None
+    assert graphs_of(model) is not None
 
 
-def test_a_cpu_and_a_watched_model_are_not_recorded():
+def test_a_cpu_and_a_watched_model_are_not_captured():
     model = model_with()
-    assert recordings_of(model) is None
+    assert graphs_of(model) is None
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize(("rows", "padded"), [(3, False), (3, True), (1, False)])
 @torch.inference_mode()
-def test_a_recorded_step_equals_the_decoder(rows, padded):
+def test_a_captured_step_equals_the_decoder(rows, padded):
     model = model_with(d_model=64, num_heads=4, num_kv_heads=2).cuda()
-    assert recordings_of(model) is not None
+    assert graphs_of(model) is not None
     ids = tokens(rows, 16).cuda()
     mask = torch.ones_like(ids)
     if padded:

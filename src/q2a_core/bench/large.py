@@ -19,7 +19,7 @@ from q2a_core.errors import Q2AError
 
 NEW_TOKENS = 64
 NEEDED_BYTES = 24_000_000_000
-"""Weights once, 17 GB in bfloat16, and what replies, records and transformers' compiled cache take beside them."""
+"""Weights once, 17 GB in bfloat16, and what replies, graphs and transformers' compiled cache take beside them."""
 NEEDS = f"needs a CUDA device with about {NEEDED_BYTES / 1e9:.0f} GB of free memory"
 
 
@@ -54,7 +54,7 @@ def run_large(
         lambda: sides.theirs(1).times[-1] - sides.started,
         rounds=repeats,
         tick=tick,
-        settle=1,  # the second prompt of a length is recorded, the third is what a service gives
+        settle=1,  # the second prompt of a length is captured, the third is what a service gives
     )
     what = f"the real size: first token, samples to one token, {CLIP_SECONDS:g} s clip"
     rows.append(

@@ -15,7 +15,7 @@ from q2a_core.config import ModelConfig, config_to_hf
 from q2a_core.errors import Q2AError
 from q2a_core.inference import GenerationSettings, generate_steps
 from q2a_core.lengths import SAMPLE_RATE, mel_frames, tokens_of_samples
-from q2a_core.model import Qwen2Audio, forget_recorded
+from q2a_core.model import Qwen2Audio, forget_graphs
 
 CLIP_SECONDS = 3.0
 TEXT_TOKENS = (20, 25)
@@ -160,15 +160,15 @@ class Sides:
             ("ours", lambda: list(self.ours(self.new_tokens))),
             ("transformers", lambda: self.theirs(self.new_tokens)),
         ):
-            forget_recorded(self.model)
+            forget_graphs(self.model)
             torch.cuda.synchronize(self.device)
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device)
             before = torch.cuda.memory_reserved(self.device)
-            for _ in range(3):  # as it comes, recorded, replayed
+            for _ in range(3):  # as it comes, captured, replayed
                 reply()
             torch.cuda.synchronize(self.device)
-            # reserved, not allocated: what a record works in counts too
+            # reserved, not allocated: what a graph works in counts too
             peaks[name] = torch.cuda.max_memory_reserved(self.device) - before
         return peaks
 

@@ -18,7 +18,7 @@ from q2a_core.inference.clips import Clip, read_clips
 from q2a_core.inference.generate import generate_steps
 from q2a_core.inference.reply import Prompt, Reply, Timings
 from q2a_core.inference.sampling import GenerationSettings, unsupported_settings
-from q2a_core.model import Qwen2Audio, recordings_of
+from q2a_core.model import Qwen2Audio, graphs_of
 from q2a_core.text import StreamDecoder, system_message, user_message
 from q2a_core.text.chat import Message
 from q2a_core.text.tokenizer import check_text
@@ -153,8 +153,8 @@ class AudioChat:
         weight = self.model.audio_encoder.conv1.weight
         mel_lengths = torch.tensor([rates.mel_frames(len(clip.samples)) for clip in waveforms])
         stacked = stack_mels(mels).to(weight.device, weight.dtype)
-        recordings = recordings_of(self.model) if len(waveforms) == 1 else None
-        encoder = self.model if recordings is None else recordings.prompt
+        graphs = graphs_of(self.model) if len(waveforms) == 1 else None
+        encoder = self.model if graphs is None else graphs.prompt
         packed = encoder.encode_audio(stacked, mel_lengths)
         return list(packed.split(rates.audio_tokens(mel_lengths).tolist()))
 

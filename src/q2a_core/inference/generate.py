@@ -15,7 +15,7 @@ from q2a_core.model import (
     Qwen2Audio,
     can_step,
     check_clips,
-    recordings_of,
+    graphs_of,
 )
 
 
@@ -80,16 +80,16 @@ def generate_steps(
     penalised = settings.repetition_penalty != 1.0
     seen = _seen(input_ids, attention_mask, vocab_size) if penalised else None
     alone = prefill is None and attention_mask is None and batch == 1
-    recordings = recordings_of(model) if alone else None
-    with contextlib.nullcontext() if recordings is None else recordings.step(room) as decode:
+    graphs = graphs_of(model) if alone else None
+    with contextlib.nullcontext() if graphs is None else graphs.step(room) as decode:
         cache = model.new_cache(batch, room) if decode is None else decode.begin()
         if prefill is not None:
             logits = prefill(cache).float()
-        elif recordings is not None and recordings.prompt.takes(input_ids, mel_lengths):
+        elif graphs is not None and graphs.prompt.takes(input_ids, mel_lengths):
             if mel is not None and mel_lengths is not None:
-                audio_embeds = recordings.prompt.encode_audio(mel, mel_lengths)
+                audio_embeds = graphs.prompt.encode_audio(mel, mel_lengths)
             prompt = (input_ids, audio_embeds, cache, placeholders)
-            logits = recordings.prompt.prefill(*prompt).float()
+            logits = graphs.prompt.prefill(*prompt).float()
         else:
             clips = {"mel": mel, "mel_lengths": mel_lengths, "audio_embeds": audio_embeds}
             output = model(
@@ -148,11 +148,11 @@ def _one_by_one(
 ) -> Callable[[Tensor], Tensor]:
     """What turns the last tokens (B,) into the next logits (B, V).
 
-    NumPy where that is quicker, a recorded step on a GPU, else the model.
+    NumPy where that is quicker, a captured step on a GPU, else the model.
     """
     left_padded = attention_mask is None or bool(attention_mask[:, -1].all())
     mask = attention_mask
-    if left_padded and recordings_of(model) is not None:
+    if left_padded and graphs_of(model) is not None:
         lengths = None if attention_mask is None else attention_mask.long().sum(-1)
         return GraphStep(model.decoder, cache, lengths)
 

@@ -3,6 +3,7 @@
 from q2a_core.model.cpu_step import CpuStep, can_step
 from q2a_core.model.graph_prompt import GraphPrompt
 from q2a_core.model.graph_step import GraphStep
+from q2a_core.model.kept_graphs import KeptGraphs, forget_graphs, graphs_of
 from q2a_core.model.kv_cache import KVCache
 from q2a_core.model.qwen2_audio import (
     IGNORE_INDEX,
@@ -11,7 +12,6 @@ from q2a_core.model.qwen2_audio import (
     causal_lm_loss,
     check_clips,
 )
-from q2a_core.model.recordings import Recordings, forget_recorded, recordings_of
 
 __all__ = [
     "IGNORE_INDEX",
@@ -19,12 +19,12 @@ __all__ = [
     "GraphPrompt",
     "GraphStep",
     "KVCache",
+    "KeptGraphs",
     "ModelOutput",
     "Qwen2Audio",
-    "Recordings",
     "can_step",
     "causal_lm_loss",
     "check_clips",
-    "forget_recorded",
-    "recordings_of",
+    "forget_graphs",
+    "graphs_of",
 ]

@@ -1,4 +1,4 @@
-"""One token of one reply through the decoder in seven kernels a layer: what a GPU's recorded step is made of.
+"""One token of one reply through the decoder in seven kernels a layer: what a GPU's captured step is made of.
 
 The formulas are `decoder.py`'s and a test holds the two together; `kernels/decode_step_triton.py` says why fewer
 kernels are quicker. Weights are read where they lie, under their own names; nothing is copied or joined.

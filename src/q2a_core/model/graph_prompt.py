@@ -1,8 +1,8 @@
-"""The prompt at fixed shapes: on a GPU the blocks of encoder and decoder are recorded and replayed, as a step is.
+"""The prompt at fixed shapes: on a GPU the blocks of encoder and decoder are captured and replayed, as a step is.
 
 A short prompt through a large model is over a thousand kernels of some microseconds, and starting them one by one takes
 longer than they do. So the frames of a clip and the tokens of a prompt are filled up to a multiple of 64, and what runs
-at such a length is recorded when it comes for the second time. What fills up changes nothing: padded frames are skipped
+at such a length is captured when it comes for the second time. What fills up changes nothing: padded frames are skipped
 by the ragged kernel, and under the causal mask no token looks at those behind it.
 """
 
@@ -14,24 +14,24 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from q2a_core.model.cuda_graph import capture
 from q2a_core.model.kv_cache import KVCache
 from q2a_core.model.merge import merge_audio
 from q2a_core.model.qwen2_audio import Qwen2Audio
-from q2a_core.model.recording import record
 
 MULTIPLE = 64
 MOST_TOKENS = 512
-"""Longest prompt that is recorded, a clip of 15 s: half a megabyte of keys and values a token in the 7B, and longer
+"""Longest prompt that is captured, a clip of 15 s: half a megabyte of keys and values a token in the 7B, and longer
 ones keep the device busy as they come."""
 
 
 class GraphPrompt:
-    """One model's recorded prompts. Several threads may use it; off a GPU the same runs unrecorded."""
+    """One model's captured prompts. Several threads may use it; off a GPU the same runs uncaptured."""
 
     def __init__(self, model: Qwen2Audio):
         self.model = weakref.proxy(model)  # the model is the key under which this is kept
         self.lock = threading.Lock()
-        self.stacks: dict[tuple[str, int], _Recorded] = {}
+        self.stacks: dict[tuple[str, int], _Captured] = {}
         self.memory = model.new_cache(1, MOST_TOKENS).memory
         self.done = torch.cuda.Event() if self.memory.is_cuda else None
 
@@ -89,7 +89,7 @@ class GraphPrompt:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """One thread at a time, and on the device one stream after another: all share what is recorded."""
+        """One thread at a time, and on the device one stream after another: all share what is captured."""
         with self.lock:
             if self.done is not None:
                 torch.cuda.current_stream(self.memory.device).wait_event(self.done)
@@ -97,29 +97,29 @@ class GraphPrompt:
             if self.done is not None:
                 self.done.record(torch.cuda.current_stream(self.memory.device))
 
-    def _stack(self, part: str, length: int) -> "_Recorded":
+    def _stack(self, part: str, length: int) -> "_Captured":
         if (part, length) not in self.stacks:
             make = self._encoder_stack if part == "encoder" else self._decoder_stack
             self.stacks[part, length] = make(length)
         return self.stacks[part, length]
 
-    def _encoder_stack(self, length: int) -> "_Recorded":
+    def _encoder_stack(self, length: int) -> "_Captured":
         encoder = self.model.audio_encoder
         x = encoder.conv1.weight.new_zeros(1, length, encoder.config.d_model)
         frames = torch.zeros(1, dtype=torch.int32, device=x.device)
-        return _Recorded(lambda: encoder.blocks(x, frames), x, frames)
+        return _Captured(lambda: encoder.blocks(x, frames), x, frames)
 
-    def _decoder_stack(self, length: int) -> "_Recorded":
+    def _decoder_stack(self, length: int) -> "_Captured":
         decoder = self.model.decoder
         x = decoder.embed_tokens.weight.new_zeros(1, length, decoder.config.d_model)
         memory, positions = self.memory, torch.arange(length, device=x.device)[None]
-        # a record reads the tables where they lie: they must outlive the shared cache of tables
+        # a graph reads the tables where they lie: they must outlive the shared cache of tables
         kept = decoder.rotary_tables(length, x.dtype)
-        return _Recorded(lambda: decoder(x, positions, cache=KVCache.over(memory)), x, kept=kept)
+        return _Captured(lambda: decoder(x, positions, cache=KVCache.over(memory)), x, kept=kept)
 
 
-class _Recorded:
-    """What computes on tensors that stay where they are: as it comes at first, then recorded, then replayed."""
+class _Captured:
+    """What computes on tensors that stay where they are: as it comes at first, then captured, then replayed."""
 
     def __init__(
         self,
@@ -130,18 +130,18 @@ class _Recorded:
     ):
         self.run, self.x, self.length, self.kept = run, x, length, kept
         self.used = False
-        self.recordable = x.device.type == "cuda"
+        self.capturable = x.device.type == "cuda"
         self.graph: torch.cuda.CUDAGraph | None = None
         self.output: Tensor | None = None
 
     def __call__(self) -> Tensor:
         """The output; the next call writes over it."""
-        if self.used and self.recordable and self.graph is None:
-            recorded = record(self.x.device, self.run)
-            if recorded is None:
-                self.recordable = False
+        if self.used and self.capturable and self.graph is None:
+            captured = capture(self.x.device, self.run)
+            if captured is None:
+                self.capturable = False
             else:
-                self.graph, self.output = recorded
+                self.graph, self.output = captured
         self.used = True
         if self.graph is None:
             return self.run()

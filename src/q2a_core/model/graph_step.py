@@ -1,4 +1,4 @@
-"""One decoding step at fixed shapes: what a GPU decodes with, recorded as a CUDA graph and replayed.
+"""One decoding step at fixed shapes: what a GPU decodes with, captured as a CUDA graph and replayed.
 
 A step of a large decoder on a GPU is hundreds of kernels that each run for some microseconds, about as long as Python
 needs to start one. Recorded once, they start with a single call, and the step takes what reading the weights takes.
@@ -9,13 +9,13 @@ that number lies on the device. A single row takes the kernels of `fused_step.py
 import torch
 from torch import Tensor
 
+from q2a_core.model.cuda_graph import capture
 from q2a_core.model.decoder import Decoder
 from q2a_core.model.fused_step import can_fuse, fused_logits
 from q2a_core.model.kv_cache import KVCache
-from q2a_core.model.recording import record
 
 WARM_UP = 2
-"""Steps taken as they come before one is recorded: kernels are compiled and libraries take their memory in them."""
+"""Steps taken as they come before one is captured: kernels are compiled and libraries take their memory in them."""
 
 
 class FixedCache(KVCache):
@@ -58,8 +58,8 @@ class GraphStep:
     """One token per row through the decoder, after a prompt that is in the cache.
 
     `lengths` (B,) counts the valid positions of each row, the last ones of the cache (left padding). A step without
-    padding serves one reply after another: `begin` gives the empty cache for the next prompt, and what was recorded
-    goes on being replayed. Off a GPU the same step runs unrecorded.
+    padding serves one reply after another: `begin` gives the empty cache for the next prompt, and what was captured
+    goes on being replayed. Off a GPU the same step runs uncaptured.
     """
 
     def __init__(self, decoder: Decoder, cache: KVCache, lengths: Tensor | None = None):
@@ -69,10 +69,10 @@ class GraphStep:
         self.tokens = torch.zeros_like(self.fixed.rows)
         self.logits: Tensor | None = None
         self.graph: torch.cuda.CUDAGraph | None = None
-        self.recordable = self.tokens.device.type == "cuda"
+        self.capturable = self.tokens.device.type == "cuda"
         self.steps = 0
         self.fused = can_fuse(decoder, len(self.tokens))
-        # a record reads tables and weights where they lie: they must outlive the shared cache of tables, and a model
+        # a graph reads tables and weights where they lie: they must outlive the shared cache of tables, and a model
         # that is moved or cast while a reply is on its way
         self.tables = decoder.rotary_tables(cache.max_length, cache.memory.dtype)
         self.weights = [weight.detach() for weight in decoder.parameters()]
@@ -93,12 +93,12 @@ class GraphStep:
                 f"the cache holds {self.cache.max_length} positions; one more was asked for"
             )
         self.tokens.copy_(tokens)
-        if self.graph is None and self.recordable and self.steps >= WARM_UP:
-            recorded = record(self.tokens.device, self._step)
-            if recorded is None:
-                self.recordable = False
+        if self.graph is None and self.capturable and self.steps >= WARM_UP:
+            captured = capture(self.tokens.device, self._step)
+            if captured is None:
+                self.capturable = False
             else:
-                self.graph, self.logits = recorded
+                self.graph, self.logits = captured
         if self.graph is None:
             self.logits = self._step()
         else:

@@ -11,20 +11,20 @@ from model.test_cpu_step import model_with, tokens
 from model.test_graph_prompt import SHAPE, clip, prompt_for
 from q2a_core.inference import GenerationSettings, generate, generate_steps
 from q2a_core.inspection.model_view import steered_view
-from q2a_core.model import GraphPrompt, GraphStep, Recordings, recordings_of
-from q2a_core.model.recordings import _KEPT, IDLE, ROOM
+from q2a_core.model import GraphPrompt, GraphStep, KeptGraphs, graphs_of
+from q2a_core.model.kept_graphs import _KEPT, IDLE, ROOM
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 @pytest.fixture
-def recordable(monkeypatch):
-    """What is recorded on a GPU runs unrecorded here, through the same code."""
-    monkeypatch.setattr("q2a_core.model.recordings.is_recordable", lambda model: True)
+def capturable(monkeypatch):
+    """What is captured on a GPU runs uncaptured here, through the same code."""
+    monkeypatch.setattr("q2a_core.model.kept_graphs.is_capturable", lambda model: True)
 
 
-def kept_of(model) -> Recordings:
-    found = recordings_of(model)
+def kept_of(model) -> KeptGraphs:
+    found = graphs_of(model)
     assert found is not None
     return found
 
@@ -42,10 +42,10 @@ def replies(model, count=4, **settings):
 
 
 @pytest.mark.parametrize("penalty", [1.0, 1.3])
-def test_replies_are_the_same_with_it(recordable, monkeypatch, penalty):
+def test_replies_are_the_same_with_it(capturable, monkeypatch, penalty):
     model = model_with(**SHAPE)
     with monkeypatch.context() as without:
-        without.setattr("q2a_core.model.recordings.is_recordable", lambda model: False)
+        without.setattr("q2a_core.model.kept_graphs.is_capturable", lambda model: False)
         plain = replies(model, repetition_penalty=penalty)
     used = []
     prefill, step = GraphPrompt.prefill, GraphStep.__call__
@@ -57,7 +57,7 @@ def test_replies_are_the_same_with_it(recordable, monkeypatch, penalty):
     assert used.count("step") == 2 * 5 * 11
 
 
-def test_a_step_goes_from_reply_to_reply(recordable):
+def test_a_step_goes_from_reply_to_reply(capturable):
     model = model_with(**SHAPE)
     replies(model, 2)
     kept = kept_of(model)
@@ -69,7 +69,7 @@ def test_a_step_goes_from_reply_to_reply(recordable):
     assert sum(step.steps for step in first) == 2 * 3 * 11, "all replies went through them"
 
 
-def test_replies_at_the_same_time_have_steps_of_their_own(recordable):
+def test_replies_at_the_same_time_have_steps_of_their_own(capturable):
     model, ids = model_with(**SHAPE), tokens(1, 20)
     settings = GenerationSettings(max_new_tokens=6)
     alone = generate(model, ids, settings=settings).token_ids[0]
@@ -79,7 +79,7 @@ def test_replies_at_the_same_time_have_steps_of_their_own(recordable):
     assert len(kept_of(model).idle) == IDLE, "what is kept is bounded"
 
 
-def test_a_reply_that_nobody_hears_to_its_end_gives_its_step_back(recordable):
+def test_a_reply_that_nobody_hears_to_its_end_gives_its_step_back(capturable):
     model = model_with(**SHAPE)
     stream = generate_steps(model, tokens(1, 9), settings=GenerationSettings(max_new_tokens=9))
     next(stream)
@@ -88,7 +88,7 @@ def test_a_reply_that_nobody_hears_to_its_end_gives_its_step_back(recordable):
     assert len(kept_of(model).idle) == 1
 
 
-def test_no_step_is_longer_than_the_model_can_count(recordable):
+def test_no_step_is_longer_than_the_model_can_count(capturable):
     model = model_with(**SHAPE, max_positions=300)
     with kept_of(model).step(290) as step:
         assert step.fixed.max_length == 290
@@ -96,58 +96,58 @@ def test_no_step_is_longer_than_the_model_can_count(recordable):
         assert step.fixed.max_length == ROOM
 
 
-def test_how_long_it_is_kept(recordable, monkeypatch):
+def test_how_long_it_is_kept(capturable, monkeypatch):
     model = model_with(**SHAPE)
     kept = kept_of(model)
-    assert recordings_of(model) is kept
+    assert graphs_of(model) is kept
     model.decoder.lm_head.weight.data = model.decoder.lm_head.weight.data.clone()
-    moved = recordings_of(model)
+    moved = graphs_of(model)
     assert moved is not kept, "weights lie elsewhere"
     model.decoder.backend = "reference"
-    assert recordings_of(model) is not moved, "another attention"
+    assert graphs_of(model) is not moved, "another attention"
     del kept, moved
     with monkeypatch.context() as on_a_cpu:
-        on_a_cpu.setattr("q2a_core.model.recordings.is_recordable", lambda model: False)
-        assert recordings_of(model) is None
+        on_a_cpu.setattr("q2a_core.model.kept_graphs.is_capturable", lambda model: False)
+        assert graphs_of(model) is None
         assert model not in _KEPT, "a model that left the GPU leaves nothing there"
-    recordings_of(model)
+    graphs_of(model)
     before = len(_KEPT)
     del model
     gc.collect()
-    assert len(_KEPT) == before - 1, "a model that nobody holds takes its records along"
+    assert len(_KEPT) == before - 1, "a model that nobody holds takes its graphs along"
 
 
-def test_a_model_that_somebody_changed_is_not_replayed(recordable):
+def test_a_model_that_somebody_changed_is_not_replayed(capturable):
     """A view of a model steers the last position, which is padding in a prompt that was filled up."""
     model = model_with(**SHAPE)
     kept = kept_of(model)
-    assert recordings_of(steered_view(model, 1, torch.ones(64))) is None
+    assert graphs_of(steered_view(model, 1, torch.ones(64))) is None
     handle = model.decoder.norm.register_forward_hook(lambda *_: None)
-    assert recordings_of(model) is None
+    assert graphs_of(model) is None
     handle.remove()
     everywhere = torch.nn.modules.module.register_module_forward_hook(lambda *_: None)
-    assert recordings_of(model) is None
+    assert graphs_of(model) is None
     everywhere.remove()
-    assert recordings_of(model) is kept
+    assert graphs_of(model) is kept
     model.decoder.norm.eps = 0.1
-    assert recordings_of(model) is None, "another constant"
+    assert graphs_of(model) is None, "another constant"
 
     class Adapted(torch.nn.Linear):
         """Stands for an adapter."""
 
     model = model_with(**SHAPE)
-    assert recordings_of(model) is not None
+    assert graphs_of(model) is not None
     model.decoder.layers[0].self_attn.q_proj = Adapted(64, 64)
-    assert recordings_of(model) is None
+    assert graphs_of(model) is None
 
 
-def test_rows_with_padding_take_a_recorded_step_of_their_own(recordable, monkeypatch):
+def test_rows_with_padding_take_a_captured_step_of_their_own(capturable, monkeypatch):
     model, ids = model_with(**SHAPE), tokens(2, 10)
     mask = torch.ones_like(ids)
     mask[1, :4] = 0
     settings = GenerationSettings(max_new_tokens=20)
     with monkeypatch.context() as without:
-        without.setattr("q2a_core.model.recordings.is_recordable", lambda model: False)
+        without.setattr("q2a_core.model.kept_graphs.is_capturable", lambda model: False)
         plain = generate(model, ids, attention_mask=mask, settings=settings)
     taken = []
 
@@ -166,16 +166,16 @@ def test_rows_with_padding_take_a_recorded_step_of_their_own(recordable, monkeyp
 
 @pytest.mark.gpu
 @on_gpu
-def test_what_cannot_be_recorded_runs_as_it_comes():
-    from q2a_core.model.recording import record
+def test_what_cannot_be_captured_runs_as_it_comes():
+    from q2a_core.model.cuda_graph import capture
 
     device = torch.device("cuda", torch.cuda.current_device())
     x, before = torch.ones(3, device=device), torch.cuda.current_stream()
-    assert record(device, lambda: x * float(x.sum().item())) is None, "it waits for the device"
+    assert capture(device, lambda: x * float(x.sum().item())) is None, "it waits for the device"
     assert torch.cuda.current_stream() == before
-    recorded = record(device, lambda: 2 * x)
-    assert recorded is not None
-    graph, output = recorded
+    captured = capture(device, lambda: 2 * x)
+    assert captured is not None
+    graph, output = captured
     x.fill_(4)
     graph.replay()
     assert output.tolist() == [8, 8, 8]
@@ -184,7 +184,7 @@ def test_what_cannot_be_recorded_runs_as_it_comes():
 @pytest.mark.gpu
 @on_gpu
 def test_replies_at_once_are_those_alone():
-    """CUDA lets one step be recorded at a time."""
+    """CUDA lets one step be captured at a time."""
     model = model_with(**SHAPE).cuda()
     prompts = [tokens(1, 20 + 11 * k, seed=k).cuda() for k in range(6)]
     settings = GenerationSettings(max_new_tokens=12)

@@ -1,6 +1,6 @@
-"""What is kept of one model from reply to reply: its recorded prompts, and steps that replies borrow.
+"""What is kept of one model from reply to reply: its captured prompts, and steps that replies borrow.
 
-To record takes as long as some tokens do. A reply therefore borrows a step whose memory is long enough, fills that
+To capture takes as long as some tokens do. A reply therefore borrows a step whose memory is long enough, fills that
 memory with its prompt, decodes, and gives the step back for the next one; replies at the same time have steps of their
 own. All is dropped as soon as the model is not what it was.
 """
@@ -10,11 +10,11 @@ import threading
 import weakref
 from collections.abc import Iterator
 
+from q2a_core.model.cuda_graph import is_capturable
 from q2a_core.model.graph_prompt import GraphPrompt
 from q2a_core.model.graph_step import GraphStep
 from q2a_core.model.plain import Fingerprint, fingerprint, is_plain
 from q2a_core.model.qwen2_audio import Qwen2Audio
-from q2a_core.model.recording import is_recordable
 
 ROOM = 256
 """Steps have memory for a multiple of this many positions, so that replies of any length find one that fits."""
@@ -22,8 +22,8 @@ IDLE = 2
 """How many steps wait for a reply: each holds its memory, a quarter of a gigabyte for 512 positions of the 7B."""
 
 
-class Recordings:
-    """One model's recorded prompts and steps. Several threads may use it; off a GPU the same runs unrecorded."""
+class KeptGraphs:
+    """One model's captured prompts and steps. Several threads may use it; off a GPU the same runs uncaptured."""
 
     def __init__(self, model: Qwen2Audio, state: Fingerprint):
         self.model = weakref.proxy(model)  # the model is the key under which this is kept
@@ -53,15 +53,15 @@ class Recordings:
                 del self.idle[:-IDLE]
 
 
-_KEPT: "weakref.WeakKeyDictionary[Qwen2Audio, Recordings]" = weakref.WeakKeyDictionary()
+_KEPT: "weakref.WeakKeyDictionary[Qwen2Audio, KeptGraphs]" = weakref.WeakKeyDictionary()
 _KEEPING = threading.Lock()
 
 
-def recordings_of(model: Qwen2Audio) -> Recordings | None:
-    """What is recorded of `model`; None where it may not be, because of where it lies or of what was done to it."""
-    if not is_recordable(model):  # asked first: it is over at once where there is no GPU
+def graphs_of(model: Qwen2Audio) -> KeptGraphs | None:
+    """What is captured of `model`; None where it may not be, because of where it lies or of what was done to it."""
+    if not is_capturable(model):  # asked first: it is over at once where there is no GPU
         if model in _KEPT and model.decoder.embed_tokens.weight.device.type != "cuda":
-            forget_recorded(model)
+            forget_graphs(model)
         return None
     state = fingerprint(model)
     if state is None:
@@ -75,11 +75,11 @@ def recordings_of(model: Qwen2Audio) -> Recordings | None:
     with _KEEPING:
         kept = _KEPT.get(model)
         if kept is None or not kept.state.is_of(state):
-            kept = _KEPT[model] = Recordings(model, state)
+            kept = _KEPT[model] = KeptGraphs(model, state)
     return kept
 
 
-def forget_recorded(model: Qwen2Audio) -> None:
-    """Give back the memory of the model's recorded prompts and steps."""
+def forget_graphs(model: Qwen2Audio) -> None:
+    """Give back the memory of the model's captured prompts and steps."""
     with _KEEPING:
         _KEPT.pop(model, None)

@@ -1,4 +1,4 @@
-"""Recording what a CUDA device does: which models may be recorded, and one graph at a time."""
+"""CUDA graphs: which models may be captured, one capture at a time."""
 
 import functools
 import threading
@@ -9,37 +9,37 @@ from torch import Tensor
 
 from q2a_core.model.qwen2_audio import Qwen2Audio
 
-_RECORDING = threading.Lock()
-"""CUDA lets a process record one graph at a time; several replies may be on their way."""
+_CAPTURING = threading.Lock()
+"""CUDA lets a process capture one graph at a time; several replies may be on their way."""
 
 
-def is_recordable(model: Qwen2Audio) -> bool:
-    """Whether this model's work may be recorded where it lies: on a CUDA device, and not under autocast.
+def is_capturable(model: Qwen2Audio) -> bool:
+    """Whether this model's work may be captured where it lies: on a CUDA device, and not under autocast.
 
     Whether it is as this project built it, `plain.py` tells. Autocast keeps rounded weights and drops them at its end,
-    and a record would go on reading where they lay.
+    and a graph would go on reading where they lay.
     """
     embedding = model.decoder.embed_tokens
     return (
         embedding.weight.device.type == "cuda"
-        and embedding.max_norm is None  # else a look-up waits for the device, which no record can
+        and embedding.max_norm is None  # else a look-up waits for the device, which no graph can
         and not torch.is_autocast_enabled("cuda")
     )
 
 
-def record(
+def capture(
     device: torch.device, run: Callable[[], Tensor]
 ) -> tuple[torch.cuda.CUDAGraph, Tensor] | None:
-    """What `run` starts, to be replayed, and where it writes its result; None where it cannot be recorded.
+    """What `run` starts, to be replayed, and where it writes its result; None where it cannot be captured.
 
     That is so if it waits for the device, or if another thread does meanwhile. Nothing has been computed then either.
     """
     stream, graph = _side_stream(device), torch.cuda.CUDAGraph()
     try:
         with (
-            _RECORDING,
+            _CAPTURING,
             torch.cuda.device(device),
-            torch.cuda.stream(stream),  # left even where the end of the recording raises
+            torch.cuda.stream(stream),  # left even where the end of the capture raises
             # thread_local: other threads may go on with replies of theirs
             torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
         ):
@@ -51,7 +51,7 @@ def record(
 
 @functools.cache
 def _side_stream(device: torch.device) -> torch.cuda.Stream:
-    """One for all recordings of a device: libraries keep memory of their own for every stream that they meet.
+    """One for all graphs of a device: libraries keep memory of their own for every stream that they meet.
 
     Its priority takes it from another pool than streams that somebody else asks for.
     """
