@@ -156,7 +156,7 @@ def test_rows_with_padding_take_a_captured_step_of_their_own(capturable, monkeyp
             taken.append(len(tokens))
             return super().__call__(tokens)
 
-    monkeypatch.setattr(sys.modules["q2a_core.inference.generate"], "GraphStep", Counted)
+    monkeypatch.setattr(sys.modules["q2a_core.inference.decode_step"], "GraphStep", Counted)
     fixed = generate(model, ids, attention_mask=mask, settings=settings)
     assert taken == [2] * 19
     assert fixed.token_ids == plain.token_ids

@@ -144,9 +144,9 @@ class AudioChat:
         """Each clip's audio embeddings (A, D)."""
         if not waveforms:
             return []
-        encoder = self.model.config.encoder
+        config = self.model.config.encoder
         mels = [
-            log_mel(clip.samples, num_mels=encoder.num_mel_bins, max_frames=encoder.max_mel_frames)
+            log_mel(clip.samples, num_mels=config.num_mel_bins, max_frames=config.max_mel_frames)
             for clip in waveforms
         ]
         # not a linear layer's: what a quantised one has is no tensor

@@ -7,16 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from q2a_core.inference.decode_step import decode_step_of
 from q2a_core.inference.sampling import GenerationSettings, next_tokens, penalise_repetition
-from q2a_core.model import (
-    CpuStep,
-    GraphStep,
-    KVCache,
-    Qwen2Audio,
-    can_step,
-    check_clips,
-    graphs_of,
-)
+from q2a_core.model import KeptGraphs, KVCache, Qwen2Audio, check_clips, graphs_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,53 +66,35 @@ def generate_steps(
     if attention_mask is not None:
         attention_mask = None if attention_mask.bool().all() else attention_mask.bool().to(device)
     batch, length = input_ids.shape
-    room, vocab_size = length + settings.max_new_tokens, model.config.decoder.vocab_size
-    known = [token for token in settings.stop_ids if 0 <= token < vocab_size]
-    stop = torch.tensor(known, dtype=torch.long).to(device, non_blocking=True)
-    finished = [False] * batch
-    penalised = settings.repetition_penalty != 1.0
-    seen = _seen(input_ids, attention_mask, vocab_size) if penalised else None
+    room = length + settings.max_new_tokens
+    rows = _Rows(input_ids, attention_mask, settings, model.config.decoder.vocab_size)
     alone = prefill is None and attention_mask is None and batch == 1
     graphs = graphs_of(model) if alone else None
-    with contextlib.nullcontext() if graphs is None else graphs.step(room) as decode:
-        cache = model.new_cache(batch, room) if decode is None else decode.begin()
+    borrowed = contextlib.nullcontext() if graphs is None else graphs.step(room)
+    with borrowed as kept:
+        cache = model.new_cache(batch, room) if kept is None else kept.begin()
         if prefill is not None:
             logits = prefill(cache).float()
-        elif graphs is not None and graphs.prompt.takes(input_ids, mel_lengths):
-            if mel is not None and mel_lengths is not None:
-                audio_embeds = graphs.prompt.encode_audio(mel, mel_lengths)
-            prompt = (input_ids, audio_embeds, cache, placeholders)
-            logits = graphs.prompt.prefill(*prompt).float()
         else:
-            clips = {"mel": mel, "mel_lengths": mel_lengths, "audio_embeds": audio_embeds}
-            output = model(
-                input_ids, **clips, attention_mask=attention_mask, cache=cache, last_only=True
-            )
-            logits = output.logits[:, -1].float()
-        if decode is not None:
-            decode.start()
-        tokens = input_ids[:, -1]
+            prompt = (input_ids, attention_mask, placeholders)
+            clips = (mel, mel_lengths, audio_embeds)
+            logits = _first_logits(model, graphs, cache, *prompt, *clips).float()
+        if kept is not None:
+            kept.start()
+        decode: Callable[[Tensor], Tensor] | None = kept
         for step in range(settings.max_new_tokens):
-            if step > 0:  # what is not there yet is made after the first token is out
-                decode = decode or _one_by_one(model, cache, attention_mask)
-                logits = decode(tokens)
-            scores = logits
-            if seen is not None:
-                scores = penalise_repetition(logits, seen, settings.repetition_penalty)
-            if step < settings.min_new_tokens and known:
-                scores = scores.index_fill(-1, stop, float("-inf"))
-            chosen = next_tokens(scores, settings, generator)
-            if any(finished):
-                chosen = torch.where(torch.tensor(finished, device=device), tokens, chosen)
+            if step > 0:
+                # what is not there yet is made after the first token is out
+                if decode is None:
+                    decode = decode_step_of(model, cache, attention_mask)
+                logits = decode(rows.tokens)
+            chosen = rows.choose(logits, step, generator)
             logps = logits.log_softmax(-1).gather(-1, chosen[:, None])[:, 0]
-            said = chosen.tolist()
-            yield said, logps.tolist()
-            finished = [done or token in known for done, token in zip(finished, said, strict=True)]
-            if all(finished):
+            token_ids = chosen.tolist()
+            yield token_ids, logps.tolist()
+            rows.go_on(chosen, token_ids)
+            if all(rows.finished):
                 return
-            if seen is not None:
-                seen.scatter_(-1, chosen[:, None], True)
-            tokens = chosen
 
 
 def _check_prompts(input_ids: Tensor, attention_mask: Tensor | None) -> None:
@@ -143,37 +118,68 @@ def _check_prompts(input_ids: Tensor, attention_mask: Tensor | None) -> None:
         )
 
 
-def _one_by_one(
-    model: Qwen2Audio, cache: KVCache, attention_mask: Tensor | None
-) -> Callable[[Tensor], Tensor]:
-    """What turns the last tokens (B,) into the next logits (B, V).
+def _first_logits(
+    model: Qwen2Audio,
+    graphs: KeptGraphs | None,
+    cache: KVCache,
+    input_ids: Tensor,
+    attention_mask: Tensor | None,
+    placeholders: int,
+    mel: Tensor | None,
+    mel_lengths: Tensor | None,
+    audio_embeds: Tensor | None,
+) -> Tensor:
+    """Logits (B, V) after the prompt, which fills the cache; through captured graphs where they take it."""
+    if graphs is None or not graphs.prompt.takes(input_ids, mel_lengths):
+        clips = {"mel": mel, "mel_lengths": mel_lengths, "audio_embeds": audio_embeds}
+        output = model(
+            input_ids, **clips, attention_mask=attention_mask, cache=cache, last_only=True
+        )
+        return output.logits[:, -1]
+    if mel is not None and mel_lengths is not None:
+        audio_embeds = graphs.prompt.encode_audio(mel, mel_lengths)
+    return graphs.prompt.prefill(input_ids, audio_embeds, cache, placeholders)
 
-    NumPy where that is quicker, a captured step on a GPU, else the model.
-    """
-    left_padded = attention_mask is None or bool(attention_mask[:, -1].all())
-    mask = attention_mask
-    if left_padded and graphs_of(model) is not None:
-        lengths = None if attention_mask is None else attention_mask.long().sum(-1)
-        return GraphStep(model.decoder, cache, lengths)
 
-    def quickly(tokens: Tensor) -> Tensor:
-        lengths = None
-        if attention_mask is not None:
-            new = cache.length + 1 - attention_mask.shape[1]
-            lengths = attention_mask.long().sum(-1) + new
-        return step(tokens, lengths)
+class _Rows:
+    """What the next tokens depend on besides the logits: those seen so far, and which rows have stopped."""
 
-    def by_the_model(tokens: Tensor) -> Tensor:
-        nonlocal mask
-        if mask is not None:
-            mask = torch.cat([mask, mask.new_ones(len(tokens), 1)], dim=-1)
-        output = model(tokens[:, None], attention_mask=mask, cache=cache, last_only=True)
-        return output.logits[:, -1].float()
+    def __init__(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None,
+        settings: GenerationSettings,
+        vocab_size: int,
+    ):
+        self.settings = settings
+        self.stop_ids = [token for token in settings.stop_ids if 0 <= token < vocab_size]
+        stop = torch.tensor(self.stop_ids, dtype=torch.long)
+        self.stop = stop.to(input_ids.device, non_blocking=True)
+        self.finished = [False] * len(input_ids)
+        penalised = settings.repetition_penalty != 1.0
+        self.seen = _seen(input_ids, attention_mask, vocab_size) if penalised else None
+        self.tokens = input_ids[:, -1]
 
-    if not left_padded or not can_step(model):
-        return by_the_model
-    step = CpuStep(model.decoder, cache)
-    return quickly
+    def choose(self, logits: Tensor, step: int, generator: torch.Generator | None) -> Tensor:
+        """One token per row (B,); a row that has stopped repeats its last."""
+        scores = logits
+        if self.seen is not None:
+            scores = penalise_repetition(logits, self.seen, self.settings.repetition_penalty)
+        if step < self.settings.min_new_tokens and self.stop_ids:
+            scores = scores.index_fill(-1, self.stop, float("-inf"))
+        chosen = next_tokens(scores, self.settings, generator)
+        if any(self.finished):
+            finished = torch.tensor(self.finished, device=self.tokens.device)
+            chosen = torch.where(finished, self.tokens, chosen)
+        return chosen
+
+    def go_on(self, chosen: Tensor, token_ids: list[int]) -> None:
+        """Add the tokens `chosen` (B,), on the host `token_ids`."""
+        stopping = zip(self.finished, token_ids, strict=True)
+        self.finished = [done or token in self.stop_ids for done, token in stopping]
+        if self.seen is not None:
+            self.seen.scatter_(-1, chosen[:, None], True)
+        self.tokens = chosen
 
 
 def _seen(input_ids: Tensor, attention_mask: Tensor | None, vocab_size: int) -> Tensor:
