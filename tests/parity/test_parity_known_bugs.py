@@ -19,7 +19,7 @@ from q2a_core.inference import GenerationSettings, generate
 from q2a_core.lengths import audio_tokens, mel_frames
 from q2a_core.model import IGNORE_INDEX, Qwen2Audio
 from q2a_core.model.audio_encoder import sinusoids
-from q2a_core.model.qwen2_audio import POSITION_GAIN
+from q2a_core.model.init import POSITION_GAIN
 
 NEW_TOKENS = 12
 ONE_TOKEN = [mel_frames(321), mel_frames(640), mel_frames(960)]

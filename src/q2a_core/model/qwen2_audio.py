@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from q2a_core import lengths as rates
 from q2a_core.config import ModelConfig
-from q2a_core.model.audio_encoder import AudioEncoder, sinusoids
+from q2a_core.model.audio_encoder import AudioEncoder
 from q2a_core.model.decoder import Decoder
+from q2a_core.model.init import draw_weights
 from q2a_core.model.kv_cache import KVCache
 from q2a_core.model.merge import check_counts, merge_audio, pack_valid
 from q2a_core.model.padding import read_padding
@@ -18,10 +19,6 @@ from q2a_core.model.projector import Projector
 
 IGNORE_INDEX = -100
 """Label of a position that takes no part in the loss."""
-CONV_GAIN = 2.5
-"""Initial loudness of the convolutions, over variance 1 / fan-in."""
-POSITION_GAIN = 0.2
-"""Initial size of the sinusoid positions; published checkpoints hold them at 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,32 +137,9 @@ class Qwen2Audio(nn.Module):
         """Choose the attention backend of encoder and decoder."""
         self.audio_encoder.backend = self.decoder.backend = backend
 
-    @torch.no_grad()
     def init_weights(self, generator: torch.Generator) -> None:
-        """Fresh weights for training from scratch: variance 1 / fan-in, quieter residual outputs.
-
-        Log-mel varies by 0.4 only and GELU halves it twice, while Whisper's sinusoids vary by 0.7: at the start a small
-        encoder would see the clock and not the sound, and stay there. So the convolutions begin louder and the
-        positions quieter.
-        """
-        quiet = {"out_proj": self.config.encoder.num_layers, "fc2": self.config.encoder.num_layers}
-        quiet |= {
-            "o_proj": self.config.decoder.num_layers,
-            "down_proj": self.config.decoder.num_layers,
-        }
-        for name, module in self.named_modules():
-            if isinstance(module, (nn.Linear, nn.Conv1d)):
-                fan_in = module.weight[0].numel()
-                std = fan_in**-0.5 / (2 * quiet.get(name.rsplit(".", 1)[-1], 0.5)) ** 0.5
-                std *= CONV_GAIN if isinstance(module, nn.Conv1d) else 1.0
-                module.weight.normal_(0.0, std, generator=generator)
-                if module.bias is not None:
-                    module.bias.zero_()
-        self.decoder.embed_tokens.weight.normal_(0.0, 0.1, generator=generator)
-        encoder = self.config.encoder
-        self.audio_encoder.embed_positions.weight.copy_(
-            POSITION_GAIN * sinusoids(encoder.max_source_positions, encoder.d_model)
-        )
+        """Fresh weights for training from scratch; `init.py` says how they are drawn."""
+        draw_weights(self.audio_encoder, self.projector, self.decoder, generator)
 
 
 def check_clips(
