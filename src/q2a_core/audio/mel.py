@@ -77,9 +77,8 @@ def power_spectrogram(waveform: Tensor, *, frames: int, window: int) -> Tensor:
     Both ends of the window are mirrored, so that the frames there are not half empty.
     """
     half = N_FFT // 2
-    needed = min(
-        (frames - 1) * HOP_LENGTH + half, window + half
-    )  # samples that the last frame reads
+    # samples that the last frame reads
+    needed = min((frames - 1) * HOP_LENGTH + half, window + half)
     padded = waveform.new_zeros(half + needed)
     inside = min(len(waveform), needed)
     padded[half : half + inside] = waveform[:inside]

@@ -29,9 +29,8 @@ class TrainingBatch:
     labels: Tensor  # (B, T), IGNORE_INDEX outside the answer
     mel: Tensor  # (B, M, F), the frames that exist
     mel_lengths: Tensor  # (B,)
-    padded: dict[
-        str, Tensor
-    ]  # the clips as transformers' front end makes them, padded to the window
+    # the clips as transformers' front end makes them, padded to the window
+    padded: dict[str, Tensor]
 
 
 def make_batch(pair: Pair, *, batch_size: int, seconds: float) -> TrainingBatch:

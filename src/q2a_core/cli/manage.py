@@ -89,9 +89,8 @@ def clean(
     for folder in present:
         typer.echo(f"{folder}  {_size(folder) / 2**20:.1f} MB")
     if yes or typer.confirm("Remove?"):
-        for folder in (
-            present
-        ):  # what is a link may lead to another disk: it stays, and leads to an empty folder
+        for folder in present:
+            # what is a link may lead to another disk: it stays, and leads to an empty folder
             for path in folder.iterdir() if folder.is_symlink() else [folder]:
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         typer.echo("removed")

@@ -28,9 +28,8 @@ class ReplyAttention:
     """What the reply reads in one decoder layer; row r is the place that chose reply token r, the one before it."""
 
     audio: np.ndarray  # (H, R, A) weight on each audio token
-    share: (
-        np.ndarray
-    )  # (H, R, 3) weight on all audio tokens, on the prompt's text, on the reply so far
+    # (H, R, 3) weight on all audio tokens, on the prompt's text, on the reply so far
+    share: np.ndarray
     even_share: np.ndarray  # (R,) audio share of a head that reads every place alike
 
 
@@ -133,12 +132,10 @@ class Overview:
     """encoder or decoder."""
     thumbnails: np.ndarray  # (L, 1 + H, h, w) uint8, each with its own brightness
     entropy: np.ndarray  # (L, 1 + H) bits over the clip's tokens, mean over rows
-    share: (
-        np.ndarray | None
-    )  # (L, 1 + H, 3) decoder only: audio, prompt text, reply; mean over rows
-    even_share: (
-        float | None
-    )  # the audio share of a head that reads every place alike, mean over rows
+    # (L, 1 + H, 3) decoder only: audio, prompt text, reply; mean over rows
+    share: np.ndarray | None
+    # the audio share of a head that reads every place alike, mean over rows
+    even_share: float | None
     columns: int  # places of the clip that a row reads
 
 

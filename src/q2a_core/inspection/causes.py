@@ -40,9 +40,8 @@ class Effect:
     before: np.ndarray  # (R,) log-probability of each reply token: of the clip, or with `keep` of the overwritten clip
     after: np.ndarray  # (R,)
     whole: np.ndarray  # (R,) what `after` would be if the edit were the largest possible: all overwritten, or all kept
-    controls: (
-        np.ndarray
-    )  # (K, R) log-probabilities with random ranges of the same width in its place
+    # (K, R) log-probabilities with random ranges of the same width in its place
+    controls: np.ndarray
     control_ranges: list[tuple[int, int]]
     keep: bool
     reply_ids: list[int]

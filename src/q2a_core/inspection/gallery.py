@@ -24,7 +24,7 @@ class Sample:
     label: str
     """What it is, in a few words."""
     kind: str
-    """speech, sound, mixed, music, silence, noise."""
+    """speech, question, vocal, sound, sounds, mixed, music, silence, noise."""
     text: str | None
     """The words spoken in it."""
     ask: str | None

@@ -85,10 +85,8 @@ def attention_bwd_kernel_dkdv(
     q_start, q_stop = 0, TQ
     if SELF and RAGGED:
         q_start, q_stop = start, stop
-    diagonal, clear = (
-        q_start,
-        q_start,
-    )  # tiles from `diagonal` on need a mask, from `clear` to `tail` none
+    # tiles from `diagonal` on need a mask, from `clear` to `tail` none
+    diagonal, clear = q_start, q_start
     if CAUSAL:
         # queries before `diagonal` see none of these keys; from `clear` on they see all of them
         diagonal = tl.maximum(q_start, i_n * BLOCK_N - (TK - TQ))

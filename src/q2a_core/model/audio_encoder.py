@@ -31,7 +31,7 @@ def sinusoids(length: int, width: int) -> Tensor:
 
 
 def length_groups(lengths: list[int]) -> list[list[int]]:
-    """Indices of `lengths`, longest first, cut into groups whose members differ by at most GROUP_RATIO."""
+    """Indices of `lengths`, longest first, cut into groups: no member is shorter than GROUP_RATIO times the longest."""
     groups: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         if groups and lengths[index] >= GROUP_RATIO * lengths[groups[-1][0]]:

@@ -79,9 +79,8 @@ class GraphPrompt:
         with self._alone():
             stack = self._stack("decoder", _filled(count))
             stack.x[:, :count] = embeds
-            stack.x[
-                :, count:
-            ].zero_()  # a weight of zero times what an earlier prompt left could be NaN
+            # a weight of zero times what an earlier prompt left could be NaN
+            stack.x[:, count:].zero_()
             last = stack()[:, count - 1].clone()
             cache.memory[:, :, :, :, :count] = self.memory[:, :, :, :, :count]
         cache.advance(count)

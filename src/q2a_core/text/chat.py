@@ -56,9 +56,8 @@ class Dialogue:
     """A dialogue as the model is trained on it."""
 
     input_ids: list[int]  # (T,), placeholders expanded
-    loss_mask: list[
-        bool
-    ]  # (T,), True on the assistant's own tokens and the token that ends each turn
+    # (T,), True on the assistant's own tokens and the token that ends each turn
+    loss_mask: list[bool]
 
 
 def user_message(text: str | None, *, clips: int = 0) -> Message:

@@ -189,9 +189,8 @@ class StreamDecoder:
         # a tail of bytes that may become a character reads as one U+FFFD; everything before it is settled
         settled = len(text) - text.endswith("\ufffd")
         piece, self.done = text[self.done : settled], max(settled, self.done)
-        if (
-            settled == len(text) and len(self.ids) - self.start > 16
-        ):  # keep the cost of a step constant
+        # keep the cost of a step constant
+        if settled == len(text) and len(self.ids) - self.start > 16:
             self.start, self.done = len(self.ids), 0
         return piece
 
