@@ -277,7 +277,7 @@ check("09.hunt", guesses)
 # ## The kernel itself
 #
 # `kernels/attention_triton.py` does what you did, for all heads at once, in base 2. One program owns a tile of queries;
-# `_attend` is your inner loop. `kernels/attention_backward_triton.py` has the gradients.
+# `attend` is your inner loop. `kernels/attention_backward_triton.py` has the gradients.
 
 # %%
 if here.device is None:

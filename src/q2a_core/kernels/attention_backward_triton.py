@@ -14,15 +14,15 @@ from q2a_core.kernels.attention_tiles_triton import (
     LENGTHS,
     LOG2E,
     Layout,
-    _key_range,
-    _query_tile,
-    _rows,
-    _scores,
-    _statistics,
-    _store,
-    _valid,
-    blocks,
     fast_memory,
+    key_range,
+    load_rows,
+    load_statistics,
+    query_tile,
+    store_rows,
+    tile_scores,
+    tile_sizes,
+    valid_range,
 )
 
 
@@ -33,8 +33,8 @@ def attention_bwd_kernel_delta(
     """delta = sum over the width of o times its gradient [BM], which the softmax's derivative subtracts."""
     i_m, i_bh = tl.program_id(0), tl.program_id(1).to(tl.int64)
     o_m, o_d = i_m * BLOCK_M + tl.arange(0, BLOCK_M), tl.arange(0, BLOCK_D)
-    b_o = _rows(p_o + i_bh * TQ * D, o_m, o_m < TQ, o_d, D, D, BLOCK_D, True).to(tl.float32)
-    b_do = _rows(p_do + i_bh * TQ * D, o_m, o_m < TQ, o_d, D, D, BLOCK_D, True).to(tl.float32)
+    b_o = load_rows(p_o + i_bh * TQ * D, o_m, o_m < TQ, o_d, D, D, BLOCK_D, True).to(tl.float32)
+    b_do = load_rows(p_do + i_bh * TQ * D, o_m, o_m < TQ, o_d, D, D, BLOCK_D, True).to(tl.float32)
     tl.store(p_delta + i_bh * TQ + o_m, tl.sum(b_o * b_do, 1), mask=o_m < TQ)
 
 
@@ -47,9 +47,9 @@ def _dkdv(
     for first in range(begin, end, BLOCK_M):
         o_m = first + tl.arange(0, BLOCK_M)
         m_q = o_m < q_stop
-        b_q = _rows(p_q, o_m, m_q, o_d, stride_q, D, BLOCK_D, MASKED)  # [BM, BD]
-        b_do = _rows(p_do, o_m, m_q, o_d, D, D, BLOCK_D, MASKED)
-        b_lse, b_delta = _statistics(p_lse, p_delta, o_m, m_q)
+        b_q = load_rows(p_q, o_m, m_q, o_d, stride_q, D, BLOCK_D, MASKED)  # [BM, BD]
+        b_do = load_rows(p_do, o_m, m_q, o_d, D, D, BLOCK_D, MASKED)
+        b_lse, b_delta = load_statistics(p_lse, p_delta, o_m, m_q)
         b_s = tl.dot(b_k, tl.trans(b_q), input_precision="ieee")  # [BN, BM]
         b_w = tl.exp2(b_s * scale - b_lse[None, :])
         if MASKED and CAUSAL:
@@ -72,12 +72,12 @@ def attention_bwd_kernel_dkdv(
     i_n, i_bkv = tl.program_id(0), tl.program_id(1).to(tl.int64)
     i_b, i_kv = i_bkv // HKV, i_bkv % HKV
     o_n, o_d = i_n * BLOCK_N + tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_D)
-    start, stop = _valid(p_lengths, i_b, TK, RAGGED, LEFT)
+    start, stop = valid_range(p_lengths, i_b, TK, RAGGED, LEFT)
     m_k = (o_n >= start) & (o_n < stop)
-    b_k = _rows(
+    b_k = load_rows(
         p_k + i_b * stride_kb + i_kv * stride_kh, o_n, m_k, o_d, stride_kt, D, BLOCK_D, True
     )
-    b_v = _rows(
+    b_v = load_rows(
         p_v + i_b * stride_vb + i_kv * stride_vh, o_n, m_k, o_d, stride_vt, D, BLOCK_D, True
     )
     b_dk = tl.zeros([BLOCK_N, BLOCK_D], tl.float32)
@@ -114,8 +114,8 @@ def attention_bwd_kernel_dkdv(
         )  # fmt: skip
     b_dk = tl.where(m_k[:, None], b_dk * scale, 0.0)
     b_dv = tl.where(m_k[:, None], b_dv, 0.0)
-    _store(p_dk + i_bkv * TK * D, b_dk, o_n, o_n < TK, o_d, D, D)
-    _store(p_dv + i_bkv * TK * D, b_dv, o_n, o_n < TK, o_d, D, D)
+    store_rows(p_dk + i_bkv * TK * D, b_dk, o_n, o_n < TK, o_d, D, D)
+    store_rows(p_dv + i_bkv * TK * D, b_dv, o_n, o_n < TK, o_d, D, D)
 
 
 @triton.jit
@@ -126,9 +126,9 @@ def _dq(
     """Walk over the keys begin..end in tiles, for one tile of queries."""
     for first in range(begin, end, BLOCK_N):
         o_n = first + tl.arange(0, BLOCK_N)
-        b_k = _rows(p_k, o_n, o_n < stop, o_d, stride_k, D, BLOCK_D, MASKED)  # [BN, BD]
-        b_v = _rows(p_v, o_n, o_n < stop, o_d, stride_v, D, BLOCK_D, MASKED)
-        b_s = _scores(b_q, b_k, o_m, o_n, stop, shift, MASKED, CAUSAL)
+        b_k = load_rows(p_k, o_n, o_n < stop, o_d, stride_k, D, BLOCK_D, MASKED)  # [BN, BD]
+        b_v = load_rows(p_v, o_n, o_n < stop, o_d, stride_v, D, BLOCK_D, MASKED)
+        b_s = tile_scores(b_q, b_k, o_m, o_n, stop, shift, MASKED, CAUSAL)
         b_w = tl.exp2(b_s * scale - b_lse[:, None])  # [BM, BN]
         b_dw = tl.dot(b_do, tl.trans(b_v), input_precision="ieee")
         b_ds = b_w * (b_dw - b_delta[:, None])
@@ -144,13 +144,13 @@ def attention_bwd_kernel_dq(
     CAUSAL: tl.constexpr, RAGGED: tl.constexpr, LEFT: tl.constexpr, SELF: tl.constexpr,
 ):  # fmt: skip
     """Gradient of one tile of queries of one head; the same walk as the forward pass."""
-    i_m, i_bh = _query_tile(CAUSAL), tl.program_id(1).to(tl.int64)
+    i_m, i_bh = query_tile(CAUSAL), tl.program_id(1).to(tl.int64)
     i_b, i_h = i_bh // H, i_bh % H
     i_kv = i_h // (H // HKV)
     o_m, o_d = i_m * BLOCK_M + tl.arange(0, BLOCK_M), tl.arange(0, BLOCK_D)
-    start, stop = _valid(p_lengths, i_b, TK, RAGGED, LEFT)
+    start, stop = valid_range(p_lengths, i_b, TK, RAGGED, LEFT)
     m_q = o_m < TQ
-    begin, whole, end = _key_range(
+    begin, whole, end = key_range(
         start, stop, i_m * BLOCK_M, i_m * BLOCK_M + BLOCK_M - 1, TK - TQ, BLOCK_N, CAUSAL
     )
     if SELF and RAGGED:
@@ -159,9 +159,11 @@ def attention_bwd_kernel_dq(
         whole, end = tl.where(padding, begin, whole), tl.where(padding, begin, end)
     p_k += i_b * stride_kb + i_kv * stride_kh
     p_v += i_b * stride_vb + i_kv * stride_vh
-    b_q = _rows(p_q + i_b * stride_qb + i_h * stride_qh, o_m, m_q, o_d, stride_qt, D, BLOCK_D, True)
-    b_do = _rows(p_do + i_bh * TQ * D, o_m, m_q, o_d, D, D, BLOCK_D, True)
-    b_lse, b_delta = _statistics(p_lse + i_bh * TQ, p_delta + i_bh * TQ, o_m, m_q)
+    b_q = load_rows(
+        p_q + i_b * stride_qb + i_h * stride_qh, o_m, m_q, o_d, stride_qt, D, BLOCK_D, True
+    )
+    b_do = load_rows(p_do + i_bh * TQ * D, o_m, m_q, o_d, D, D, BLOCK_D, True)
+    b_lse, b_delta = load_statistics(p_lse + i_bh * TQ, p_delta + i_bh * TQ, o_m, m_q)
     b_dq = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
     b_dq = _dq(
         b_dq, b_q, b_do, b_lse, b_delta, p_k, p_v, begin, whole, o_m, o_d, stop, TK - TQ, scale * LOG2E, stride_kt,
@@ -172,7 +174,7 @@ def attention_bwd_kernel_dq(
         stride_vt, D, BLOCK_D, BLOCK_N, True, CAUSAL,
     )  # fmt: skip
     b_dq = tl.where(m_q[:, None], b_dq * scale, 0.0)
-    _store(p_dq + i_bh * TQ * D, b_dq, o_m, o_m < TQ, o_d, D, D)
+    store_rows(p_dq + i_bh * TQ * D, b_dq, o_m, o_m < TQ, o_d, D, D)
 
 
 def run_backward(
@@ -190,7 +192,7 @@ def run_backward(
     delta = torch.empty_like(lse)
     room = fast_memory(q.device)
     by_keys, by_queries = (
-        blocks(part, layout.width, q.dtype, room=room) for part in ("dkdv", "dq")
+        tile_sizes(part, layout.width, q.dtype, room=room) for part in ("dkdv", "dq")
     )
     over_queries = layout.grid(layout.queries, by_queries["BLOCK_M"], layout.heads)
     shared = (lse, delta, lengths, scale, *layout.sizes, *layout.strides)

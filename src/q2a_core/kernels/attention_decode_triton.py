@@ -13,13 +13,13 @@ from torch import Tensor
 
 from q2a_core.kernels.attention_tiles_triton import (
     LOG2E,
-    _rows,
-    _store,
-    _valid,
-    check,
+    check_runnable,
+    load_rows,
     positive_scale,
+    store_rows,
+    valid_range,
 )
-from q2a_core.kernels.attention_triton import _attend
+from q2a_core.kernels.attention_triton import attend
 
 BLOCK_N = 64
 """Keys in a tile."""
@@ -40,15 +40,15 @@ def decode_kernel_parts(
     i_b, i_kv = i_bkv // HKV, i_bkv % HKV
     group = H // HKV
     o_g, o_d = tl.arange(0, BLOCK_G), tl.arange(0, BLOCK_D)
-    start, stop = _valid(p_lengths, i_b, TK, RAGGED, LEFT)
+    start, stop = valid_range(p_lengths, i_b, TK, RAGGED, LEFT)
     share = tl.cdiv(tl.cdiv(stop - start, SPLITS), BLOCK_N) * BLOCK_N
     begin = start + i_s * share
     stop = tl.minimum(begin + share, stop)
     p_qg = p_q + i_b * stride_qb + i_kv * group * stride_qh
-    b_q = _rows(p_qg, o_g, o_g < group, o_d, stride_qh, D, BLOCK_D, True)
+    b_q = load_rows(p_qg, o_g, o_g < group, o_d, stride_qh, D, BLOCK_D, True)
     b_acc = tl.zeros([BLOCK_G, BLOCK_D], tl.float32)
     b_l, b_m = tl.zeros([BLOCK_G], tl.float32), tl.full([BLOCK_G], float("-inf"), tl.float32)
-    b_acc, b_l, b_m = _attend(
+    b_acc, b_l, b_m = attend(
         b_acc, b_l, b_m, b_q, p_k + i_b * stride_kb + i_kv * stride_kh, p_v + i_b * stride_vb + i_kv * stride_vh,
         None, None, i_b, i_kv, begin, stop, o_g, o_d, stop, 0, scale * LOG2E, stride_kt, stride_vt,
         D, BLOCK_D, BLOCK_N, True, False,
@@ -56,7 +56,7 @@ def decode_kernel_parts(
     b_lse = tl.where(b_l > 0, b_m + tl.log2(tl.where(b_l > 0, b_l, 1.0)), float("-inf"))
     b_o = b_acc / tl.where(b_l > 0, b_l, 1.0)[:, None]
     place = (i_bkv * SPLITS + i_s) * group
-    _store(p_parts + place * D, b_o, o_g, o_g < group, o_d, D, D)
+    store_rows(p_parts + place * D, b_o, o_g, o_g < group, o_d, D, D)
     tl.store(p_lse + place + o_g, b_lse, mask=o_g < group)
 
 
@@ -74,7 +74,7 @@ def decode_kernel_sum(
     b_lse = tl.load(p_lse + rows)
     b_top = tl.max(b_lse, 0)
     b_w = tl.exp2(b_lse - tl.where(b_top == float("-inf"), 0.0, b_top))
-    b_parts = _rows(p_parts, rows, o_s < SPLITS, o_d, D, D, BLOCK_D, True)
+    b_parts = load_rows(p_parts, rows, o_s < SPLITS, o_d, D, D, BLOCK_D, True)
     b_sum = tl.sum(b_w, 0)
     b_o = tl.sum(b_w[:, None] * b_parts, 0) / tl.where(b_sum > 0, b_sum, 1.0)
     tl.store(p_o + i_bh * D + o_d, b_o.to(p_o.dtype.element_ty), mask=o_d < D)
@@ -103,7 +103,7 @@ def decode_triton(
 
     Raises BackendError where the kernels cannot run.
     """
-    check(q)
+    check_runnable(q)
     q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
     q, factor = positive_scale(q, scale)
     batch, heads, _, width = q.shape

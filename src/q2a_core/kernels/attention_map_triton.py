@@ -7,12 +7,12 @@ from torch import Tensor
 
 from q2a_core.kernels.attention_tiles_triton import (
     LOG2E,
-    _rows,
-    _scores,
-    _statistics,
-    _valid,
-    check,
+    check_runnable,
+    load_rows,
+    load_statistics,
     positive_scale,
+    tile_scores,
+    valid_range,
 )
 from q2a_core.kernels.attention_triton import run_forward
 
@@ -33,15 +33,17 @@ def map_kernel(
     i_h = tl.load(p_heads + i_c).to(tl.int64)
     o_r, o_d = i_m * BLOCK_M + tl.arange(0, BLOCK_M), tl.arange(0, BLOCK_D)
     o_n = i_n * BLOCK_N + tl.arange(0, BLOCK_N)
-    start, stop = _valid(p_lengths, i_b, TK, RAGGED, LEFT)
+    start, stop = valid_range(p_lengths, i_b, TK, RAGGED, LEFT)
     m_r = o_r < ROWS
     o_m = tl.load(p_rows + o_r, mask=m_r, other=0)
     m_k = (o_n >= start) & (o_n < stop)
-    b_q = _rows(p_q + i_b * stride_qb + i_h * stride_qh, o_m, m_r, o_d, stride_qt, D, BLOCK_D, True)
+    b_q = load_rows(
+        p_q + i_b * stride_qb + i_h * stride_qh, o_m, m_r, o_d, stride_qt, D, BLOCK_D, True
+    )
     p_kh = p_k + i_b * stride_kb + i_h // (H // HKV) * stride_kh
-    b_k = _rows(p_kh, o_n, m_k, o_d, stride_kt, D, BLOCK_D, True)
-    b_lse, _ = _statistics(p_lse + (i_b * H + i_h) * TQ, p_lse + (i_b * H + i_h) * TQ, o_m, m_r)
-    b_s = _scores(b_q, b_k, o_m, o_n, stop, TK - TQ, True, CAUSAL)
+    b_k = load_rows(p_kh, o_n, m_k, o_d, stride_kt, D, BLOCK_D, True)
+    b_lse, _ = load_statistics(p_lse + (i_b * H + i_h) * TQ, p_lse + (i_b * H + i_h) * TQ, o_m, m_r)
+    b_s = tile_scores(b_q, b_k, o_m, o_n, stop, TK - TQ, True, CAUSAL)
     b_w = tl.where(m_k[None, :], tl.exp2(b_s * (scale * LOG2E) - b_lse[:, None]), 0.0)  # [BM, BN]
     b_w = tl.sum(tl.reshape(b_w, [BLOCK_M, BLOCK_N // KEY_POOL, KEY_POOL]), 2)
     m_sees = tl.reshape((b_lse < float("inf")).to(tl.float32), [BLOCK_M // QUERY_POOL, QUERY_POOL])
@@ -68,7 +70,7 @@ def map_triton(
     lse: Tensor | None,
 ) -> Tensor:
     """What `attention_map` says, by the kernel; the pools divide its tiles."""
-    check(q)
+    check_runnable(q)
     q, k = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k))
     left = padding_side == "left"
     if lengths is not None:

@@ -24,7 +24,7 @@ OLD_ROOM = 64 * 1024
 
 
 @triton.jit
-def _valid(p_lengths, i_b, T, RAGGED: tl.constexpr, LEFT: tl.constexpr):
+def valid_range(p_lengths, i_b, T, RAGGED: tl.constexpr, LEFT: tl.constexpr):
     """First valid position of sequence i_b, and the one behind its last."""
     start, stop = 0, T
     if RAGGED:
@@ -37,13 +37,13 @@ def _valid(p_lengths, i_b, T, RAGGED: tl.constexpr, LEFT: tl.constexpr):
 
 
 @triton.jit
-def _query_tile(CAUSAL: tl.constexpr):
+def query_tile(CAUSAL: tl.constexpr):
     """Which tile of queries this program has: under a causal mask those with the most keys begin first."""
     return tl.num_programs(0) - 1 - tl.program_id(0) if CAUSAL else tl.program_id(0)
 
 
 @triton.jit
-def _key_range(start, stop, first, last, shift, BLOCK_N: tl.constexpr, CAUSAL: tl.constexpr):
+def key_range(start, stop, first, last, shift, BLOCK_N: tl.constexpr, CAUSAL: tl.constexpr):
     """Keys that queries first..last may see: begin, end of the whole tiles that all of them see, end."""
     end, seen_by_all = stop, stop
     if CAUSAL:
@@ -54,7 +54,7 @@ def _key_range(start, stop, first, last, shift, BLOCK_N: tl.constexpr, CAUSAL: t
 
 
 @triton.jit
-def _rows(p, o, m, o_d, stride, D: tl.constexpr, BLOCK_D: tl.constexpr, MASKED: tl.constexpr):
+def load_rows(p, o, m, o_d, stride, D: tl.constexpr, BLOCK_D: tl.constexpr, MASKED: tl.constexpr):
     """Rows `o` of a matrix as a block [rows, BLOCK_D]; zero where `m` is false and behind the head's width."""
     pointers = p + o.to(tl.int64)[:, None] * stride + o_d[None, :]
     if D == BLOCK_D:
@@ -64,14 +64,14 @@ def _rows(p, o, m, o_d, stride, D: tl.constexpr, BLOCK_D: tl.constexpr, MASKED: 
 
 
 @triton.jit
-def _store(p, b, o, m, o_d, stride, D: tl.constexpr):
+def store_rows(p, b, o, m, o_d, stride, D: tl.constexpr):
     """Write a block [rows, BLOCK_D] to the rows `o` for which `m` holds."""
     pointers = p + o.to(tl.int64)[:, None] * stride + o_d[None, :]
     tl.store(pointers, b.to(p.dtype.element_ty), mask=m[:, None] & (o_d < D)[None, :])
 
 
 @triton.jit
-def _scores(b_q, b_k, o_m, o_n, stop, shift, MASKED: tl.constexpr, CAUSAL: tl.constexpr):
+def tile_scores(b_q, b_k, o_m, o_n, stop, shift, MASKED: tl.constexpr, CAUSAL: tl.constexpr):
     """Scores before scaling [BM, BN]; minus infinity where a query may not look."""
     b_s = tl.dot(b_q, tl.trans(b_k), input_precision="ieee")
     if MASKED:
@@ -83,30 +83,30 @@ def _scores(b_q, b_k, o_m, o_n, stop, shift, MASKED: tl.constexpr, CAUSAL: tl.co
 
 
 @triton.jit
-def _tile(
+def load_tile(
     p, tiles, i_b, i_kv, first, stop, o_d, stride,
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr, MASKED: tl.constexpr,
 ):  # fmt: skip
     """Keys or values first.. of this head [BN, BD]; whole tiles by the copy engine where `tiles` describes them."""
     o_n = first + tl.arange(0, BLOCK_N)
     if tiles is None:
-        b_tile = _rows(p, o_n, o_n < stop, o_d, stride, D, BLOCK_D, MASKED)
+        b_tile = load_rows(p, o_n, o_n < stop, o_d, stride, D, BLOCK_D, MASKED)
     elif MASKED:
-        b_tile = _rows(p, o_n, o_n < stop, o_d, stride, D, BLOCK_D, True)
+        b_tile = load_rows(p, o_n, o_n < stop, o_d, stride, D, BLOCK_D, True)
     else:
         b_tile = tiles.load([i_b, i_kv, first, 0]).reshape([BLOCK_N, BLOCK_D])
     return b_tile
 
 
 @triton.jit
-def _statistics(p_lse, p_delta, o_m, m_q):
+def load_statistics(p_lse, p_delta, o_m, m_q):
     """Log-sum-exp in base 2 and delta of some queries; an infinite one makes the weights of what saw nothing zero."""
     b_lse = tl.load(p_lse + o_m, mask=m_q, other=float("-inf")) * LOG2E
     b_lse = tl.where(b_lse == float("-inf"), float("inf"), b_lse)
     return b_lse, tl.load(p_delta + o_m, mask=m_q, other=0.0)
 
 
-def blocks(part: str, head_dim: int, dtype: torch.dtype, *, room: int) -> dict[str, int]:
+def tile_sizes(part: str, head_dim: int, dtype: torch.dtype, *, room: int) -> dict[str, int]:
     """Tile sizes and warps of a kernel, `fwd`, `dkdv` or `dq`: the quickest on an H100, cut to `room` bytes.
 
     `room` is the fast memory that one program may have: 64 KiB on a T4, 99 on a GeForce 30 or 40, 227 on an H100.
@@ -147,7 +147,7 @@ def fast_memory(device: torch.device) -> int:
     return getattr(properties, "shared_memory_per_block_optin", OLD_ROOM)  # AMD's say nothing
 
 
-def described(x: Tensor, rows: int) -> TensorDescriptor | None:
+def tile_descriptor(x: Tensor, rows: int) -> TensorDescriptor | None:
     """Keys or values (B, H, T, D) as tiles of `rows` for the copy engine of a GPU that has one (Hopper and later).
 
     None where there is none, where memory is not aligned for it, and for narrow heads, which gain nothing.
@@ -186,7 +186,7 @@ class Layout:
         return triton.cdiv(length, block), self.batch * heads
 
 
-def check(q: Tensor) -> None:
+def check_runnable(q: Tensor) -> None:
     """Raises BackendError if these kernels cannot run on such a tensor here."""
     interpreted = knobs.runtime.interpret
     if not interpreted and not q.is_cuda:

@@ -35,23 +35,23 @@ from q2a_core.kernels.attention_tiles_triton import (
     LN2,
     LOG2E,
     Layout,
-    _key_range,
-    _query_tile,
-    _rows,
-    _scores,
-    _store,
-    _tile,
-    _valid,
-    blocks,
-    check,
-    described,
+    check_runnable,
     fast_memory,
+    key_range,
+    load_rows,
+    load_tile,
     positive_scale,
+    query_tile,
+    store_rows,
+    tile_descriptor,
+    tile_scores,
+    tile_sizes,
+    valid_range,
 )
 
 
 @triton.jit
-def _attend(
+def attend(
     b_acc, b_l, b_m, b_q, p_k, p_v, k_tiles, v_tiles, i_b, i_kv, begin, end, o_m, o_d, stop, shift, scale,
     stride_k, stride_v,
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr, MASKED: tl.constexpr, CAUSAL: tl.constexpr,
@@ -59,16 +59,16 @@ def _attend(
     """Walk over the keys begin..end in tiles, with the online softmax."""
     for first in range(begin, end, BLOCK_N):
         o_n = first + tl.arange(0, BLOCK_N)
-        b_k = _tile(
+        b_k = load_tile(
             p_k, k_tiles, i_b, i_kv, first, stop, o_d, stride_k, D, BLOCK_D, BLOCK_N, MASKED
         )
-        b_s = _scores(b_q, b_k, o_m, o_n, stop, shift, MASKED, CAUSAL)  # [BM, BN]
+        b_s = tile_scores(b_q, b_k, o_m, o_n, stop, shift, MASKED, CAUSAL)  # [BM, BN]
         b_new = tl.maximum(b_m, tl.max(b_s, 1) * scale)
         # a query that has seen no key yet has no largest score: subtract 0, and exp2 gives the 0 that it should
         b_top = tl.where(b_new == float("-inf"), 0.0, b_new) if MASKED else b_new
         b_w = tl.exp2(b_s * scale - b_top[:, None])  # one instruction and the exponential
         b_shrink = tl.exp2(b_m - b_top)
-        b_v = _tile(
+        b_v = load_tile(
             p_v, v_tiles, i_b, i_kv, first, stop, o_d, stride_v, D, BLOCK_D, BLOCK_N, MASKED
         )
         b_l = b_l * b_shrink + tl.sum(b_w, 1)
@@ -85,13 +85,13 @@ def attention_fwd_kernel(
     CAUSAL: tl.constexpr, RAGGED: tl.constexpr, LEFT: tl.constexpr, SELF: tl.constexpr,
 ):  # fmt: skip
     """One tile of queries of one head: output [BM, D] and log-sum-exp [BM]."""
-    i_m, i_bh = _query_tile(CAUSAL), tl.program_id(1).to(tl.int64)
+    i_m, i_bh = query_tile(CAUSAL), tl.program_id(1).to(tl.int64)
     i_b, i_h = i_bh // H, i_bh % H
     i_kv = i_h // (H // HKV)
     o_m, o_d = i_m * BLOCK_M + tl.arange(0, BLOCK_M), tl.arange(0, BLOCK_D)
-    start, stop = _valid(p_lengths, i_b, TK, RAGGED, LEFT)
+    start, stop = valid_range(p_lengths, i_b, TK, RAGGED, LEFT)
     m_q = o_m < TQ
-    begin, whole, end = _key_range(
+    begin, whole, end = key_range(
         start, stop, i_m * BLOCK_M, i_m * BLOCK_M + BLOCK_M - 1, TK - TQ, BLOCK_N, CAUSAL
     )
     if SELF and RAGGED:  # queries of padding are padding too
@@ -100,14 +100,16 @@ def attention_fwd_kernel(
         whole, end = tl.where(padding, begin, whole), tl.where(padding, begin, end)
     p_k += i_b * stride_kb + i_kv * stride_kh
     p_v += i_b * stride_vb + i_kv * stride_vh
-    b_q = _rows(p_q + i_b * stride_qb + i_h * stride_qh, o_m, m_q, o_d, stride_qt, D, BLOCK_D, True)
+    b_q = load_rows(
+        p_q + i_b * stride_qb + i_h * stride_qh, o_m, m_q, o_d, stride_qt, D, BLOCK_D, True
+    )
     b_acc = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
     b_l, b_m = tl.zeros([BLOCK_M], tl.float32), tl.full([BLOCK_M], float("-inf"), tl.float32)
-    b_acc, b_l, b_m = _attend(
+    b_acc, b_l, b_m = attend(
         b_acc, b_l, b_m, b_q, p_k, p_v, k_tiles, v_tiles, i_b.to(tl.int32), i_kv.to(tl.int32), begin, whole, o_m, o_d,
         stop, TK - TQ, scale * LOG2E, stride_kt, stride_vt, D, BLOCK_D, BLOCK_N, False, CAUSAL,
     )  # fmt: skip
-    b_acc, b_l, b_m = _attend(
+    b_acc, b_l, b_m = attend(
         b_acc, b_l, b_m, b_q, p_k, p_v, k_tiles, v_tiles, i_b.to(tl.int32), i_kv.to(tl.int32), whole, end, o_m, o_d,
         stop, TK - TQ, scale * LOG2E, stride_kt, stride_vt, D, BLOCK_D, BLOCK_N, True, CAUSAL,
     )  # fmt: skip
@@ -115,7 +117,7 @@ def attention_fwd_kernel(
     b_l = tl.where(m_seen, b_l, 1.0)
     b_o = tl.where(m_seen[:, None], b_acc / b_l[:, None], 0.0)
     b_lse = tl.where(m_seen, (b_m + tl.log2(b_l)) * LN2, float("-inf"))
-    _store(p_o + i_bh * TQ * D, b_o, o_m, o_m < TQ, o_d, D, D)
+    store_rows(p_o + i_bh * TQ * D, b_o, o_m, o_m < TQ, o_d, D, D)
     tl.store(p_lse + i_bh * TQ + o_m, b_lse, mask=o_m < TQ)
 
 
@@ -132,8 +134,8 @@ def run_forward(
     layout = Layout(q, k, v, lengths, is_causal, left)
     out = torch.empty(q.shape, device=q.device, dtype=q.dtype)
     lse = torch.empty(q.shape[:3], device=q.device, dtype=torch.float32)
-    tiles = blocks("fwd", layout.width, q.dtype, room=fast_memory(q.device))
-    k_tiles, v_tiles = described(k, tiles["BLOCK_N"]), described(v, tiles["BLOCK_N"])
+    tiles = tile_sizes("fwd", layout.width, q.dtype, room=fast_memory(q.device))
+    k_tiles, v_tiles = tile_descriptor(k, tiles["BLOCK_N"]), tile_descriptor(v, tiles["BLOCK_N"])
     attention_fwd_kernel[layout.grid(layout.queries, tiles["BLOCK_M"], layout.heads)](
         q, k, v, k_tiles, v_tiles, out, lse, lengths, scale,
         *layout.sizes, *layout.strides, **layout.rules, **tiles,
@@ -181,7 +183,7 @@ def attention_triton(
 
     Raises BackendError where the kernels cannot run.
     """
-    check(q)
+    check_runnable(q)
     q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
     if lengths is not None:
         lengths = lengths.to(device=q.device, dtype=torch.int32).contiguous()

@@ -116,7 +116,7 @@ class AudioEncoder(nn.Module):
         (`lengths.conv_mel_frames`), or reach the end of the window. Raises ValueError otherwise.
         """
         clip_lengths = mel_lengths.tolist()
-        self.check(mel, clip_lengths)
+        self.check_mel(mel, clip_lengths)
         groups = length_groups(clip_lengths)
         if len(groups) == 1:
             return self._encode_group(mel, clip_lengths)
@@ -167,7 +167,7 @@ class AudioEncoder(nn.Module):
             x = x.masked_fill(beyond[..., None], 0.0)
         return self.blocks(x, frame_lengths)
 
-    def check(self, mel: Tensor, clip_lengths: list[int]) -> None:
+    def check_mel(self, mel: Tensor, clip_lengths: list[int]) -> None:
         """Raises ValueError if `mel` (N, M, F) does not hold clips of these lengths."""
         if (
             mel.ndim != 3

@@ -46,7 +46,7 @@ class GraphPrompt:
         Raises ValueError as the model does.
         """
         encoder = self.model.audio_encoder
-        encoder.check(mel, mel_lengths.tolist())
+        encoder.check_mel(mel, mel_lengths.tolist())
         x = encoder.embed_mel(mel, int(mel_lengths))
         frames = x.shape[1]
         with self._alone():
