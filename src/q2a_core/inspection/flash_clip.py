@@ -101,11 +101,12 @@ def encoder_inputs(
     config, weight = encoder.config, encoder.conv1.weight
     samples = samples[: config.max_samples]
     mel = log_mel(samples, num_mels=config.num_mel_bins, max_frames=config.max_mel_frames)
-    length = lengths.encoder_frames(lengths.mel_frames(len(samples)))
+    mel_frames = lengths.mel_frames(len(samples))
+    length = lengths.encoder_frames(mel_frames)
     beside = min(round(beside_seconds * lengths.SAMPLE_RATE), config.max_samples)
     places = max(length, lengths.encoder_frames(lengths.mel_frames(beside)) if beside else 0)
-    x = encoder.conv_stem(mel[None].to(weight.device, weight.dtype))[:, :length]
-    x = F.pad(x + encoder.embed_positions.weight[:length], (0, 0, 0, places - length))
+    x = encoder.embed_mel(mel[None].to(weight.device, weight.dtype), mel_frames)
+    x = F.pad(x, (0, 0, 0, places - length))
     valid = torch.tensor([length], device=x.device) if places > length else None
     layers = []
     for block in encoder.layers:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from q2a_core import lengths as rates
 from q2a_core.model import KVCache, Qwen2Audio
 from q2a_core.model.audio_encoder import EncoderBlock
 from q2a_core.model.decoder import DecoderBlock
@@ -23,9 +22,7 @@ def encoder_states(model: Qwen2Audio, mel: Tensor, mel_lengths: Tensor) -> list[
     encoder = model.audio_encoder
     if len(mel_lengths) != 1:
         raise ValueError(f"{len(mel_lengths)} clips were given; expected one")
-    frames = rates.encoder_frames(int(mel_lengths[0]))
-    stem = encoder.conv_stem(mel[:, :, : encoder.config.conv_mel_frames(int(mel_lengths[0]))])
-    states = [stem[:, :frames] + encoder.embed_positions.weight[:frames]]
+    states = [encoder.embed_mel(mel, int(mel_lengths[0]))]
     for block in encoder.layers:
         states.append(block(states[-1], None, encoder.backend))
     return states
