@@ -110,7 +110,6 @@ def _answer_batch(checkpoint: Checkpoint, model: Qwen2Audio, items: list[Item]) 
         chat_format,
         [item.task.prompt for item in items],
         [item.samples for item in items],
-        pad_id=config.get("pad_token_id") or 0,
         device=model.decoder.embed_tokens.weight.device,
     )
     settings = GenerationSettings.from_generation_config(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from q2a_core.inference import Prompt
+from q2a_core.inference.batch import encoded_batch
 from q2a_core.kernels import resolve_backend
 from q2a_core.model import Qwen2Audio
 
@@ -78,19 +79,11 @@ def last_states(model: Qwen2Audio, prompts: Sequence[Prompt]) -> Tensor:
 
     State 0 is the embedding, state k the output of block k, before the final norm.
     """
-    longest = max(len(prompt.ids) for prompt in prompts)
     device = model.decoder.embed_tokens.weight.device
-    embeds = [clip for prompt in prompts for clip in prompt.audio_embeds]
     record: list[Tensor] = []
     view = view_with_blocks(model, lambda number, block: RecordingBlock(block, record))
     with torch.inference_mode():
-        view.hidden_states(
-            torch.tensor([[0] * (longest - len(p.ids)) + p.ids for p in prompts], device=device),
-            audio_embeds=torch.cat(embeds) if embeds else None,
-            attention_mask=torch.tensor(
-                [[0] * (longest - len(p.ids)) + [1] * len(p.ids) for p in prompts], device=device
-            ),
-        )
+        view.hidden_states(**encoded_batch(prompts, device=device))
         return torch.stack(record).float().cpu()
 
 

@@ -124,9 +124,8 @@ def decode_replies(
     chat: "AudioChat", model: "Qwen2Audio", prompts: Sequence["Prompt"]
 ) -> list[str]:
     """Greedy replies to many prompts, LONGEST_REPLY tokens at most, by `model`: `chat`'s own or a view of it."""
-    import torch
-
     from q2a_core.inference import GenerationSettings, generate
+    from q2a_core.inference.batch import encoded_batch
 
     settings = GenerationSettings.from_generation_config(
         chat.checkpoint.generation_config, max_new_tokens=LONGEST_REPLY, temperature=0.0
@@ -135,17 +134,7 @@ def decode_replies(
     texts: list[str] = []
     for start in range(0, len(prompts), BATCH_SIZE):
         part = prompts[start : start + BATCH_SIZE]
-        longest = max(len(prompt.ids) for prompt in part)
-        embeds = [clip for prompt in part for clip in prompt.audio_embeds]
-        rows = [[0] * (longest - len(prompt.ids)) + prompt.ids for prompt in part]
-        mask = [[0] * (longest - len(p.ids)) + [1] * len(p.ids) for p in part]
-        done = generate(
-            model,
-            torch.tensor(rows, device=device),
-            settings=settings,
-            audio_embeds=torch.cat(embeds) if embeds else None,
-            attention_mask=torch.tensor(mask, device=device),
-        )
+        done = generate(model, settings=settings, **encoded_batch(part, device=device))
         texts += [chat.checkpoint.chat_format.tokenizer.decode(ids) for ids in done.token_ids]
     return texts
 
