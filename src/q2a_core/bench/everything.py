@@ -1,6 +1,5 @@
 """All that `q2a bench` measures: the pipeline beside transformers, attention beside PyTorch's, many chats, the 7B."""
 
-import importlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from q2a_core.bench.report import (
     ATTENTION,
     BESIDES,
     GROWTH,
+    LARGE,
     ROWS,
     SERVE,
     TOGETHER,
@@ -88,6 +88,14 @@ def _beside(
 
 def to_markdown(report: dict[str, Any]) -> str:
     """The tables of all that was measured."""
+    from q2a_core.bench import attention, growth, large, serve
+
+    table_of = {
+        ATTENTION: attention.to_markdown,
+        SERVE: serve.to_markdown,
+        GROWTH: growth.to_markdown,
+        LARGE: large.to_markdown,
+    }
     tables = [pipeline_table(report)] if "rows" in report else []
     for name in BESIDES:
         if name not in report:
@@ -95,6 +103,5 @@ def to_markdown(report: dict[str, Any]) -> str:
         if "not_measured" in report[name]:
             tables.append(f"{BESIDES[name]}: not measured; it {report[name]['not_measured']}.")
             continue
-        table = importlib.import_module(f"q2a_core.bench.{name}").to_markdown
-        tables.append(table(report[name]))
+        tables.append(table_of[name](report[name]))
     return "\n\n".join(tables)

@@ -51,7 +51,7 @@ def run_large(
 
     first = alternate(
         lambda: next(sides.ours(1))[1],
-        lambda: sides.theirs(1).times[-1] - sides.started,
+        sides.their_first_token,
         rounds=repeats,
         tick=tick,
         settle=1,  # the second prompt of a length is captured, the third is what a service gives

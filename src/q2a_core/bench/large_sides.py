@@ -68,7 +68,6 @@ class Sides:
         clip = torch.full((tokens_of_samples(len(self.samples)),), config.audio_token_id)
         ids = torch.cat([words[: TEXT_TOKENS[0]], clip, words[TEXT_TOKENS[0] :]])
         self.ids = ids[None].to(device)
-        self.started = 0.0
 
     @property
     def device_name(self) -> str:
@@ -139,7 +138,6 @@ class Sides:
     def theirs(self, new_tokens: int, *, cache: str | None = None) -> TokenClock:
         """When each of transformers' greedy tokens came."""
         clock = TokenClock(skip=1)  # it hands over the prompt first
-        self.started = time.perf_counter()
         options = {} if cache is None else {"cache_implementation": cache}
         self.other.generate(
             **self.their_inputs(),
@@ -150,6 +148,11 @@ class Sides:
             **options,
         )
         return clock
+
+    def their_first_token(self) -> float:
+        """Seconds that transformers takes from the samples to one token."""
+        start = time.perf_counter()
+        return self.theirs(1).times[-1] - start
 
     def memory(self) -> dict[str, int] | None:
         """Peak bytes of replies beyond the weights, for each side; None off a GPU."""

@@ -32,13 +32,10 @@ from q2a_core.bench.report import (
     check_counts,
     machine,
     named,
-    to_markdown,
 )
 from q2a_core.bench.timing import TokenClock, alternate, seconds_of
 from q2a_core.bench.training_step import make_batch, training_steps
 from q2a_core.lengths import mel_frames
-
-__all__ = ["measure", "run_pipeline", "to_markdown"]
 
 CLIP_SECONDS = 3.0
 SHORT_SECONDS, LONG_SECONDS = 1.0, 30.0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from q2a_core import paths
-from q2a_core.bench.report import ATTENTION, GROWTH, LARGE, SERVE
+from q2a_core.bench.report import ATTENTION, GROWTH, LARGE, SERVE, bar_met, figure
 from q2a_core.errors import Q2AError
 
 FILE, GPU_FILE = "bench.json", "bench_gpu.json"
@@ -105,13 +105,8 @@ def _pipeline(report: Mapping[str, Any]) -> Chart:
 
 def _row(row: Mapping[str, Any]) -> BarGroup:
     note = f"ratio {row['ratio']:.2f} ({row['ratio_lowest']:.2f} to {row['ratio_highest']:.2f})"
-    if row["met"] is not None:
-        wanted = (
-            f"at least {row['at_least']:g}"
-            if row["at_least"] is not None
-            else f"at most {row['at_most']:g}"
-        )
-        note += f", bar {wanted}: {'met' if row['met'] else 'missed'}"
+    if bar := bar_met(row):
+        note += f", bar {bar}"
     sides = ((OURS, row["ours"]), (row["against"], row["other"]))
     return BarGroup(what=row["what"], bars=_bars(sides, row["unit"]), note=note)
 
@@ -206,15 +201,9 @@ def _large(report: Mapping[str, Any]) -> list[Chart]:
 
 def _bars(sides: Any, unit: str) -> tuple[Bar, ...]:
     return tuple(
-        Bar(name=name, value=float(value), text=_figure(value, unit), ours=name.startswith(OURS))
+        Bar(name=name, value=float(value), text=figure(value, unit), ours=name.startswith(OURS))
         for name, value in sides
     )
-
-
-def _figure(value: float, unit: str) -> str:
-    if unit != "s":
-        return f"{value:,.0f} {unit}" if value >= 1000 else f"{value:.3g} {unit}"
-    return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
 
 
 def _checkpoint(report: Mapping[str, Any]) -> str:

@@ -166,25 +166,27 @@ def to_markdown(report: dict[str, Any]) -> str:
     return "\n".join([*lines, *report["notices"]])
 
 
-def pipeline_line(row: dict[str, Any]) -> str:
+def pipeline_line(row: Mapping[str, Any]) -> str:
     """One row of the table, with its bar."""
-    bar = "-"
-    if row["met"] is not None:
-        wanted = (
-            f"at least {row['at_least']:g}"
-            if row["at_least"] is not None
-            else f"at most {row['at_most']:g}"
-        )
-        bar = f"{wanted}: {'met' if row['met'] else 'missed'}"
     spread = f"{row['ratio']:.2f} ({row['ratio_lowest']:.2f}-{row['ratio_highest']:.2f})"
-    ours, other = _figure(row["ours"], row["unit"]), _figure(row["other"], row["unit"])
+    ours, other = figure(row["ours"], row["unit"]), figure(row["other"], row["unit"])
+    bar = bar_met(row) or "-"
     return f"| {row['what']} | {ours} | {row['against']}: {other} | {spread} | {bar} |"
 
 
-def _figure(value: float, unit: str) -> str:
+def bar_met(row: Mapping[str, Any]) -> str:
+    """A row's bar, and whether it is met; "" for a row without one."""
+    if row["met"] is None:
+        return ""
+    bound = "at_least" if row["at_least"] is not None else "at_most"
+    return f"{bound.replace('_', ' ')} {row[bound]:g}: {'met' if row['met'] else 'missed'}"
+
+
+def figure(value: float, unit: str) -> str:
+    """Three digits and the unit; seconds below one as milliseconds."""
     if unit == "s":
         return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
-    return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
+    return f"{value:.3g} {unit}" if value < 100 else f"{value:,.0f} {unit}"
 
 
 def _processor() -> str:
