@@ -19,7 +19,7 @@ PACKAGE = Path(q2a_core.__file__).parent
 PAGES = ROOT / "workbench" / "app_pages"
 
 FLOORS = (
-    ("cli", "__main__"),
+    ("cli",),
     ("bench", "teaching"),
     ("training", "evaluation", "inspection"),
     ("inference",),
@@ -28,7 +28,7 @@ FLOORS = (
     ("audio", "text", "kernels"),
     ("presets",),
     ("config",),
-    ("lengths",),
+    ("lengths", "intervals"),
     ("paths", "files"),
     ("errors",),
 )
@@ -61,6 +61,7 @@ CONFINED = {
 FREE_OF_TORCH = (
     "errors",
     "lengths",
+    "intervals",
     "config",
     "presets",
     "paths",

@@ -3,14 +3,12 @@
 import jiwer
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 from q2a_core.evaluation.metrics import (
     accuracy,
     bootstrap,
     normalise,
     unseen_errors,
-    wilson,
     word_error_rate,
     word_errors,
 )
@@ -56,12 +54,6 @@ def test_intervals_hold_the_value_and_shrink_with_n():
 
 def test_nothing_scored_is_not_a_perfect_score():
     assert np.isnan(accuracy([]).value)
-
-
-@pytest.mark.parametrize(("right", "asked"), [(0, 1), (0, 32), (1, 1), (32, 32), (18, 20), (3, 7)])
-def test_wilson_is_scipys(right, asked):
-    due = binomtest(right, asked).proportion_ci(method="wilson")
-    assert wilson(right, asked) == pytest.approx((due.low, due.high), abs=1e-6)
 
 
 @pytest.mark.parametrize("hit", [True, False])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from q2a_core.inspection.linear_probe import fit_ridge, group_folds, probe_layer, wilson
+from q2a_core.inspection.linear_probe import fit_ridge, group_folds, probe_layer
 
 CASES = 200
 
@@ -138,12 +138,3 @@ def test_wrong_labels_and_kinds_are_refused():
     states, labels, _ = planted(4, 1.0)
     with pytest.raises(ValueError, match="probe"):
         probe(states, labels).direction("other")
-
-
-def test_wilson_against_known_values():
-    """From the formula in Wilson (1927), as printed for 8 of 10 and 10 of 10."""
-    share = wilson(0.8, 10)
-    assert (share.low, share.high) == pytest.approx((0.4902, 0.9433), abs=1e-3)
-    assert wilson(1.0, 10).low == pytest.approx(0.7225, abs=1e-3)
-    assert wilson(0.0, 10).high == pytest.approx(0.2775, abs=1e-3)
-    assert (wilson(1.0, 10).high, wilson(0.0, 10).low) == (1.0, 0.0)

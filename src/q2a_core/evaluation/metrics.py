@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2a_core.evaluation.normalisers import normalise_for
+from q2a_core.intervals import wilson
 
 BOOTSTRAP_ROUNDS = 2000
 INTERVALS = "95 %, bootstrap over clips; Wilson's for shares of 0 and 100 %"
 """How a report says it."""
-Z = 1.959964
-"""Standard deviations on either side that hold 95 % of a normal distribution."""
 FALSE_YES = "share of yes"
 """Metric of what should not be said: how often a reply begins with yes where the truth is no."""
 LOWER_IS_BETTER = ("WER", "CER", FALSE_YES)
@@ -93,17 +92,8 @@ def accuracy(correct: list[bool], *, seed: int = 0) -> Score:
     score = bootstrap([(hit, 1) for hit in correct], seed)
     if score.value not in (0.0, 1.0):
         return score
-    low, high = wilson(sum(correct), len(correct))
+    low, high = wilson(sum(correct) / len(correct), len(correct))
     return Score(value=score.value, low=low, high=high, n=score.n)
-
-
-def wilson(right: int, asked: int) -> tuple[float, float]:
-    """Wilson's 95 % score interval of a share: it has a width at 0 and at 1, too."""
-    share, spread = right / asked, Z**2 / asked
-    middle = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
-    # rounding must not push an end beyond the value that it belongs to
-    return min(max(middle - half, 0.0), share), max(min(middle + half, 1.0), share)
 
 
 def mean(values: list[float], *, seed: int = 0) -> Score:

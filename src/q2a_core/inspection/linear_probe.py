@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from q2a_core.intervals import wilson
+
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Ridge penalties tried, in units of the number of features; each fit takes the best at leaving one example out."""
 
@@ -94,7 +96,7 @@ def probe_layer(
     low, high = np.percentile(control, (2.5, 97.5)) if shuffles else (0.5, 0.5)
     return LayerProbe(
         layer=layer,
-        accuracy=wilson(float(right[:, 0].mean()), len(np.unique(groups))),
+        accuracy=share_of(float(right[:, 0].mean()), len(np.unique(groups))),
         control=float(control.mean()) if shuffles else 0.5,
         control_range=(float(low), float(high)),
         weights=weights[:, 0] / length if length > 0 else weights[:, 0],
@@ -152,16 +154,7 @@ def fit_ridge(states: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.n
     return weights, -(upper + lower) / 2
 
 
-def wilson(value: float, count: int) -> Share:
-    """The share `value` of `count` cases with its 95 % Wilson interval, which stays honest near 0 and 1."""
-    z = 1.96
-    middle = (value + z * z / (2 * count)) / (1 + z * z / count)
-    half = (
-        z / (1 + z * z / count) * np.sqrt(value * (1 - value) / count + z * z / (4 * count * count))
-    )
-    return Share(
-        value=value,
-        low=float(max(0.0, middle - half)),
-        high=float(min(1.0, middle + half)),
-        count=count,
-    )
+def share_of(value: float, count: int) -> Share:
+    """The share `value` of `count` cases with its interval, which stays honest near 0 and 1."""
+    low, high = wilson(value, count)
+    return Share(value=value, low=low, high=high, count=count)

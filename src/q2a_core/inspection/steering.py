@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from q2a_core.inspection.linear_probe import Share, wilson
+from q2a_core.inspection.linear_probe import Share, share_of
 from q2a_core.inspection.mode_probe import prompt_of
 from q2a_core.inspection.mode_scenes import ModeClip, Progress
 
@@ -140,4 +140,4 @@ def decode_replies(
 
 
 def _share(hits: Sequence[bool]) -> Share:
-    return wilson(float(np.mean(hits)), len(hits))
+    return share_of(float(np.mean(hits)), len(hits))
