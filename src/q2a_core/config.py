@@ -178,15 +178,15 @@ def config_from_hf(values: dict[str, Any]) -> ModelConfig:
     )
 
 
-def config_to_hf(config: ModelConfig, *, dtype: str = "float32") -> dict[str, Any]:
-    """The `config.json` that transformers 4 and 5 read as the same model; `dtype` is what it is computed in."""
+def config_to_hf(config: ModelConfig) -> dict[str, Any]:
+    """The `config.json` that transformers 4 and 5 read as the same model, computed in fp32."""
     encoder, decoder = config.encoder, config.decoder
     return {
         "architectures": ["Qwen2AudioForConditionalGeneration"],
         "model_type": "qwen2_audio",
         "audio_token_index": config.audio_token_id,
         "ignore_index": -100,
-        "torch_dtype": dtype,
+        "torch_dtype": "float32",
         "tie_word_embeddings": decoder.tie_word_embeddings,
         "audio_config": {
             "model_type": "qwen2_audio_encoder",

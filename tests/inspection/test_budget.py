@@ -30,7 +30,7 @@ def test_the_model_makes_what_the_budget_says(tiny_model, samples):
     cache = KVCache(tiny_model.config.decoder, batch_size=1, max_length=len(tokens))
     assert (budget.samples, budget.mel_frames) == (samples, int(frames))
     assert budget.audio_tokens == len(tokens)
-    assert budget.kv_bytes == cache.num_bytes
+    assert budget.kv_bytes == cache.memory.nbytes
     assert (budget.windows, budget.padded_frames) == (1, 250)
 
 
@@ -55,7 +55,7 @@ def test_the_published_model_needs_half_a_megabyte_a_token():
 
 
 def test_dimensions_are_the_checkpoint_s(tmp_path):
-    values = config_to_hf(presets.mini(), dtype="float16")
+    values = config_to_hf(presets.mini()) | {"torch_dtype": "float16"}
     (tmp_path / "config.json").write_text(json.dumps(values), "utf-8")
     assert read_dimensions(tmp_path) == Dimensions(config=presets.mini(), dtype="float16")
 

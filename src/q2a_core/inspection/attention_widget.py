@@ -151,20 +151,6 @@ def attention_html(data: dict[str, Any], *, title: str) -> str:
     )
 
 
-class NotebookAttention:
-    """The pictures as a notebook shows them: in a frame of their own, without access to the page around it."""
-
-    def __init__(self, data: dict[str, Any], *, title: str = "attention", height: int = 900):
-        self.data, self.title, self.height = data, title, height
-
-    def _repr_html_(self) -> str:
-        document = html.escape(attention_html(self.data, title=self.title), quote=True)
-        return (
-            f'<iframe title="{html.escape(self.title, quote=True)}" sandbox="allow-scripts" srcdoc="{document}" '
-            f'style="width:100%;height:{self.height}px;border:0;background:#fff"></iframe>'
-        )
-
-
 def _named(values: dict[str, Any]) -> dict[str, Any]:
     """The values with an id, so that the browser draws again only what has changed."""
     text = json.dumps(values, sort_keys=True)

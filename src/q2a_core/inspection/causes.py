@@ -145,14 +145,13 @@ def causal_map(
     fill: str,
     rng: np.random.Generator,
     width: int | None = None,
-    other: Case | None = None,
     keep: bool = False,
     only: Sequence[Site] | None = None,
 ) -> CausalMap:
     """The whole map: every window of `width` tokens (else `window_width`'s) at every site, or at those in `only`."""
     places = list(only or sites(case.model.config))
     spans = windows(case.num_tokens, width or window_width(case))
-    rows = list(causal_rows(case, places, spans, fill=fill, rng=rng, other=other, keep=keep))
+    rows = list(causal_rows(case, places, spans, fill=fill, rng=rng, keep=keep))
     return collect_rows(places, spans, rows)
 
 

@@ -53,7 +53,6 @@ def figure_curves(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
     *,
     unit: str,
-    logarithmic: bool = True,
     title: str | None = None,
 ) -> "Figure":
     """Several curves over the steps of a run: name to steps (K,) and values (K,); empty ones are left out."""
@@ -67,7 +66,7 @@ def figure_curves(
         axes.plot(
             steps, values, mark, color=COLOURS[place % len(COLOURS)], markersize=3, label=name
         )
-    if logarithmic and drawn:
+    if drawn:
         axes.set_yscale("log")
     axes.set(xlabel="step", ylabel=unit)
     axes.grid(alpha=0.3)

@@ -56,8 +56,3 @@ class KVCache:
     def advance(self, count: int) -> None:
         """Count `count` new positions as written in every layer."""
         self.length += count
-
-    @property
-    def num_bytes(self) -> int:
-        """Bytes held."""
-        return self.memory.numel() * self.memory.element_size()

@@ -187,7 +187,7 @@ def _has_ended(run: Path) -> bool:
     return bool(records) and records[-1]["kind"] == "end"
 
 
-def last_output(run: Path, lines: int = 6) -> str:
+def last_output(run: Path) -> str:
     """The error that ended a run in one sentence, or the last lines that it printed; "" if it printed nothing."""
     try:
         text = (run / OUTPUT).read_text("utf-8", errors="replace")
@@ -196,7 +196,7 @@ def last_output(run: Path, lines: int = 6) -> str:
     printed = [line.rstrip() for line in text.splitlines() if line.strip()]
     if printed and printed[-1].startswith("q2a: "):
         return printed[-1].removeprefix("q2a: ")
-    return "\n".join(printed[-lines:])
+    return "\n".join(printed[-6:])
 
 
 def _changed(path: Path) -> int | None:
