@@ -28,8 +28,7 @@
 import torch
 from IPython.display import display
 
-from q2a_core import AudioChat, load_waveform, paths
-from q2a_core import lengths as rates
+from q2a_core import AudioChat, lengths, load_waveform, paths
 from q2a_core.audio.mel import log_mel
 from q2a_core.inspection.figures import figure_clip
 from q2a_core.teaching.checks import check
@@ -69,9 +68,9 @@ check("00.tokens", tokens_of)
 
 # %%
 samples = waveform.samples.shape[0]
-mel_frames = rates.mel_frames(samples)
-encoder_frames = rates.encoder_frames(mel_frames)
-tokens = rates.audio_tokens(mel_frames)
+mel_frames = lengths.mel_frames(samples)
+encoder_frames = lengths.encoder_frames(mel_frames)
+tokens = lengths.audio_tokens(mel_frames)
 print(
     f"{samples} samples -> {mel_frames} mel frames -> {encoder_frames} encoder frames -> {tokens} audio tokens"
 )
@@ -115,7 +114,7 @@ print(chat.ask(text="What does the person say?").text)
 
 # %%
 silence = torch.zeros(samples)
-print(chat.fork().ask(audio=silence, sample_rate=rates.SAMPLE_RATE).text)
+print(chat.fork().ask(audio=silence, sample_rate=lengths.SAMPLE_RATE).text)
 
 # %% [markdown]
 # How sure was it of each token? These are the model's own log-probabilities; near 0 is sure.

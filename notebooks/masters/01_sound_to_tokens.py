@@ -29,8 +29,7 @@ import numpy as np
 import torch
 from IPython.display import display
 
-from q2a_core import AudioChat, load_waveform, paths
-from q2a_core import lengths as rates
+from q2a_core import AudioChat, lengths, load_waveform, paths
 from q2a_core.audio.mel import log_mel, power_spectrogram
 from q2a_core.inspection.figures import figure_clip
 from q2a_core.inspection.front_end import MelSettings, resynthesise
@@ -55,7 +54,7 @@ display(player)
 # filter before it. Which tone will you see?
 
 # %%
-time = np.arange(rates.SAMPLE_RATE) / rates.SAMPLE_RATE
+time = np.arange(lengths.SAMPLE_RATE) / lengths.SAMPLE_RATE
 too_high = np.cos(2 * np.pi * 9_000 * time)
 spectrum = np.abs(np.fft.rfft(too_high))
 print("loudest at", int(spectrum.argmax()), "Hz")
@@ -91,7 +90,7 @@ check("01.power", power_spectrum)
 # the last two frames are left out.
 
 # %%
-frames = rates.mel_frames(len(samples))
+frames = lengths.mel_frames(len(samples))
 power = power_spectrogram(torch.from_numpy(samples), frames=frames, window=480_000).numpy()
 by_librosa = np.abs(librosa.stft(samples, n_fft=400, hop_length=160, pad_mode="reflect")) ** 2
 apart = np.abs(power - by_librosa[:, :frames])[:, :-2].max() / power.max()
@@ -151,7 +150,7 @@ decibels = librosa.power_to_db(theirs, ref=1.0, amin=1e-10, top_db=80)[:, :frame
 apart = np.abs(mel - (decibels / 10 + 4) / 4)[:, :-2]
 print(f"log-mel {mel.shape}; largest difference from librosa {apart.max():.1e}")
 assert apart.max() < 1e-2
-figure_clip(waveform, mel, rates.audio_tokens(frames), title=waveform.name)
+figure_clip(waveform, mel, lengths.audio_tokens(frames), title=waveform.name)
 
 # %% [markdown]
 # ## Hop and window
@@ -232,8 +231,8 @@ check("01.lengths", counts)
 # %%
 print("seconds   samples   mel  encoder  tokens")
 for n in (160, 320, 321, 640, 960, 961, 16_000, 16_001, len(samples), 480_000):
-    f = rates.mel_frames(n)
-    print(f"{n / 16_000:7.4f}{n:10,}{f:6}{rates.encoder_frames(f):9}{rates.audio_tokens(f):8}")
+    f = lengths.mel_frames(n)
+    print(f"{n / 16_000:7.4f}{n:10,}{f:6}{lengths.encoder_frames(f):9}{lengths.audio_tokens(f):8}")
 
 # %% [markdown]
 # Is it arithmetic only, or what the layers do? Every count of mel frames goes through a convolution and a pool on
@@ -244,10 +243,10 @@ conv = torch.nn.Conv1d(1, 1, kernel_size=3, stride=2, padding=1, device="meta")
 pool = torch.nn.AvgPool1d(2)
 for f in range(3, 3001):
     halved = conv(torch.empty(1, 1, f, device="meta"))
-    assert halved.shape[-1] == rates.encoder_frames(f)
-    assert pool(halved).shape[-1] == rates.audio_tokens(f)
-assert all(len(range(0, n, 160)) == rates.mel_frames(n) for n in range(1, 480_001))
-print("every length agrees; fewest samples for one token:", rates.MIN_SAMPLES)
+    assert halved.shape[-1] == lengths.encoder_frames(f)
+    assert pool(halved).shape[-1] == lengths.audio_tokens(f)
+assert all(len(range(0, n, 160)) == lengths.mel_frames(n) for n in range(1, 480_001))
+print("every length agrees; fewest samples for one token:", lengths.MIN_SAMPLES)
 
 # %% [markdown]
 # **Baseline.** "25 tokens a second" leaves the rounding open. **Predict** for how many of the 480,000 lengths each
@@ -255,7 +254,7 @@ print("every length agrees; fewest samples for one token:", rates.MIN_SAMPLES)
 
 # %%
 n = np.arange(1, 480_001)
-due = rates.tokens_of_samples(n)
+due = lengths.tokens_of_samples(n)
 for name, guess in (
     ("down", n // 640),
     ("to the nearest", np.round(n / 640)),
@@ -272,11 +271,11 @@ print("the nearest fails at halves:", n[np.round(n / 640) != due][:4] / 640)
 # first player; run this cell again after another click. In the player, keys 1, 2 and 3 sound the three spans.
 
 # %%
-token = player.token if player.token is not None else rates.tokens_of_samples(len(samples)) // 2
+token = player.token if player.token is not None else lengths.tokens_of_samples(len(samples)) // 2
 for name, (start, stop) in {
-    "stands for": rates.token_span(token),
-    "reads": rates.token_receptive_field(token),
-    "knows of": rates.token_context(token, len(samples), 480_000),
+    "stands for": lengths.token_span(token),
+    "reads": lengths.token_receptive_field(token),
+    "knows of": lengths.token_context(token, len(samples), 480_000),
 }.items():
     print(f"token {token} {name:11}{start / 16_000:7.4f} to {stop / 16_000:.4f} s", end="")
     print(f", {(stop - start) / 16:6.1f} ms")

@@ -27,8 +27,7 @@ import numpy as np
 import torch
 from IPython.display import display
 
-from q2a_core import AudioChat, load_waveform, paths
-from q2a_core import lengths as rates
+from q2a_core import AudioChat, lengths, load_waveform, paths
 from q2a_core.audio.mel import log_mel, stack_mels
 from q2a_core.inspection.attention_views import encoder_maps, entropy_bits, most_bits
 from q2a_core.inspection.case import open_case
@@ -55,7 +54,7 @@ display(player)
 # several heads: (clips, heads, frames, head width).
 
 # %%
-frames = rates.mel_frames(len(waveform.samples))
+frames = lengths.mel_frames(len(waveform.samples))
 mel = log_mel(waveform.samples)
 states = encoder_states(chat.model, mel[None], torch.tensor([frames]))
 block = encoder.layers[0]
@@ -152,11 +151,11 @@ assert same < 1e-3 < other
 
 # %%
 question = "What does the person say?"
-step = rates.SAMPLES_PER_TOKEN
+step = lengths.SAMPLES_PER_TOKEN
 pieces = waveform.samples[: len(waveform.samples) // step * step].reshape(-1, step)
 mixed_up = pieces[np.random.default_rng(0).permutation(len(pieces))].reshape(-1)
 print("the clip :", chat.fork().ask(waveform, question).text)
-print("shuffled :", chat.fork().ask(mixed_up, question, sample_rate=rates.SAMPLE_RATE).text)
+print("shuffled :", chat.fork().ask(mixed_up, question, sample_rate=lengths.SAMPLE_RATE).text)
 
 # %% [markdown]
 # ## Clips of unequal length
@@ -185,17 +184,17 @@ check("02.padding", padded_attention)
 
 # %%
 second = load_waveform(shorter)
-short_frames = rates.mel_frames(len(second.samples))
+short_frames = lengths.mel_frames(len(second.samples))
 batch = stack_mels([mel, log_mel(second.samples)])
 counts = torch.tensor([frames, short_frames])
-tokens = rates.audio_tokens(short_frames)
+tokens = lengths.audio_tokens(short_frames)
 alone = encoder(batch[1:], counts[1:])[0, :tokens]
 
-x = encoder.conv_stem(batch)[:, : rates.encoder_frames(frames)]
+x = encoder.conv_stem(batch)[:, : lengths.encoder_frames(frames)]
 x = x + encoder.embed_positions.weight[: x.shape[1]]
 with_mask, without = x, x
 for block in encoder.layers:
-    with_mask = block(with_mask, rates.encoder_frames(counts))
+    with_mask = block(with_mask, lengths.encoder_frames(counts))
     without = block(without, None)
 for name, found in (("with the mask", with_mask), ("without it", without)):
     apart = (encoder.pool(found)[1, :tokens] - alone).abs().max()
@@ -254,7 +253,7 @@ check("02.span", token_reads)
 # Click a token in the player above and run this cell again.
 
 # %%
-count = rates.audio_tokens(frames)
+count = lengths.audio_tokens(frames)
 token = player.token if player.token is not None else count // 2
 reach = token_reach(chat.model, mel, frames, token)
 print("mel frames that move the token before attention:", np.flatnonzero(reach.before))

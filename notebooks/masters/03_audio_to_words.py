@@ -30,8 +30,7 @@ import statistics
 
 import torch
 
-from q2a_core import AudioChat, load_waveform, paths, presets
-from q2a_core import lengths as rates
+from q2a_core import AudioChat, lengths, load_waveform, paths, presets
 from q2a_core.audio.mel import log_mel, stack_mels
 from q2a_core.inspection.by_hand import decode_by_hand
 from q2a_core.teaching.checks import check
@@ -58,8 +57,8 @@ f"{waveform.name}, {waveform.seconds:.2f} s; checkpoint {chat.checkpoint.name} {
 
 # %%
 mel = stack_mels([log_mel(waveform.samples, num_mels=config.encoder.num_mel_bins)])
-mel_lengths = torch.tensor([rates.mel_frames(len(waveform.samples))])
-audio_tokens = model.audio_encoder(mel, mel_lengths)[:, : int(rates.audio_tokens(mel_lengths))]
+mel_lengths = torch.tensor([lengths.mel_frames(len(waveform.samples))])
+audio_tokens = model.audio_encoder(mel, mel_lengths)[:, : int(lengths.audio_tokens(mel_lengths))]
 audio_embeds = model.projector(audio_tokens)[0]
 print("audio tokens ", tuple(audio_tokens.shape))
 print("audio embeds ", tuple(audio_embeds.shape))
@@ -235,7 +234,7 @@ late[0, is_placeholder.roll(1)] = audio_embeds
 backwards[0, is_placeholder] = audio_embeds.flip(0)
 order = torch.randperm(len(audio_embeds), generator=torch.Generator().manual_seed(0))
 shuffled[0, is_placeholder] = audio_embeds[order]
-silence = chat.prompt(torch.zeros(len(waveform.samples)), question, sample_rate=rates.SAMPLE_RATE)
+silence = chat.prompt(torch.zeros(len(waveform.samples)), question, sample_rate=lengths.SAMPLE_RATE)
 silent = text_embeds.clone()
 silent[0, is_placeholder] = silence.audio_embeds[0]
 controls = {
@@ -295,7 +294,7 @@ check("03.cache_bytes", cache_bytes)
 # %%
 real = presets.qwen2_audio_7b()
 for seconds in (waveform.seconds, 10, 30):
-    positions = rates.tokens_of_samples(round(seconds * rates.SAMPLE_RATE))
+    positions = lengths.tokens_of_samples(round(seconds * lengths.SAMPLE_RATE))
     own = config.decoder.kv_bytes(positions, itemsize=4) / 1e6
     theirs = real.decoder.kv_bytes(positions, itemsize=2) / 1e6
     print(
@@ -321,7 +320,7 @@ text = processor.apply_chat_template(
     [user_message(question, clips=1)], add_generation_prompt=True, tokenize=False
 )
 inputs = processor(
-    text=text, audio=[waveform.samples], sampling_rate=rates.SAMPLE_RATE, return_tensors="pt"
+    text=text, audio=[waveform.samples], sampling_rate=lengths.SAMPLE_RATE, return_tensors="pt"
 )
 their_logits = other(**inputs).logits
 their_ids = other.generate(**inputs, do_sample=False, max_new_tokens=32)[0, len(ids) :].tolist()

@@ -27,8 +27,7 @@ import math
 
 import torch
 
-from q2a_core import AudioChat, load_waveform, paths
-from q2a_core import lengths as rates
+from q2a_core import AudioChat, lengths, load_waveform, paths
 from q2a_core.audio.mel import log_mel
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.evaluation.prompt_ablation import prompt_ablation
@@ -142,12 +141,12 @@ figure_bars(twins, unit="share of right answers", title="sentences against tags"
 # %%
 said = {sample.name: sample.text for sample in read_gallery()}
 answer = said.get(CLIP) or "There is no speech in this clip."
-frames = rates.mel_frames(waveform.samples.shape[0])
+frames = lengths.mel_frames(waveform.samples.shape[0])
 messages = [
     user_message("What does the person say?", clips=1),
     {"role": "assistant", "content": answer},
 ]
-dialogue = chat.checkpoint.chat_format.dialogue(messages, [rates.audio_tokens(frames)])
+dialogue = chat.checkpoint.chat_format.dialogue(messages, [lengths.audio_tokens(frames)])
 ids, counted = torch.tensor(dialogue.input_ids), torch.tensor(dialogue.loss_mask)
 mel = log_mel(waveform.samples)
 with torch.inference_mode():

@@ -26,8 +26,7 @@
 # %matplotlib inline
 import numpy as np
 
-from q2a_core import AudioChat, load_waveform, paths
-from q2a_core import lengths as rates
+from q2a_core import AudioChat, lengths, load_waveform, paths
 from q2a_core.inspection.figures_probes import figure_probes
 from q2a_core.inspection.figures_training import figure_bars
 from q2a_core.inspection.mode_probe import mode_probe
@@ -138,7 +137,7 @@ check("05.labels", labels_of)
 counts = {"audio placeholders": 0, "other tokens read": 0, "learned from": 0}
 for example in examples:
     clips = [] if example.samples is None else [example.samples]
-    audio = [rates.audio_tokens(rates.mel_frames(len(samples))) for samples in clips]
+    audio = [lengths.audio_tokens(lengths.mel_frames(len(samples))) for samples in clips]
     for turn in turns_of(list(example.task.messages), chat_format, audio):
         heard = sum(piece == "<|AUDIO|>" for piece in turn.pieces)
         counts["audio placeholders"] += heard

@@ -30,8 +30,7 @@
 # %matplotlib inline
 import numpy as np
 
-from q2a_core import AudioChat, load_waveform, paths
-from q2a_core import lengths as rates
+from q2a_core import AudioChat, lengths, load_waveform, paths
 from q2a_core.inspection.case import open_case
 from q2a_core.inspection.causes import causal_map, edit_effect
 from q2a_core.inspection.edits import AUDIO_TOKENS
@@ -267,10 +266,10 @@ for probe in probes:
     print(f"state {probe.layer}: {probe.accuracy.value:.2f}, shuffled {probe.control:.2f}")
 for scene in scenes[:2]:
     print(
-        chat.fork().ask(scene.samples, scene.text, sample_rate=rates.SAMPLE_RATE).text,
+        chat.fork().ask(scene.samples, scene.text, sample_rate=lengths.SAMPLE_RATE).text,
         "| asked for the order:",
         chat.fork()
-        .ask(scene.samples, "Which sound comes first?", sample_rate=rates.SAMPLE_RATE)
+        .ask(scene.samples, "Which sound comes first?", sample_rate=lengths.SAMPLE_RATE)
         .text,
     )
 figure_probes(

@@ -33,8 +33,7 @@ import torch
 from IPython.display import Image, Markdown
 from matplotlib import image as pictures
 
-from q2a_core import AudioChat, load_waveform, paths, presets
-from q2a_core import lengths as rates
+from q2a_core import AudioChat, lengths, load_waveform, paths, presets
 from q2a_core.inspection.bug_hunt import error_pattern
 from q2a_core.inspection.flash_clip import encoder_inputs, head_tensors, run_head, view_step
 from q2a_core.inspection.flash_pictures import map_picture
@@ -58,7 +57,7 @@ samples = load_waveform(CLIP).samples
 # frames.
 
 # %%
-inputs = encoder_inputs(chat.model, samples, beside_seconds=len(samples) / rates.SAMPLE_RATE + 1)
+inputs = encoder_inputs(chat.model, samples, beside_seconds=len(samples) / lengths.SAMPLE_RATE + 1)
 q, k, v = head_tensors(chat.model, inputs, layer=LAYER, head=HEAD)
 places, length, width = len(q), inputs.length, q.shape[1]
 print(
@@ -70,7 +69,7 @@ print(
 # map take for a 30 s clip, in all heads of one layer of the 7B's encoder, in float32? And one tile?
 
 # %%
-rate, many = rates.ENCODER_FRAME_RATE, presets.qwen2_audio_7b().encoder.num_heads
+rate, many = lengths.ENCODER_FRAME_RATE, presets.qwen2_audio_7b().encoder.num_heads
 for seconds, heads in ((length / rate, 1), (30, 1), (30, many)):
     frames = round(seconds * rate)
     print(

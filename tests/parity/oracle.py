@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, Qwen2AudioConfig, Qwen2AudioForConditionalGeneration
 
-from q2a_core import lengths as rates
+from q2a_core import lengths
 from q2a_core.checkpoint.weights import HUB_PREFIXES, MEMORY_PREFIXES, to_hub_key
 from q2a_core.config import ModelConfig, config_to_hf
 from q2a_core.model import Qwen2Audio
@@ -71,7 +71,7 @@ class Batch:
     @property
     def ours(self) -> dict[str, Tensor]:
         """Arguments of our `forward` besides labels."""
-        needed = int(rates.conv_mel_frames(self.mel_lengths).max())
+        needed = int(lengths.conv_mel_frames(self.mel_lengths).max())
         return {
             "input_ids": self.input_ids,
             "mel": self.mel[:, :, :needed],

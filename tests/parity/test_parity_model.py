@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from parity.oracle import TIE, Batch, greedy, random_model, stack_rows, twin
-from q2a_core import lengths as rates
+from q2a_core import lengths
 from q2a_core.config import DecoderConfig, EncoderConfig, ModelConfig
 from q2a_core.inference import GenerationSettings, generate
 from q2a_core.model import Qwen2Audio
@@ -52,7 +52,7 @@ def random_batch(config: ModelConfig, rng: np.random.Generator, *, side: str) ->
     if rng.random() < 0.4:
         mel_lengths[-1] = window - int(rng.integers(0, 3))
     mel = rng.normal(0.0, 0.7, size=(len(mel_lengths), config.encoder.num_mel_bins, window))
-    counts = iter(rates.audio_tokens(mel_lengths).tolist())
+    counts = iter(lengths.audio_tokens(mel_lengths).tolist())
 
     def text(longest: int) -> list[int]:
         return rng.integers(4, config.decoder.vocab_size, size=rng.integers(1, longest)).tolist()
@@ -116,7 +116,7 @@ def check_encoder(model: Qwen2Audio, theirs, batch: Batch, findings) -> None:
         expected_embeds = theirs.model.multi_modal_projector(expected_tokens)
         tokens = model.audio_encoder(batch.ours["mel"], batch.mel_lengths)
         embeds = model.projector(tokens)
-    for clip, count in enumerate(rates.audio_tokens(batch.mel_lengths).tolist()):
+    for clip, count in enumerate(lengths.audio_tokens(batch.mel_lengths).tolist()):
         encoder = (tokens - expected_tokens[:, : tokens.shape[1]])[clip, :count].abs().max().item()
         assert findings.difference("encoder output", encoder) < 2e-4
         projector = (embeds - expected_embeds[:, : embeds.shape[1]])[clip, :count]
@@ -141,6 +141,6 @@ def check_text(model: Qwen2Audio, theirs, batch: Batch, findings) -> None:
 
 def encoder_mask(batch: Batch) -> torch.Tensor:
     """Which encoder frames may be attended to, (N, 1, E, E): the valid ones of each clip."""
-    frames = rates.encoder_frames(batch.mel.shape[2])
-    valid = torch.arange(frames) < rates.encoder_frames(batch.mel_lengths)[:, None]
+    frames = lengths.encoder_frames(batch.mel.shape[2])
+    valid = torch.arange(frames) < lengths.encoder_frames(batch.mel_lengths)[:, None]
     return valid[:, None, None, :].expand(-1, 1, frames, -1)

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from q2a_core import lengths as rates
+from q2a_core import lengths
 from q2a_core.teaching.checks import exercise, exercises_of
 from q2a_core.teaching.checks.lesson_02 import ENCODER_LAYERS, field
 from q2a_core.teaching.exercise import judged
@@ -219,7 +219,7 @@ def test_span(phrase, answer):
 
 
 def test_the_field_s_oracle_is_the_arithmetic_of_the_package():
-    assert field(ENCODER_LAYERS) == (rates.RECEPTIVE_FIELD_SAMPLES, rates.SAMPLES_PER_TOKEN)
+    assert field(ENCODER_LAYERS) == (lengths.RECEPTIVE_FIELD_SAMPLES, lengths.SAMPLES_PER_TOKEN)
 
 
 @pytest.mark.parametrize("item", exercises_of("02"), ids=lambda item: item.id)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from q2a_core import lengths as rates
+from q2a_core import lengths
 from q2a_core.audio import Waveform
 from q2a_core.audio.mel import log_mel, stack_mels
 from q2a_core.checkpoint import Checkpoint, open_checkpoint
@@ -151,12 +151,12 @@ class AudioChat:
         ]
         # not a linear layer's: what a quantised one has is no tensor
         weight = self.model.audio_encoder.conv1.weight
-        mel_lengths = torch.tensor([rates.mel_frames(len(clip.samples)) for clip in waveforms])
+        mel_lengths = torch.tensor([lengths.mel_frames(len(clip.samples)) for clip in waveforms])
         stacked = stack_mels(mels).to(weight.device, weight.dtype)
         graphs = graphs_of(self.model) if len(waveforms) == 1 else None
         encoder = self.model if graphs is None else graphs.prompt
         packed = encoder.encode_audio(stacked, mel_lengths)
-        return list(packed.split(rates.audio_tokens(mel_lengths).tolist()))
+        return list(packed.split(lengths.audio_tokens(mel_lengths).tolist()))
 
     def _fit_context(self, settings: GenerationSettings, prompt_length: int) -> GenerationSettings:
         room = self.model.config.decoder.max_positions - prompt_length

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from q2a_core import lengths as rates
+from q2a_core import lengths
 from q2a_core.audio import Waveform, load_waveform
 from q2a_core.audio.source import is_file_like
 from q2a_core.errors import ChatError, TooLongError
@@ -42,13 +42,13 @@ def _fit(waveform: Waveform, window: int, *, split: bool) -> list[Waveform]:
         return [waveform]
     if not split:
         raise TooLongError(
-            f"{waveform.name} lasts {waveform.seconds:.1f} s; the model hears {window / rates.SAMPLE_RATE:g} s at "
+            f"{waveform.name} lasts {waveform.seconds:.1f} s; the model hears {window / lengths.SAMPLE_RATE:g} s at "
             "once. Cut the clip, or have it split into several clips of one turn"
         )
     starts = list(range(0, count, window))
-    if count - starts[-1] < rates.MIN_SAMPLES:
+    if count - starts[-1] < lengths.MIN_SAMPLES:
         # too short a rest for one token: take it from the piece before
-        starts[-1] = count - rates.MIN_SAMPLES
+        starts[-1] = count - lengths.MIN_SAMPLES
     notice = f"{waveform.name} was cut into {len(starts)} clips"
     return [
         replace(waveform, samples=waveform.samples[a:b], notices=(*waveform.notices, notice))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from q2a_core import lengths as rates
+from q2a_core import lengths
 from q2a_core.inspection.case import Case
 from q2a_core.inspection.walk import decoder_queries_keys, encoder_queries_keys
 from q2a_core.kernels.attention_map import attention_map
@@ -42,7 +42,7 @@ def encoder_maps(case: Case, layer: int, *, heads: list[int] | None = None) -> n
     """
     q, k = encoder_queries_keys(case.model, case.encoder_states, layer)
     weights = attention_map(
-        q, k, heads=heads, pool=rates.POOL_STRIDE, backend=case.model.audio_encoder.backend
+        q, k, heads=heads, pool=lengths.POOL_STRIDE, backend=case.model.audio_encoder.backend
     )
     return weights[0].cpu().numpy()
 

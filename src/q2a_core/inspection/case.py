@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from q2a_core import lengths as rates
+from q2a_core import lengths
 from q2a_core.audio import load_waveform
 from q2a_core.audio.mel import log_mel, stack_mels
 from q2a_core.errors import ChatError
@@ -72,7 +72,7 @@ def open_case(
     reply = dialogue.ask(waveform, text, temperature=0.0, max_new_tokens=max_new_tokens)
     model, encoder = chat.model, chat.model.config.encoder
     weight = model.audio_encoder.conv1.weight
-    frames = rates.mel_frames(len(waveform.samples))
+    frames = lengths.mel_frames(len(waveform.samples))
     mel = stack_mels(
         [
             log_mel(
@@ -81,7 +81,7 @@ def open_case(
         ]
     ).to(weight.device, weight.dtype)
     states = encoder_states(model, mel, torch.tensor([frames]))
-    count = rates.audio_tokens(frames)
+    count = lengths.audio_tokens(frames)
     prompt = chat.checkpoint.chat_format.prompt_ids(dialogue.messages[:-1], [count])
     case = Case(
         model=model,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from q2a_core import lengths as rates
+from q2a_core import lengths
 from q2a_core.inspection.walk import encoder_states
 from q2a_core.model import Qwen2Audio
 
@@ -33,7 +33,7 @@ def token_reach(model: Qwen2Audio, mel: Tensor, frames: int, token: int, *, seed
 
     Raises ValueError for a token that the clip has not.
     """
-    count = rates.audio_tokens(frames)
+    count = lengths.audio_tokens(frames)
     if not 0 <= token < count:
         raise ValueError(f"token {token} was asked for; expected 0 to {count - 1}")
     generator = torch.Generator().manual_seed(seed)

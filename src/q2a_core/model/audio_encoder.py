@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from q2a_core import lengths as rates
+from q2a_core import lengths
 from q2a_core.config import EncoderConfig
 from q2a_core.kernels import attention
 from q2a_core.model.frame_conv import FrameConv
@@ -96,7 +96,7 @@ class AudioEncoder(nn.Module):
         self.backend = "auto"
         self.conv1 = FrameConv(config.num_mel_bins, config.d_model, kernel_size=3, padding=1)
         self.conv2 = FrameConv(
-            config.d_model, config.d_model, kernel_size=3, stride=rates.CONV_STRIDE, padding=1
+            config.d_model, config.d_model, kernel_size=3, stride=lengths.CONV_STRIDE, padding=1
         )
         self.embed_positions = vector_table(config.max_source_positions, config.d_model)
         self.embed_positions.requires_grad_(False)
@@ -120,7 +120,7 @@ class AudioEncoder(nn.Module):
         groups = length_groups(clip_lengths)
         if len(groups) == 1:
             return self._encode_group(mel, clip_lengths)
-        longest = rates.encoder_frames(max(clip_lengths))
+        longest = lengths.encoder_frames(max(clip_lengths))
         encoder_frames = mel.new_zeros(len(clip_lengths), longest, self.config.d_model)
         for group in groups:
             frames = self._encode_group(mel[group], [clip_lengths[i] for i in group])
@@ -132,9 +132,11 @@ class AudioEncoder(nn.Module):
 
         A frame without a second one makes no token.
         """
-        if encoder_frames.shape[1] < rates.POOL_STRIDE:
+        if encoder_frames.shape[1] < lengths.POOL_STRIDE:
             return encoder_frames[:, :0]
-        pooled = F.avg_pool1d(encoder_frames.transpose(1, 2), rates.POOL_STRIDE, rates.POOL_STRIDE)
+        pooled = F.avg_pool1d(
+            encoder_frames.transpose(1, 2), lengths.POOL_STRIDE, lengths.POOL_STRIDE
+        )
         return self.layer_norm(pooled.transpose(1, 2))
 
     def conv_stem(self, mel: Tensor) -> Tensor:
@@ -143,7 +145,7 @@ class AudioEncoder(nn.Module):
 
     def embed_mel(self, mel: Tensor, length: int) -> Tensor:
         """Convolutions and positions: the first `length` frames of mel (N, M, F) -> what the blocks read (N, E, C)."""
-        frames = rates.encoder_frames(length)
+        frames = lengths.encoder_frames(length)
         x = self.conv_stem(mel[:, :, : self.config.conv_mel_frames(length)])[:, :frames]
         return x + self.embed_positions.weight[:frames]
 
@@ -160,7 +162,7 @@ class AudioEncoder(nn.Module):
         frame_lengths = None
         if min(clip_lengths) < longest:
             frame_lengths = torch.tensor(
-                [rates.encoder_frames(n) for n in clip_lengths], device=mel.device
+                [lengths.encoder_frames(n) for n in clip_lengths], device=mel.device
             )
             # a masked key still takes part in sums, where NaN or infinity behind a clip would spread
             beyond = torch.arange(frames, device=mel.device) >= frame_lengths[:, None]

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from q2a_core import lengths as rates
+from q2a_core import lengths
 from q2a_core.config import ModelConfig
 from q2a_core.model.audio_encoder import AudioEncoder
 from q2a_core.model.decoder import Decoder
@@ -91,7 +91,7 @@ class Qwen2Audio(nn.Module):
         """The second half of `encode_audio`: pool, norm, project, drop the padding."""
         audio_tokens = self.audio_encoder.pool(encoder_frames)
         audio_embeds = self.projector(audio_tokens)
-        return pack_valid(audio_embeds, rates.audio_tokens(mel_lengths))
+        return pack_valid(audio_embeds, lengths.audio_tokens(mel_lengths))
 
     def hidden_states(
         self,

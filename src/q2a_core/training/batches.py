@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from q2a_core import lengths as rates
+from q2a_core import lengths
 from q2a_core.audio.mel import log_mel, stack_mels
 from q2a_core.model import IGNORE_INDEX
 from q2a_core.text import ChatFormat
@@ -24,7 +24,7 @@ PACED_SHARE = 0.8
 """Those of them in which somebody speaks alone, at another pace."""
 OTHER_LENGTHS, OTHER_SOURCE = (0.7, 1.5), 1.8
 """Where no one speaks: times that a sound may take as long, and how many times as far it varies as a voice does."""
-LONGEST = rates.mel_frames(int(MAX_SECONDS * rates.SAMPLE_RATE))
+LONGEST = lengths.mel_frames(int(MAX_SECONDS * lengths.SAMPLE_RATE))
 """Frames that a clip at another pace may have at most."""
 MASKED_SHARE = 0.4
 """Training clips in which a band and a span are hidden."""
@@ -78,14 +78,14 @@ def encode_example(
     """Tokens, mel and spelling of one example; `rng` changes and hides parts of the mel, None changes nothing."""
     mel, mel_length, counts = None, 0, []
     if example.samples is not None:
-        mel_length = rates.mel_frames(len(example.samples))
+        mel_length = lengths.mel_frames(len(example.samples))
         mel = log_mel(example.samples)
         if rng is not None and rng.random() < VARIED_SHARE:
             varied, mel_length = _varied(mel.numpy(), mel_length, example, rng)
             mel = torch.from_numpy(varied)
         if rng is not None and rng.random() < MASKED_SHARE:
             mel = torch.from_numpy(mask_mel(mel.numpy(), rng))
-        counts = [rates.audio_tokens(mel_length)]
+        counts = [lengths.audio_tokens(mel_length)]
     dialogue = chat_format.dialogue(list(example.task.messages), counts)
     return EncodedExample(
         input_ids=dialogue.input_ids,

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from q2a_core import lengths as rates
+from q2a_core import lengths
 from q2a_core.model import IGNORE_INDEX, Qwen2Audio
 from q2a_core.training.batches import Batch
 from q2a_core.world.speech.spelling import LETTERS
@@ -47,7 +47,7 @@ def spelling_loss(log_probs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     spoken = batch.letter_lengths > 0
     if not bool(spoken.any()):
         return log_probs.sum() * 0.0, spoken.sum()
-    frames = rates.encoder_frames(batch.mel_lengths)[spoken]
+    frames = lengths.encoder_frames(batch.mel_lengths)[spoken]
     letter_lengths = batch.letter_lengths[spoken]
     losses = F.ctc_loss(
         log_probs[spoken].transpose(0, 1),

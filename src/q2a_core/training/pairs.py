@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from q2a_core import lengths as rates
+from q2a_core import lengths
 from q2a_core.audio.mel import log_mel
 from q2a_core.text import ChatFormat
 from q2a_core.training.batches import Batch, EncodedExample, collate
@@ -54,8 +54,8 @@ def encode_pair(
     samples = pair.waveform()
     mel, mel_length, counts = None, 0, []
     if samples is not None:
-        mel_length = rates.mel_frames(len(samples))
-        counts = [rates.audio_tokens(mel_length)]
+        mel_length = lengths.mel_frames(len(samples))
+        counts = [lengths.audio_tokens(mel_length)]
         mel = log_mel(samples)
     sides = []
     for reply in (pair.chosen, pair.rejected):

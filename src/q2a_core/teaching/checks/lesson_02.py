@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from q2a_core import lengths as rates
+from q2a_core import lengths
 from q2a_core.teaching.checks.numbers import some_numbers, table_of
 from q2a_core.teaching.exercise import Exercise, Verdict, call, passed, wrong
 
 ENCODER_LAYERS = (
-    (rates.N_FFT, rates.HOP_LENGTH),
+    (lengths.N_FFT, lengths.HOP_LENGTH),
     (3, 1),
-    (3, rates.CONV_STRIDE),
-    (rates.POOL_STRIDE, rates.POOL_STRIDE),
+    (3, lengths.CONV_STRIDE),
+    (lengths.POOL_STRIDE, lengths.POOL_STRIDE),
 )
 """Kernel and stride from samples to audio tokens: the window, two convolutions, the pool."""
 STACKS = (
@@ -63,8 +63,8 @@ def judge_field(answer: Any) -> Verdict:
     if right:
         size, step = field(ENCODER_LAYERS)
         return passed(
-            f"from samples to tokens: {size} samples, {1000 * size / rates.SAMPLE_RATE:g} ms, a token every "
-            f"{1000 * step / rates.SAMPLE_RATE:g} ms.",
+            f"from samples to tokens: {size} samples, {1000 * size / lengths.SAMPLE_RATE:g} ms, a token every "
+            f"{1000 * step / lengths.SAMPLE_RATE:g} ms.",
             rows=tuple(rows),
         )
     return wrong(_field_mistake(pairs), rows=tuple(rows))
@@ -139,7 +139,7 @@ def judge_span(answer: Any) -> Verdict:
     found = table_of((call(answer, token) for token in tokens), 2)
     if found is None:
         return wrong("two numbers for token 10, but not for every token.")
-    due = np.array([rates.token_receptive_field(token) for token in tokens])
+    due = np.array([lengths.token_receptive_field(token) for token in tokens])
     rows = tuple(
         (f"token {token}", "{:g} to {:g}".format(*found[token]), "{} to {}".format(*due[token]))
         for token in (0, 1, 10, 749)
@@ -150,7 +150,7 @@ def judge_span(answer: Any) -> Verdict:
             rows=rows,
         )
     token = np.arange(len(due))
-    start, hop, half = 640 * token, rates.HOP_LENGTH, rates.N_FFT // 2
+    start, hop, half = 640 * token, lengths.HOP_LENGTH, lengths.N_FFT // 2
     mistakes = {
         "cut off at the clip's beginning: the first tokens read padding and mirrored sound there. Report the span "
         "itself, also below 0.": np.maximum(due, 0),
