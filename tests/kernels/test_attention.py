@@ -407,6 +407,27 @@ def test_maps_are_the_weights_pooled(monkeypatch, name, pool, cells):
         torch.testing.assert_close(found[:, :, row], sums / seeing, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "lse",
+    [
+        torch.zeros(2, 4, 6),
+        torch.zeros(2, 2, 7),
+        torch.zeros(2, 4, 7, 1),
+        torch.zeros(2, 4, 7, dtype=torch.float16),
+        torch.zeros(2, 4, 7, device="meta"),
+        [0.0],
+    ],
+    ids=["queries", "key heads", "four", "half", "device", "list"],
+)
+def test_a_map_refuses_a_log_sum_exp_that_is_not_this_ones(lse):
+    q, k, _ = qkv(kv_heads=2)
+    with pytest.raises(
+        ValueError, match=r"lse is .*; expected .* \(2, 4, 7\) of torch\.float32 on"
+    ):
+        attention_map(q, k, lse=lse)
+    assert attention_map(q, k, lse=torch.zeros(2, 4, 7)).shape == (2, 4, 7, 7)
+
+
 @pytest.mark.parametrize("name", ["grouped", "lengths left, causal"])
 def test_a_map_has_the_gradients_of_the_weights(name):
     (q, k, _), options = case(name, grad=True)

@@ -305,6 +305,15 @@ def test_a_pool_of_one_may_be_a_truth():
     assert float((found - attention_weights(q, k)).abs().max()) <= 2e-6
 
 
+def test_a_map_takes_a_log_sum_exp_in_any_strides():
+    (inputs, _), options = case({"tq": 20, "tk": 40, "is_causal": True})
+    q, k, v = (x.detach() for x in inputs)
+    _, lse = kernel_file.attention_triton(q, k, v, **options)
+    turned = lse.mT.contiguous().mT
+    found = attention_map(q, k, **options, lse=turned, backend="triton")
+    assert float((found - attention_weights(q, k, **options)).abs().max()) <= 2e-6
+
+
 def small_model() -> Qwen2Audio:
     """The tiny preset with decoder heads as wide as the kernels want them."""
     config = presets.tiny(vocab_size=448)

@@ -40,19 +40,21 @@ def attention_map(
     lengths: Tensor | None = None,
     scale: float | None = None,
     padding_side: str = "right",
+    lse: Tensor | None = None,
     backend: str = "auto",
 ) -> Tensor:
     """Attention weights in fp32: of the queries `rows` (R,), or of all; of the query heads `heads`, or of all.
 
     With `pool` the weights of `pool` neighbouring keys are added up, and where no rows are chosen those of `pool`
-    neighbouring queries are averaged, as far as these see anything: each row sums to one or to zero. Raises ValueError
-    for a head or row that is not there, and for shapes, types or lengths that do not fit.
+    neighbouring queries are averaged, as far as these see anything: each row sums to one or to zero. `lse`
+    (B, H, Tq) in fp32 saves the kernel a pass. Raises ValueError for a head or row that is not there, and for shapes,
+    types or lengths that do not fit.
     """
     check_inputs(q, k, None, lengths, padding_side)
     scale = as_number(scale)
     chosen = list(range(q.shape[1]) if heads is None else map(int, heads))
     places = torch.arange(q.shape[2]) if rows is None else torch.as_tensor(rows)
-    _check(q, chosen, places, pool)
+    _check(q, chosen, places, pool, lse)
     places, pool = places.to(q.device), int(pool)
     query_pool = pool if rows is None else 1
     factor = q.shape[-1] ** -0.5 if scale is None else scale
@@ -72,6 +74,7 @@ def attention_map(
                 lengths,
                 factor,
                 padding_side,
+                lse,
             )
     keys = without_padding(k, lengths, padding_side)
     rules = {"is_causal": is_causal, "lengths": lengths, "padding_side": padding_side}
@@ -130,7 +133,7 @@ def _groups(x: Tensor, size: int) -> Tensor:
     return torch.nn.functional.pad(x, (0, -x.shape[-1] % size)).unflatten(-1, (-1, size))
 
 
-def _check(q: Tensor, heads: Sequence[int], rows: Tensor, pool: int) -> None:
+def _check(q: Tensor, heads: Sequence[int], rows: Tensor, pool: int, lse: Tensor | None) -> None:
     if rows.dtype not in (torch.int32, torch.int64):
         raise ValueError(f"rows is of {rows.dtype}; expected the numbers of queries")
     if not heads or min(heads) < 0 or max(heads) >= q.shape[1]:
@@ -139,3 +142,13 @@ def _check(q: Tensor, heads: Sequence[int], rows: Tensor, pool: int) -> None:
         raise ValueError(f"rows is {rows.tolist()}; expected numbers from 0 to {q.shape[2] - 1}")
     if not isinstance(pool, Integral) or pool not in POOLS:
         raise ValueError(f"pool is {pool}; expected one of {', '.join(map(str, POOLS))}")
+    if lse is None:
+        return
+    wanted = (tuple(q.shape[:3]), torch.float32, q.device)
+    if not isinstance(lse, Tensor) or (tuple(lse.shape), lse.dtype, lse.device) != wanted:
+        found = type(lse).__name__
+        if isinstance(lse, Tensor):
+            found = f"{tuple(lse.shape)} of {lse.dtype} on {lse.device}"
+        raise ValueError(
+            f"lse is {found}; expected the log-sum-exp of every query, {wanted[0]} of torch.float32 on {q.device}"
+        )

@@ -67,6 +67,7 @@ def map_triton(
     lengths: Tensor | None,
     scale: float,
     padding_side: str,
+    lse: Tensor | None,
 ) -> Tensor:
     """What `attention_map` says, by the kernel; the pools divide its tiles."""
     check_runnable(q)
@@ -75,7 +76,9 @@ def map_triton(
     if lengths is not None:
         lengths = lengths.to(device=q.device, dtype=torch.int32).contiguous()
     q, scale = positive_scale(q, scale)
-    _, lse = run_forward(q, k, k, is_causal, lengths, scale, left)
+    if lse is None:
+        _, lse = run_forward(q, k, k, is_causal, lengths, scale, left)
+    lse = lse.contiguous()
     batch, all_heads, queries, width = q.shape
     kv_heads, keys = k.shape[1:3]
     map_rows, map_keys = -(-len(rows) // query_pool), -(-keys // pool)
