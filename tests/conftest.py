@@ -55,22 +55,26 @@ def tiny_checkpoint(
 
 @pytest.fixture(scope="session")
 def small_book(tmp_path_factory: pytest.TempPathFactory):
-    """Eighty spoken training phrases; skips where the speech engine is missing."""
+    """Eighty spoken training phrases of the first world; skips where the speech engine is missing."""
     pytest.importorskip("espeakng_loader")
     from q2a_core.world.speech import build_book, plan_utterances
 
     directory = tmp_path_factory.mktemp("speech") / "train"
-    return build_book(plan_utterances("train", count=80, seed=0), directory, workers=1)
+    return build_book(
+        plan_utterances("train", count=80, seed=0, level="first"), directory, workers=1
+    )
 
 
 @pytest.fixture(scope="session")
 def small_test_book(tmp_path_factory: pytest.TempPathFactory):
-    """Forty spoken test phrases."""
+    """Forty spoken test phrases of the first world."""
     pytest.importorskip("espeakng_loader")
     from q2a_core.world.speech import build_book, plan_utterances
 
     directory = tmp_path_factory.mktemp("speech") / "test"
-    return build_book(plan_utterances("test", count=40, seed=0), directory, workers=1)
+    return build_book(
+        plan_utterances("test", count=40, seed=0, level="first"), directory, workers=1
+    )
 
 
 @pytest.fixture(scope="session")
@@ -78,5 +82,5 @@ def grown_book(tmp_path_factory):
     """A small book of the grown world's training speech."""
     from q2a_core.world.speech import build_book, plan_utterances
 
-    plan = plan_utterances("train", count=160, seed=0, level="grown")
+    plan = plan_utterances("train", count=160, seed=0)
     return build_book(plan, tmp_path_factory.mktemp("grown"), workers=2)

@@ -15,11 +15,12 @@ from q2a_core.audio import wav_bytes
 from q2a_core.errors import Q2AError
 from q2a_core.evaluation import browse
 from q2a_core.evaluation.browse import LARGEST_NUMBER, SUITES, Example, Question, Said
+from q2a_core.evaluation.items import Item
 from q2a_core.evaluation.mini_suites import RIGHT
 from q2a_core.evaluation.scoreboard import Report
-from q2a_core.evaluation.suites import Item
 from q2a_core.lengths import SAMPLE_RATE
 from q2a_core.world.speech.utterance_book import UtteranceBook
+from q2a_core.world.speech.utterances import Utterance
 from settings import change, kept
 from state import Session
 
@@ -31,8 +32,8 @@ CLIPS_KEPT = 32
 
 
 @st.cache_resource(show_spinner=False)
-def _plan() -> UtteranceBook:
-    return browse.planned_book()
+def _plan() -> list[Utterance]:
+    return browse.planned()
 
 
 @st.cache_resource(max_entries=4, show_spinner="Judging the recorded replies…")

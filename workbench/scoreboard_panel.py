@@ -6,14 +6,14 @@ import bars
 from explain import explain
 from panels import plain
 from q2a_core.bench.recorded import COMMAND, recorded_charts
-from q2a_core.evaluation.paper_table import OURS, RERUN
+from q2a_core.evaluation.paper_figures import OURS, RERUN
+from q2a_core.evaluation.results_file import conditions_text
 from q2a_core.evaluation.scoreboard import (
     Board,
     BoardRow,
     Cell,
     Report,
     boards,
-    conditions,
     shipped_reports,
 )
 from q2a_core.evaluation.tables import paper_table
@@ -85,7 +85,7 @@ def tables(reports: list[Report]) -> None:
             )
             st.html(bars.interval_chart(board, board.rows))
         for report in board.reports:
-            st.caption(f"{plain(report.name)}: {plain(conditions(report))}.")
+            st.caption(f"{plain(report.name)}: {plain(conditions_text(report.values))}.")
     with st.expander("The paper's Table 2, whole", icon=":material/description:"):
         st.caption(
             "Printed in arXiv 2407.10759: real recordings and the real model, nothing of ours. Misprints are struck "

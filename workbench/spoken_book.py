@@ -62,9 +62,7 @@ def _run(job: BookJob) -> None:
         job.done, job.total = done, total
 
     try:
-        book = open_or_build(
-            "test", count=TEST_UTTERANCES, seed=0, level="grown", progress=progress
-        )
+        book = open_or_build("test", count=TEST_UTTERANCES, seed=0, progress=progress)
         job.future.set_result(book)
     except BaseException as error:
         job.future.set_exception(error)
@@ -72,7 +70,7 @@ def _run(job: BookJob) -> None:
 
 def _is_spoken() -> bool:
     try:
-        directory = book_directory("test", count=TEST_UTTERANCES, seed=0, level="grown")
+        directory = book_directory("test", count=TEST_UTTERANCES, seed=0)
         return (directory / "book.json").is_file()
     except Exception:  # without the engine there is no book; `begin` says so
         return False

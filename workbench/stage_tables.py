@@ -7,7 +7,7 @@ import streamlit as st
 import curves
 import model_state
 from panels import plain
-from q2a_core.evaluation.stage_results import SuiteRow, read_results, side_by_side
+from q2a_core.evaluation.stage_results import SuiteRow, shipped_results, side_by_side
 from q2a_core.inspection.weight_change import (
     Change,
     TensorChange,
@@ -105,7 +105,7 @@ def in_words(parts: list[Change], layers: list[Change]) -> str:
 
 def table(columns: dict[str, Path]) -> None:
     """The mini Table 2 of every checkpoint that has one."""
-    reports = {name: read_results(path) for name, path in columns.items()}
+    reports = {name: shipped_results(path) for name, path in columns.items()}
     for name, report in reports.items():
         if report is None:
             st.caption(

@@ -42,8 +42,8 @@ from q2a_core.evaluation.metrics import (
 )
 from q2a_core.evaluation.mini_suites import suites_named
 from q2a_core.evaluation.mini_table import evaluate_mini
-from q2a_core.evaluation.paper_table import OURS, PAPER, leaders, mark_behind_average
-from q2a_core.evaluation.stage_results import read_results, side_by_side
+from q2a_core.evaluation.paper_figures import OURS, PAPER, leaders, mark_behind_average
+from q2a_core.evaluation.stage_results import shipped_results, side_by_side
 from q2a_core.evaluation.tables import printed, report_table
 from q2a_core.model import Qwen2Audio
 from q2a_core.teaching.as_published import lay_out_as_published
@@ -307,7 +307,7 @@ for system, figures in row.results.items():
 
 # %%
 names = [name for name in ("mini-pretrain", "mini-sft") if name in paths.shipped_checkpoints()]
-results = [read_results(paths.shipped_checkpoint(name)) for name in names]
+results = [shipped_results(paths.shipped_checkpoint(name)) for name in names]
 lines = ["| suite | " + " | ".join(names) + " | |", "| --- |" + " --- |" * (len(names) + 1)]
 for suite in side_by_side(results)[:12]:
     cells = [f"{figure.text} ({figure.interval})" if figure else "" for figure in suite.figures]
@@ -383,6 +383,6 @@ Markdown(report_page(record, SUBJECT).markdown())
 # **Limits.** A few dozen synthetic clips, one set of weights. The intervals do not cover another training run. Nothing
 # here compares with the paper's figures.
 #
-# **Where in the source:** `evaluation/metrics.py`, `bleu.py`, `external_judge.py`, `mini_table.py`, `paper_table.py`;
+# **Where in the source:** `evaluation/metrics.py`, `bleu.py`, `external_judge.py`, `mini_table.py`, `paper_figures.py`;
 # `teaching/report.py`. From the command line: `q2a eval --suite mini`. **Where in the paper:** section 3, Tables 1
 # and 2.

@@ -135,7 +135,9 @@ def test_info_lists_the_folders_and_clean_removes_them(q2a, tmp_path):
 
 def test_synth_writes_clips_with_their_truth(q2a, tmp_path, monkeypatch, small_test_book):
     monkeypatch.setattr("q2a_core.world.manifest.open_or_build", lambda *_, **__: small_test_book)
-    code, out, _ = q2a("synth", tmp_path / "clips", "--count", 3, "--kind", "question")
+    code, out, _ = q2a(
+        "synth", tmp_path / "clips", "--count", 3, "--kind", "question", "--level", "first"
+    )
     assert code == 0
     lines = [
         json.loads(line)
@@ -153,7 +155,7 @@ def test_synth_writes_clips_with_their_truth(q2a, tmp_path, monkeypatch, small_t
 def test_made_clips_can_be_scored(q2a, tmp_path, monkeypatch, small_test_book, tiny_checkpoint):
     monkeypatch.setattr("q2a_core.world.manifest.open_or_build", lambda *_, **__: small_test_book)
     folder = tmp_path / "clips"
-    assert q2a("synth", folder, "--count", 4)[0] == 0
+    assert q2a("synth", folder, "--count", 4, "--level", "first")[0] == 0
     options = ["--clips", folder, "--manifest", folder / "manifest.jsonl", "--json"]
     code, out, err = q2a("eval", "--model", tiny_checkpoint, *options)
     assert code == 0, err
@@ -164,17 +166,17 @@ def test_made_clips_can_be_scored(q2a, tmp_path, monkeypatch, small_test_book, t
 def test_a_manifest_is_not_written_over_unasked(q2a, tmp_path, monkeypatch, small_test_book):
     monkeypatch.setattr("q2a_core.world.manifest.open_or_build", lambda *_, **__: small_test_book)
     (tmp_path / "manifest.jsonl").write_text("my truth", "utf-8")
-    code, out, err = q2a("synth", tmp_path, "--count", 1)
+    code, out, err = q2a("synth", tmp_path, "--count", 1, "--level", "first")
     assert (code, out) == (2, "")
     assert "already holds a manifest.jsonl; choose another folder" in err
     assert (tmp_path / "manifest.jsonl").read_text("utf-8") == "my truth"
-    assert q2a("synth", tmp_path, "--count", 1, "--replace")[0] == 0
+    assert q2a("synth", tmp_path, "--count", 1, "--level", "first", "--replace")[0] == 0
 
 
 def test_what_the_system_refuses_is_one_line(q2a, tmp_path, monkeypatch, small_test_book):
     monkeypatch.setattr("q2a_core.world.manifest.open_or_build", lambda *_, **__: small_test_book)
     (tmp_path / "clips" / "manifest.jsonl").mkdir(parents=True)
-    code, out, err = q2a("synth", tmp_path / "clips", "--count", 1)
+    code, out, err = q2a("synth", tmp_path / "clips", "--count", 1, "--level", "first")
     assert (code, out) == (2, "")
     assert _is_one_line(err), err
     assert "manifest.jsonl: Is a directory; expected a place that can be read and written" in err

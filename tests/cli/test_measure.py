@@ -5,9 +5,9 @@ import json
 import pytest
 
 from q2a_core.bench import everything
-from q2a_core.cli import measure
+from q2a_core.cli import eval_run
 from q2a_core.errors import Q2AError
-from q2a_core.evaluation import mini_table, runner
+from q2a_core.evaluation import first_world, mini_table
 
 SCORE = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 3}
 REPORT = {
@@ -27,10 +27,10 @@ def begun(monkeypatch):
         calls.append(options)
         return REPORT
 
-    monkeypatch.setattr(runner, "evaluate", measure)
+    monkeypatch.setattr(first_world, "evaluate", measure)
     monkeypatch.setattr(mini_table, "evaluate_mini", measure)
     monkeypatch.setattr(everything, "run_bench", measure)
-    monkeypatch.setattr(runner, "to_markdown", lambda report: "a table")
+    monkeypatch.setattr(first_world, "to_markdown", lambda report: "a table")
     monkeypatch.setattr(everything, "to_markdown", lambda report: "a table")
     return calls
 
@@ -97,7 +97,7 @@ def test_a_judge_that_fails_loses_no_result(q2a, tiny_checkpoint, begun, monkeyp
     def fails(*_, **__):
         raise Q2AError("the judge does not answer")
 
-    monkeypatch.setattr(measure, "mark_chats", fails)
+    monkeypatch.setattr(eval_run, "mark_chats", fails)
     options = ["--judge-url", "http://x/v1", "--judge-model", "m", "--suite", "mini"]
     code, out, err = q2a(
         "eval", "--model", tiny_checkpoint, *options, "--output", tmp_path / "r.json"

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from q2a_core.errors import Q2AError
-from q2a_core.evaluation.external_judge import JudgeItem, judge, judge_messages, parse_marks
+from q2a_core.evaluation.external_judge import JudgeItem, judge_messages, mark_items, parse_marks
 from q2a_core.evaluation.judge_endpoint import Endpoint, Refused, RequestFailed, complete
 from q2a_core.evaluation.replies import ReplyStore
 
@@ -127,7 +127,7 @@ def test_marks_of_both_positions_are_averaged(serve, endpoint):
     # a judge that likes the first position by one mark, and the reference by six
     server = serve(lambda number, body: completion("9 2" if number % 2 else "3 8"))
     items = [ITEM, JudgeItem(**{**as_dict(ITEM), "name": "2", "category": "music"})]
-    report = judge(endpoint(server), items)
+    report = mark_items(endpoint(server), items)
     assert json.loads(json.dumps(report)) == report
     assert report["counts"] == {"scored": 2, "unparsable": 0, "refused": 0, "failed": 0}
     rows = {row["suite"]: row for row in report["rows"]}
@@ -163,7 +163,7 @@ def test_what_cannot_be_scored_is_counted_and_left_out(serve, endpoint):
         return next(answer for name, answer in answers.items() if f"q-{name}" in content)
 
     items = [JudgeItem(**{**as_dict(ITEM), "name": n, "question": f"q-{n}"}) for n in answers]
-    report = judge(endpoint(serve(script), attempts=2), items)
+    report = mark_items(endpoint(serve(script), attempts=2), items)
     assert report["counts"] == {"scored": 1, "unparsable": 1, "refused": 4, "failed": 1}
     assert report["rows"][-1]["score"]["n"] == 1
     assert "status 503, 2 times" in report["items"][-1]["said"][0]
@@ -172,10 +172,10 @@ def test_what_cannot_be_scored_is_counted_and_left_out(serve, endpoint):
 def test_answers_are_kept_and_paid_for_once(serve, endpoint, tmp_path):
     server = serve(lambda number, body: completion("4 6"))
     store = tmp_path / "judge.jsonl"
-    first = judge(endpoint(server), [ITEM], store=ReplyStore(store))
-    assert judge(endpoint(server), [ITEM], store=ReplyStore(store)) == first
+    first = mark_items(endpoint(server), [ITEM], store=ReplyStore(store))
+    assert mark_items(endpoint(server), [ITEM], store=ReplyStore(store)) == first
     assert len(server.requests) == 2
-    judge(
+    mark_items(
         endpoint(server),
         [JudgeItem(**{**as_dict(ITEM), "reply": "A cow."})],
         store=ReplyStore(store),
@@ -220,13 +220,13 @@ def test_an_endpoint_that_is_not_there_ends_the_run_at_once(endpoint, serve):
     server = serve(lambda number, body: completion("1 2"))
     server.server_close()
     with pytest.raises(Q2AError, match="does not answer"):
-        judge(endpoint(server, attempts=2), [ITEM] * 50)
+        mark_items(endpoint(server, attempts=2), [ITEM] * 50)
 
 
 def test_a_wrong_key_ends_the_run_and_is_not_shown(serve, endpoint, pauses):
     server = serve(lambda number, body: (401, {"error": f"Incorrect key {KEY}"}))
     with pytest.raises(Q2AError, match=r"status 401: .*\*\*\*") as caught:
-        judge(endpoint(server), [ITEM])
+        mark_items(endpoint(server), [ITEM])
     assert KEY not in str(caught.value)
     assert KEY not in repr(endpoint(server))
     assert pauses == []

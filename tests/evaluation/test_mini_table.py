@@ -19,15 +19,15 @@ ASKED += ("mode: kind of reply", "mini AIR-Bench, mixed", "sound in mixtures")
 
 
 @pytest.fixture(scope="module")
-def test_book(tmp_path_factory):
+def spoken_book(tmp_path_factory):
     from q2a_core.world.speech import build_book, plan_utterances
 
-    plan = plan_utterances("test", count=160, seed=0, level="grown")
+    plan = plan_utterances("test", count=160, seed=0)
     return build_book(plan, tmp_path_factory.mktemp("grown-test"), workers=2)
 
 
 @pytest.fixture
-def report(tiny_checkpoint, test_book, monkeypatch):
+def report(tiny_checkpoint, spoken_book, monkeypatch):
     """Of a listener who knows the truth of every clip by heart, and nothing of silence and noise."""
     suites = tuple(suite for suite in MINI_SUITES if suite.name in ASKED)
     heard = {}
@@ -37,9 +37,9 @@ def report(tiny_checkpoint, test_book, monkeypatch):
 
     for suite in suites:
         count = 6 * mini_table.LARGER.get(suite.name, 1)
-        for item in mini_items(suite, test_book, count=count):
+        for item in mini_items(suite, spoken_book, count=count):
             heard[item.samples.tobytes()] = item.task.answer
-    monkeypatch.setattr(mini_table, "open_or_build", lambda *_, **__: test_book)
+    monkeypatch.setattr(mini_table, "open_or_build", lambda *_, **__: spoken_book)
     monkeypatch.setattr(mini_table, "answer", listen)
     store = ReplyStore()
     checkpoint = open_checkpoint(tiny_checkpoint)
@@ -67,8 +67,10 @@ def test_a_perfect_listener_scores_perfectly_and_fails_on_swapped_clips(report):
     assert rows["false yes"]["score"]["n"] == 36
 
 
-def test_a_report_keeps_as_many_replies_as_it_is_asked_for(tiny_checkpoint, test_book, monkeypatch):
-    monkeypatch.setattr(mini_table, "open_or_build", lambda *_, **__: test_book)
+def test_a_report_keeps_as_many_replies_as_it_is_asked_for(
+    tiny_checkpoint, spoken_book, monkeypatch
+):
+    monkeypatch.setattr(mini_table, "open_or_build", lambda *_, **__: spoken_book)
     monkeypatch.setattr(mini_table, "answer", lambda checkpoint, model, items: [""] * len(items))
     chosen = suites_named(["recognition"])
     options = {"count": 12, "suites": chosen, "controls": False}
@@ -85,8 +87,8 @@ def test_the_table_stands_beside_the_papers(report):
     assert set(BESIDE) <= {suite.name for suite in MINI_SUITES}
 
 
-def test_one_suite_can_be_asked_for_alone(tiny_checkpoint, test_book, monkeypatch, tmp_path):
-    monkeypatch.setattr(mini_table, "open_or_build", lambda *_, **__: test_book)
+def test_one_suite_can_be_asked_for_alone(tiny_checkpoint, spoken_book, monkeypatch, tmp_path):
+    monkeypatch.setattr(mini_table, "open_or_build", lambda *_, **__: spoken_book)
     chosen = suites_named(["vocal sound"])
     path = tmp_path / "replies.jsonl"
     made = mini_table.evaluate_mini(
@@ -105,7 +107,7 @@ def test_one_suite_can_be_asked_for_alone(tiny_checkpoint, test_book, monkeypatc
 
 
 def test_the_chat_suites_can_be_marked_by_an_outside_judge(
-    report, tiny_checkpoint, test_book, monkeypatch
+    report, tiny_checkpoint, spoken_book, monkeypatch
 ):
     """Each clip is told in words, with everything that the true answer says of it."""
     answered = {}
@@ -120,7 +122,7 @@ def test_the_chat_suites_can_be_marked_by_an_outside_judge(
     items = judge_items(answered)
     assert [item.category for item in items] == ["speech"] * 20 + ["mixed"] * 20
     monkeypatch.setattr(external_judge, "complete", lambda endpoint, messages: "9 7")
-    marks = external_judge.judge(Endpoint(base_url="http://x/v1", model="m"), items)
+    marks = external_judge.mark_items(Endpoint(base_url="http://x/v1", model="m"), items)
     assert marks["counts"]["scored"] == 40
     assert {row["score"]["value"] for row in marks["rows"]} == {8}
     line = "| AIR-Bench chat, mixed | 8.00 (8.00 to 8.00) | 8.00 | +2.00 | 20 |"

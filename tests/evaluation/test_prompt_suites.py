@@ -7,7 +7,7 @@ import pytest
 
 from q2a_core.evaluation.mini_suites import mini_items
 from q2a_core.evaluation.prompt_suites import KINDS, prompt_suites, trained_on_tags
-from q2a_core.world.mixtures import GrownSampler
+from q2a_core.world.sampler import GrownSampler
 from q2a_core.world.speech import build_book, plan_utterances
 from q2a_core.world.tasks import (
     ASKABLE,
@@ -22,7 +22,7 @@ from q2a_core.world.wordings import PROMPTS
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
     pytest.importorskip("espeakng_loader")
-    plan = plan_utterances("test", count=120, seed=0, level="grown")
+    plan = plan_utterances("test", count=120, seed=0)
     return build_book(plan, tmp_path_factory.mktemp("grown-test"), workers=1)
 
 
@@ -60,7 +60,7 @@ def test_the_same_scenes_are_asked_in_both_wordings(book):
 
 
 def test_training_never_asks_what_counts_as_unasked(book):
-    sampler = GrownSampler(book, "train", seed=3, stage="pretrain")
+    sampler = GrownSampler(book.utterances, "train", seed=3, stage="pretrain")
     combinations = set()
     for index in range(400):
         scene = sampler.scene(index)

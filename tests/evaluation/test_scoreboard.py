@@ -8,9 +8,10 @@ import pytest
 from q2a_core import paths
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.evaluation import browse
+from q2a_core.evaluation.items import example_row
 from q2a_core.evaluation.mini_suites import MINI_SUITES, mini_items
-from q2a_core.evaluation.scoreboard import boards, conditions, shipped_reports
-from q2a_core.evaluation.suites import example_row
+from q2a_core.evaluation.results_file import conditions_text
+from q2a_core.evaluation.scoreboard import boards, shipped_reports
 from q2a_core.world.speech.levels import plan_utterances
 
 
@@ -20,7 +21,7 @@ class Hummed:
     hash = "hummed" * 4
 
     def __init__(self) -> None:
-        self.utterances = plan_utterances("test", count=1500, seed=0, level="grown")
+        self.utterances = plan_utterances("test", count=1500, seed=0)
 
     def __getitem__(self, index):
         tone = np.sin(np.arange(12_000) * (0.05 + index / 20_000))
@@ -88,7 +89,7 @@ def test_the_same_clips_stand_in_one_table(house):
     assert not emotion.lower_is_better
     assert emotion.most == 1.0
     assert emotion.text(0.8) == "80.0%"
-    assert "seeds: a 1" in conditions(board.reports[0])
+    assert "seeds: a 1" in conditions_text(board.reports[0].values)
 
 
 def test_other_clips_and_easier_suites_stand_apart(house):
@@ -126,7 +127,7 @@ def test_a_damaged_report_is_named_and_the_others_stay(house, text):
 
 
 def test_questions_need_no_sound_and_are_the_suites_own():
-    planned, hummed = browse.planned_book(), Hummed()
+    planned, hummed = browse.planned(), Hummed()
     for suite in MINI_SUITES:
         items = mini_items(suite, hummed, count=3)
         asked = browse.questions(suite.name, 3, planned)
@@ -138,7 +139,7 @@ def test_questions_need_no_sound_and_are_the_suites_own():
 
 
 def test_recorded_replies_are_judged_and_those_of_other_clips_left_out(house):
-    planned = browse.planned_book()
+    planned = browse.planned()
     suite = "everyday sound"
     asked = browse.questions(suite, 3, planned)
     rows = [example_row(suite, _silent(each), each.truth) for each in asked]
@@ -157,7 +158,7 @@ def test_recorded_replies_are_judged_and_those_of_other_clips_left_out(house):
 
 
 def _silent(asked):
-    from q2a_core.evaluation.suites import Item
+    from q2a_core.evaluation.items import Item
 
     return Item(scene=asked.scene, task=asked.task, samples=np.zeros(0, np.float32))
 
@@ -165,7 +166,7 @@ def _silent(asked):
 def test_shipped_examples_are_found_again():
     reports = shipped_reports()[0]
     assert {each.name for each in reports} >= {"mini-pretrain", "mini-sft", "mini-dpo"}
-    found = browse.recorded_examples(reports, browse.planned_book())
+    found = browse.recorded_examples(reports, browse.planned())
     for suite in (
         "recognition",
         "emotion",
@@ -184,7 +185,7 @@ def test_a_live_reply_is_what_the_evaluation_gets(tiny_checkpoint):
 
     checkpoint = open_checkpoint(tiny_checkpoint)
     model = checkpoint.load_model()
-    asked = browse.question("vocal sound", 1, browse.planned_book())
+    asked = browse.question("vocal sound", 1, browse.planned())
     item = browse.hear(asked, Hummed())
     said = browse.ask_live(asked, item, checkpoint, model)
     assert said.live

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from q2a_core import paths
-from q2a_core.evaluation.stage_results import read_results, side_by_side
+from q2a_core.evaluation.stage_results import shipped_results, side_by_side
 
 
 def report(name: str, **rows: tuple[str, float, float, float]) -> dict:
@@ -52,13 +52,13 @@ def test_what_has_no_figure_says_none():
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"rows": 1}', '{"rows": []}'])
 def test_what_is_no_report_is_none(tmp_path, text):
     (tmp_path / "results.json").write_text(text, "utf-8")
-    assert read_results(tmp_path) is None
-    assert read_results(tmp_path / "nowhere") is None
+    assert shipped_results(tmp_path) is None
+    assert shipped_results(tmp_path / "nowhere") is None
 
 
 def test_shipped_reports_print_as_their_tables_do():
     for directory in paths.shipped_checkpoints().values():
-        found = read_results(directory)
+        found = shipped_results(directory)
         if found is None:
             continue
         table = (directory / "RESULTS.md").read_text("utf-8")

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from q2a_core.errors import Q2AError
-from q2a_core.evaluation.paper_table import OURS, PAPER, RERUN
+from q2a_core.evaluation.paper_figures import OURS, PAPER, RERUN
 from q2a_core.evaluation.tables import BESIDE, END, START, paper_table, report_table, write_results
 
 README = f"# Title\n\ntext\n{START}\nold | table\n{END}\nmore\n"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from q2a_core import presets
-from q2a_core.evaluation.paper_table import PAPER, leaders, mark_behind_average
+from q2a_core.evaluation.paper_figures import PAPER, leaders, mark_behind_average
 from q2a_core.teaching.checks import check, exercises_of
 from q2a_core.teaching.checks.intervals import interval_of
 

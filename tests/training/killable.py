@@ -21,6 +21,7 @@ from q2a_core.training.stages import StageConfig
 
 STAGE = StageConfig(
     name="dpo",
+    level="first",
     steps=12,
     batch_size=2,
     accumulate=2,

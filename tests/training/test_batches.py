@@ -21,12 +21,18 @@ from q2a_core.world.speech.spelling import LETTERS
 
 @pytest.fixture
 def blocks(small_book, chat_format) -> Blocks:
-    return Blocks(Corpus(small_book, "train", seed=0), chat_format, batch_size=3, seed=0)
+    return Blocks(
+        Corpus(small_book, "train", seed=0, level="first"), chat_format, batch_size=3, seed=0
+    )
 
 
 def test_the_same_block_is_the_same_and_another_seed_another(blocks, small_book, chat_format):
-    again = Blocks(Corpus(small_book, "train", seed=0), chat_format, batch_size=3, seed=0)
-    other = Blocks(Corpus(small_book, "train", seed=1), chat_format, batch_size=3, seed=1)
+    again = Blocks(
+        Corpus(small_book, "train", seed=0, level="first"), chat_format, batch_size=3, seed=0
+    )
+    other = Blocks(
+        Corpus(small_book, "train", seed=1, level="first"), chat_format, batch_size=3, seed=1
+    )
     for [mine], [same] in zip(blocks[2], again[2], strict=True):
         assert torch.equal(mine.input_ids, same.input_ids)
         assert torch.equal(mine.mel, same.mel)
@@ -59,7 +65,7 @@ def test_placeholders_labels_and_letters_fit_the_clips(blocks, chat_format):
 
 @pytest.mark.parametrize("stage", ["pretrain", "sft"])
 def test_every_labelled_token_knows_which_question_it_answers(grown_book, chat_format, stage):
-    corpus = Corpus(grown_book, "train", seed=2, level="grown", stage=stage)
+    corpus = Corpus(grown_book, "train", seed=2, stage=stage)
     seen = 0
     for index in range(60):
         example = corpus.example(index)
@@ -100,7 +106,7 @@ def _rows(batches) -> list[list[int]]:
 def test_a_step_holds_the_same_dialogues_however_it_is_cut(
     small_book, chat_format, batch_size, accumulate, processes
 ):
-    corpus = Corpus(small_book, "train", seed=0)
+    corpus = Corpus(small_book, "train", seed=0, level="first")
     size = batch_size * accumulate
     whole = Blocks(corpus, chat_format, batch_size=size, seed=0)[1]
     cut = Blocks(corpus, chat_format, batch_size=batch_size, accumulate=accumulate, seed=0)
@@ -117,7 +123,7 @@ def test_a_step_holds_the_same_dialogues_however_it_is_cut(
 
 
 def test_processes_draw_no_clips_for_each_other(small_book, chat_format, monkeypatch):
-    corpus = Corpus(small_book, "train", seed=0)
+    corpus = Corpus(small_book, "train", seed=0, level="first")
     drawn = []
     example = Corpus.example
     monkeypatch.setattr(Corpus, "example", lambda s, i: drawn.append(i) or example(s, i))
@@ -134,7 +140,9 @@ def test_a_step_smaller_than_the_processes_is_refused(blocks):
 
 
 def test_sorting_keeps_padding_small(small_book, chat_format):
-    blocks = Blocks(Corpus(small_book, "train", seed=0), chat_format, batch_size=8, seed=0)
+    blocks = Blocks(
+        Corpus(small_book, "train", seed=0, level="first"), chat_format, batch_size=8, seed=0
+    )
     padded = sum(len(batch.mel_lengths) * int(batch.mel_lengths.max()) for [batch] in blocks[0])
     heard = sum(int(batch.mel_lengths.sum()) for [batch] in blocks[0])
     drawn = [blocks.corpus.example(index) for index in range(BLOCK * 8)]

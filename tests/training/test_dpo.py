@@ -25,6 +25,7 @@ from q2a_core.training.step import accumulate_gradients
 
 STAGE = StageConfig(
     name="dpo",
+    level="first",
     steps=8,
     batch_size=2,
     learning_rate=3e-3,

@@ -22,6 +22,7 @@ from q2a_core.world.corpus import Corpus
 
 STAGE = StageConfig(
     name="pretrain",
+    level="first",
     steps=6,
     batch_size=2,
     warmup_steps=2,
@@ -52,7 +53,7 @@ def _train(
         run,
         objective=Supervised(_model(), ctc_weight=stage.ctc_weight, seed=stage.seed),
         blocks=Blocks(
-            Corpus(book, "train", seed=0),
+            Corpus(book, "train", seed=0, level="first"),
             chat_format,
             batch_size=stage.batch_size,
             accumulate=stage.accumulate,

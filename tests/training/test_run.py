@@ -157,8 +157,8 @@ def test_a_rate_is_a_number_over_zero(name, value):
     [
         ({"seed": -1}, "seed is -1; expected 0 or more"),
         ({"seed": 2**64}, "seed is 18446744073709551616; expected at most"),
-        ({"prompts": "tags"}, "the first world knows no tags"),
-        ({"engines": ("espeak", "flite")}, "the first world knows no flite"),
+        ({"level": "first", "prompts": "tags"}, "the first world knows no tags"),
+        ({"level": "first", "engines": ("espeak", "flite")}, "the first world knows no flite"),
         ({"nll_weight": float("nan")}, "nll_weight is nan"),
         ({"save_every": 0}, "save_every is 0; expected at least 1"),
         ({"betas": (0.9, float("nan"))}, "betas are"),

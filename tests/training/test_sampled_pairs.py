@@ -7,8 +7,8 @@ import torch
 from q2a_core.training import sampled_pairs
 from q2a_core.training.sampled_pairs import Sampling, best_and_worst, sample_pairs, sample_replies
 from q2a_core.world.corpus import Example
-from q2a_core.world.dialogues import compose
 from q2a_core.world.scene import Event, Scene
+from q2a_core.world.task import compose
 
 TRUE, CLOSE, WRONG = "No, there is no dog.", "No.", "Yes, there is a dog."
 

@@ -27,7 +27,7 @@ from q2a_core.world.corpus import Corpus
 from q2a_core.world.prompts import TASKS
 
 STAGE = StageConfig(
-    name="pretrain", steps=5, batch_size=4, accumulate=2, warmup_steps=1, log_every=1
+    name="pretrain", level="first", steps=5, batch_size=4, accumulate=2, warmup_steps=1, log_every=1
 )
 
 
@@ -40,7 +40,7 @@ def _objective(ctc_weight: float = 1.0) -> Supervised:
 
 
 def _blocks(book, chat_format, batch_size: int, accumulate: int) -> Blocks:
-    corpus = Corpus(book, "train", seed=0)
+    corpus = Corpus(book, "train", seed=0, level="first")
     return Blocks(corpus, chat_format, batch_size=batch_size, accumulate=accumulate, seed=0)
 
 
@@ -232,10 +232,11 @@ def test_a_stage_in_which_nothing_moves_is_refused():
 
 def test_a_config_from_before_the_new_fields_still_reads():
     old = STAGE.to_dict()
-    for name in ("accumulate", "rates", "beta", "start"):
+    for name in ("accumulate", "rates", "beta", "start", "level"):
         old.pop(name)
     stage = StageConfig.from_dict(json.loads(json.dumps(old)))
     assert (stage.accumulate, stage.rates, stage.trains) == (1, {}, PARTS)
+    assert stage.level == "first"
     new = replace(STAGE, rates={"decoder": 0.5})
     assert StageConfig.from_dict(json.loads(json.dumps(new.to_dict()))) == new
 

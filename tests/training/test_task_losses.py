@@ -13,7 +13,7 @@ from q2a_core.world.corpus import Corpus
 
 @pytest.fixture(scope="module")
 def examples(grown_book):
-    corpus = Corpus(grown_book, "train", seed=3, level="grown", stage="sft")
+    corpus = Corpus(grown_book, "train", seed=3, stage="sft")
     drawn = [corpus.example(index) for index in range(16)]
     # the tiny model's window is 5 s
     return [e for e in drawn if e.samples is None or len(e.samples) < 78_000]

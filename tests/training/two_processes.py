@@ -26,6 +26,7 @@ def main(run: Path, book: Path, expected: int) -> None:
         assert torch.distributed.get_backend() == "gloo"
     stage = StageConfig(
         name="pretrain",
+        level="first",
         steps=6,
         batch_size=2,
         accumulate=4,
@@ -41,7 +42,7 @@ def main(run: Path, book: Path, expected: int) -> None:
     model = Qwen2Audio(presets.tiny(vocab_size=448, max_source_positions=500))
     model.init_weights(torch.Generator().manual_seed(0))
     blocks = Blocks(
-        Corpus(UtteranceBook.open(book), "train", seed=0),
+        Corpus(UtteranceBook.open(book), "train", seed=0, level="first"),
         chat_format,
         batch_size=stage.batch_size,
         accumulate=stage.accumulate,

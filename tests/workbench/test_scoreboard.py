@@ -27,7 +27,7 @@ class Hummed:
     hash = "hummed" * 4
 
     def __init__(self) -> None:
-        self.utterances = browse.planned_book().utterances
+        self.utterances = browse.planned()
 
     def __getitem__(self, index):
         return self.utterances[index], (8000 * np.sin(np.arange(9000) * 0.1)).astype(np.int16)
@@ -35,7 +35,7 @@ class Hummed:
 
 def report(name: str) -> dict:
     """The first two examples of a suite, one answered right; a figure and its control."""
-    asked = browse.questions(SUITE, 2, browse.planned_book())
+    asked = browse.questions(SUITE, 2, browse.planned())
     said = [asked[0].truth, "[a link](http://far.example) is no sound"]
     figure = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 80}
     return {
@@ -161,7 +161,7 @@ def test_a_wrong_reply_is_found_judged_and_shown_as_text(page, speech):
     text = shown(page)
     assert "“[a link](http://far.example) is no sound”" in text
     assert "](http" not in page_markdown(page), "a reply is no link"
-    asked = browse.question(SUITE, 1, browse.planned_book())
+    asked = browse.question(SUITE, 1, browse.planned())
     verdict = judge(asked.scene, asked.task, "[a link](http://far.example) is no sound")
     assert f"wrong, {verdict.score:g} of 10 points: {'; '.join(verdict.reasons)}" in text
     assert f"A right answer: “{asked.truth}”" in text
@@ -180,7 +180,7 @@ def test_the_clip_is_heard_asked_and_taken_along(page, speech):
     from q2a_core import AudioChat
 
     chat = AudioChat.from_pretrained("mini")
-    asked = browse.question(SUITE, 0, browse.planned_book())
+    asked = browse.question(SUITE, 0, browse.planned())
     item = browse.hear(asked, Hummed())
     said = browse.ask_live(asked, item, chat.checkpoint, chat.model)
     assert " ".join(said.reply.split()) in " ".join(text.split())

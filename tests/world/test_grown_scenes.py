@@ -1,8 +1,8 @@
 """Grown scenes, their dialogues and their judge: one truth, told in many ways."""
 
+import pickle
 from collections import Counter
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,11 +14,11 @@ from q2a_core.world.corpus import Corpus
 from q2a_core.world.data_card import data_card
 from q2a_core.world.facts import facts_of
 from q2a_core.world.judge import judge
-from q2a_core.world.mixtures import GrownSampler
 from q2a_core.world.naming import names_of
 from q2a_core.world.prompts import prompt_for
 from q2a_core.world.quotes import plain
 from q2a_core.world.render import MAX_SECONDS, render
+from q2a_core.world.sampler import GrownSampler
 from q2a_core.world.scene_shares import DISTURBED_DB, DISTURBED_SHARE, SHORT_WORDS, STAGE_SHARES
 from q2a_core.world.sounds import ROWS
 from q2a_core.world.tasks import PRETRAIN_SHARES, sample_grown_task, voice_chat
@@ -27,7 +27,10 @@ from q2a_core.world.wordings import PROMPTS
 
 @pytest.fixture(scope="module")
 def scenes(grown_book):
-    return [GrownSampler(grown_book, "train", seed=1, stage="sft").scene(i) for i in range(400)]
+    return [
+        GrownSampler(grown_book.utterances, "train", seed=1, stage="sft").scene(i)
+        for i in range(400)
+    ]
 
 
 def dialogues(scenes, stage="sft"):
@@ -36,9 +39,11 @@ def dialogues(scenes, stage="sft"):
 
 
 def test_a_scene_follows_from_its_index_alone(grown_book, scenes):
-    again = GrownSampler(grown_book, "train", seed=1, stage="sft")
+    again = GrownSampler(grown_book.utterances, "train", seed=1, stage="sft")
     assert [again.scene(i) for i in reversed(range(40))] == scenes[:40][::-1]
-    assert [GrownSampler(grown_book, "train", seed=2).scene(i) for i in range(40)] != scenes[:40]
+    assert [
+        GrownSampler(grown_book.utterances, "train", seed=2).scene(i) for i in range(40)
+    ] != scenes[:40]
 
 
 def test_every_kind_of_scene_and_task_occurs(scenes):
@@ -61,9 +66,9 @@ def test_clips_are_repeatable_finite_and_within_bounds(grown_book, scenes):
 
 
 def test_training_grows_harder_and_the_test_split_stays(grown_book):
-    train = GrownSampler(grown_book, "train", ramp=1000)
+    train = GrownSampler(grown_book.utterances, "train", ramp=1000)
     assert train.hardness(0) < train.hardness(500) < train.hardness(1000) == train.hardness(9999)
-    test = GrownSampler(grown_book, "test", ramp=1000)
+    test = GrownSampler(grown_book.utterances, "test", ramp=1000)
     assert test.hardness(0) == test.hardness(5000)
     early = np.mean([train.scene(i).strength for i in range(100)])
     late = np.mean([train.scene(i).strength for i in range(2000, 2100)])
@@ -72,7 +77,7 @@ def test_training_grows_harder_and_the_test_split_stays(grown_book):
 
 def test_training_alone_has_long_sounds_and_recordings_cut_tight_or_late(grown_book):
     def of(split, count=150):
-        sampler = GrownSampler(grown_book, split, seed=3, kinds=("sound",), ramp=1)
+        sampler = GrownSampler(grown_book.utterances, split, seed=3, kinds=("sound",), ramp=1)
         return [sampler.scene(index) for index in range(count)]
 
     lasting = {
@@ -94,10 +99,9 @@ def test_training_draws_more_of_the_voices_cut_from_recordings(grown_book):
     spoken = [
         replace(u, engine="flite") if i % 8 == 0 else u for i, u in enumerate(grown_book.utterances)
     ]
-    book = SimpleNamespace(utterances=spoken)
     said = {
         split: [
-            GrownSampler(book, split, kinds=("speech",)).scene(i).events[0].spoken
+            GrownSampler(spoken, split, kinds=("speech",)).scene(i).events[0].spoken
             for i in range(300)
         ]
         for split in ("train", "test")
@@ -123,7 +127,10 @@ def test_training_draws_more_of_the_voices_cut_from_recordings(grown_book):
 def test_a_third_of_the_training_speech_is_disturbed_and_means_what_it_says(grown_book):
     """What sounds beside a voice is told when it is asked for, and no part of what is said; tests stay undisturbed."""
     train, test = (
-        [GrownSampler(grown_book, split, seed=3, kinds=("speech",)).scene(i) for i in range(300)]
+        [
+            GrownSampler(grown_book.utterances, split, seed=3, kinds=("speech",)).scene(i)
+            for i in range(300)
+        ]
         for split in ("train", "test")
     )
     assert all(len(scene.events) == 1 and not scene.overlap for scene in test)
@@ -243,8 +250,16 @@ def test_voice_chat_answers_acknowledges_or_describes(scenes):
             assert reply.startswith("I hear")
 
 
+def test_a_corpus_travels_to_a_worker_without_its_utterances(grown_book):
+    corpus = Corpus(grown_book, "train", seed=2, stage="sft", ramp=50)
+    scene = corpus.sampler.scene(7)
+    parcel = pickle.dumps(corpus)
+    assert len(parcel) < 1000
+    assert pickle.loads(parcel).sampler.scene(7) == scene
+
+
 def test_a_corpus_of_tags_asks_with_tags(grown_book):
-    corpus = Corpus(grown_book, "train", level="grown", tags=True)
+    corpus = Corpus(grown_book, "train", tags=True)
     for index in range(20):
         content = corpus.example(index).task.messages[0]["content"]
         assert content[-1]["text"].startswith("<|start")
@@ -257,7 +272,7 @@ def test_the_shipped_data_card_is_what_the_world_holds():
 
 def test_rows_that_nobody_counts_are_for_training_and_are_never_asked_about(grown_book):
     def sounds(split):
-        sampler = GrownSampler(grown_book, split, seed=3, kinds=("sound",))
+        sampler = GrownSampler(grown_book.utterances, split, seed=3, kinds=("sound",))
         return [sampler.scene(index) for index in range(400)]
 
     rows = [s for s in sounds("train") if s.events[0].count is None and s.events[0].label in ROWS]
@@ -272,7 +287,9 @@ def test_rows_that_nobody_counts_are_for_training_and_are_never_asked_about(grow
 
 
 def test_the_test_split_hears_no_recorder(grown_book, monkeypatch):
-    scenes = [GrownSampler(grown_book, split, seed=3).scene(4) for split in ("train", "test")]
+    scenes = [
+        GrownSampler(grown_book.utterances, split, seed=3).scene(4) for split in ("train", "test")
+    ]
     before = [render(scene, grown_book).samples for scene in scenes]
     monkeypatch.setattr(
         "q2a_core.world.render.through_recorder", lambda samples, rng: 0.5 * samples

@@ -6,14 +6,14 @@ import jiwer
 import numpy as np
 import pytest
 
-from q2a_core.world.dialogues import compose
 from q2a_core.world.judge import judge
 from q2a_core.world.quotes import misheard_words, split_quote
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.speech import plan_utterances
+from q2a_core.world.task import compose
 
 SPOKEN = replace(
-    plan_utterances("test", count=1, seed=0, level="grown")[0],
+    plan_utterances("test", count=1, seed=0)[0],
     question="",
     emotion="neutral",
     language="en",

@@ -25,29 +25,29 @@ def train():
 
 
 @pytest.fixture(scope="module")
-def test_split():
+def held_out():
     return draw("test", 1000)
 
 
-def test_sentences_use_the_words_of_the_first_world_and_all_of_them(train, test_split):
+def test_sentences_use_the_words_of_the_first_world_and_all_of_them(train, held_out):
     known = set(first_world_words())
     questions = {w for texts in SPOKEN_QUESTIONS.values() for text in texts for w in text.split()}
     heard = {word for text in train for word in text.split()}
     assert heard <= known
     assert questions <= known
     assert heard | questions == known
-    assert all(text == " ".join(text.split()) for text in train + test_split)
+    assert all(text == " ".join(text.split()) for text in train + held_out)
 
 
-def test_splits_share_no_sentence(train, test_split):
-    assert set(train) & set(test_split) == set()
+def test_splits_share_no_sentence(train, held_out):
+    assert set(train) & set(held_out) == set()
     assert {split_of_sentence(text) for text in train} == {"train"}
-    assert {split_of_sentence(text) for text in test_split} == {"test"}
+    assert {split_of_sentence(text) for text in held_out} == {"test"}
 
 
-def test_single_words_are_heard_in_training_only(train, test_split):
+def test_single_words_are_heard_in_training_only(train, held_out):
     assert sum(" " not in text for text in train) > 500
-    assert all(" " in text for text in test_split)
+    assert all(" " in text for text in held_out)
 
 
 def test_about_a_seventh_of_the_sentences_is_held_out():

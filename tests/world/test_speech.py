@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import time
@@ -44,7 +45,7 @@ def plan():
         Utterance(text="what is this sound", voice=f"en-us+{name}", rate=150, pitch=50)
         for name in names
     ]
-    return breathy + plan_utterances("train", count=COUNT - len(breathy), seed=3)
+    return breathy + plan_utterances("train", count=COUNT - len(breathy), seed=3, level="first")
 
 
 @pytest.fixture(scope="module")
@@ -63,20 +64,19 @@ def test_test_voices_are_new_timbres_and_one_is_a_new_accent():
     assert not {variant(name) for name in train} & {variant(name) for name in test}
     assert len(TEST_VARIANTS) == 12
     assert len(set(TEST_ACCENTS) - set(TRAIN_ACCENTS)) == 1
-    assert set(train) | set(test) <= set(speech.english_voices())
 
 
 def test_a_plan_follows_from_split_count_and_seed():
-    plan = plan_utterances("train", count=COUNT, seed=3)
-    assert plan_utterances("train", count=COUNT, seed=3) == plan
-    assert plan_utterances("train", count=COUNT + 5, seed=3)[:COUNT] == plan
-    assert plan_utterances("train", count=COUNT, seed=4) != plan
+    plan = plan_utterances("train", count=COUNT, seed=3, level="first")
+    assert plan_utterances("train", count=COUNT, seed=3, level="first") == plan
+    assert plan_utterances("train", count=COUNT + 5, seed=3, level="first")[:COUNT] == plan
+    assert plan_utterances("train", count=COUNT, seed=4, level="first") != plan
     assert plan_hash(plan) != plan_hash(plan[:-1])
 
 
 def test_plans_of_the_two_splits_share_no_text_and_no_voice():
-    train = plan_utterances("train", count=2000, seed=0)
-    test = plan_utterances("test", count=500, seed=0)
+    train = plan_utterances("train", count=2000, seed=0, level="first")
+    test = plan_utterances("test", count=500, seed=0, level="first")
     assert not {item.text for item in train} & {item.text for item in test}
     assert not {item.voice for item in train} & {item.voice for item in test}
     assert {item.voice for item in train} == set(voices("train"))
@@ -91,7 +91,7 @@ def test_the_engine_has_every_voice_we_name(engine):
     with espeak.EspeakProcess() as process:
         assert process.version.startswith("1.")
         for accent in TEST_ACCENTS:
-            samples, _ = process.speak("red dog", voice=f"{accent}+f3")
+            samples = process.speak("red dog", voice=f"{accent}+f3")
             assert samples.size > 4000
 
 
@@ -102,8 +102,7 @@ def test_book_holds_the_plan_in_order_and_clean_clips(book, plan):
         utterance, samples = book[number]
         assert utterance == plan[number]
         assert samples.dtype == np.int16
-        assert book.seconds(number) == samples.size / 16_000
-        assert 0.15 < book.seconds(number) < 8
+        assert 0.15 < samples.size / 16_000 < 8
         loud = np.flatnonzero(
             np.abs(samples.astype(int)) > 0.02 * np.abs(samples.astype(int)).max()
         )
@@ -112,14 +111,17 @@ def test_book_holds_the_plan_in_order_and_clean_clips(book, plan):
         assert samples.size - loud[-1] < 0.25 * 16_000
 
 
-def test_word_times_are_in_order_and_cover_the_text(book):
-    for number, utterance in enumerate(book.utterances):
-        marks = book.word_times(number)
-        times = [time for _, time in marks]
-        assert " ".join(word for word, _ in marks) == utterance.text
-        assert times == sorted(times)
-        assert 0 <= times[0] < 0.2
-        assert times[-1] < book.seconds(number)
+def test_a_shard_that_also_kept_word_times_opens(book, plan, tmp_path):
+    for path in book.directory.iterdir():
+        shutil.copy(path, tmp_path)
+    for path in tmp_path.glob("shard-*.json"):
+        table = json.loads(path.read_text("utf-8"))
+        table["utterances"] = [{**entry, "words": [[0, 0.05]]} for entry in table["utterances"]]
+        path.write_text(json.dumps(table), "utf-8")
+    assert UtteranceBook.open(tmp_path).utterances == plan
+    kept = (tmp_path / "shard-00000.npy").stat().st_mtime_ns
+    assert build_book(plan, tmp_path, shard_size=SHARD).hash == book.hash
+    assert (tmp_path / "shard-00000.npy").stat().st_mtime_ns == kept
 
 
 def test_same_plan_same_hash_with_two_workers(book, plan, tmp_path):
@@ -178,14 +180,14 @@ def test_a_book_travels_to_a_worker_by_its_path(book):
 
 def test_open_or_build_speaks_once(engine, tmp_path, monkeypatch):
     monkeypatch.setenv("Q2A_HOME", str(tmp_path))
-    first = open_or_build("test", count=3, seed=0)
+    first = open_or_build("test", count=3, seed=0, level="first")
     assert first.directory.is_relative_to(tmp_path)
 
     def refuse(*_args, **_kwargs):
         raise AssertionError("spoke again")
 
     monkeypatch.setattr(speech, "build_book", refuse)
-    assert open_or_build("test", count=3, seed=0).hash == first.hash
+    assert open_or_build("test", count=3, seed=0, level="first").hash == first.hash
 
 
 def test_speak_gives_float_samples(engine):

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from q2a_core.world.mixtures import GrownSampler
 from q2a_core.world.prompts import LANGUAGE_NAMES
+from q2a_core.world.sampler import GrownSampler
 from q2a_core.world.speech import build_book, plan_utterances
 from q2a_core.world.tasks import sample_grown_task
 from q2a_core.world.typing_habits import KEPT, STRAYS, retype
@@ -48,9 +48,9 @@ def test_stray_words_name_nothing_that_could_be_asked_for():
 
 def test_only_training_questions_in_words_are_changed(tmp_path):
     for split, tags in (("train", False), ("train", True), ("test", False)):
-        plan = plan_utterances(split, count=40, seed=0, level="grown")
+        plan = plan_utterances(split, count=40, seed=0)
         book = build_book(plan, tmp_path / f"{split}{tags}", workers=1)
-        sampler = GrownSampler(book, split, seed=7, stage="pretrain")
+        sampler = GrownSampler(book.utterances, split, seed=7, stage="pretrain")
         asked = []
         for index in range(120):
             scene = sampler.scene(index)

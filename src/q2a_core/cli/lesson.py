@@ -11,7 +11,9 @@ from q2a_core.cli import lesson_end
 from q2a_core.errors import Q2AError
 
 app = typer.Typer(
-    name="lesson", help="The course: list, open, check, reset, build, time.", no_args_is_help=True
+    name="lesson",
+    help="The course: list, open, check, reset, quiz, certificate, build, time.",
+    no_args_is_help=True,
 )
 app.command("quiz")(lesson_end.quiz)
 app.command("certificate")(lesson_end.certificate)

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from q2a_core.cli.eval_run import evaluate_to_end
 from q2a_core.cli.outputs import check_apart, check_writable, hand_over
-from q2a_core.cli.outside_judge import judge_endpoint, mark_chats
+from q2a_core.cli.outside_judge import judge_endpoint
 from q2a_core.cli.progress import bar
 from q2a_core.errors import Q2AError
 
@@ -59,63 +60,25 @@ def evaluate(
 
     Example: q2a eval --suite mini --output results.json
     """
-    from q2a_core.checkpoint import open_checkpoint
-    from q2a_core.evaluation.chosen_suite import evaluate_suite, suite_for
-    from q2a_core.evaluation.replies import ReplyStore
-    from q2a_core.evaluation.tables import (
-        judge_table,
-        read_with_marks,
-        report_table,
-        write_results,
-    )
-
     endpoint = judge_endpoint(judge_url, judge_model, judge_key)
     _check_choice(suite, count, only, clips, manifest, judged=endpoint is not None)
     check_apart(
         {"--manifest": manifest, "--replies": replies, "--output": output, "--readme": readme}
     )
-    if output is not None:
-        check_writable(output)
-    if readme is not None:
-        read_with_marks(readme)
-    checkpoint = open_checkpoint(model)
-    meant = "mini" if only else suite_for(checkpoint, suite)
-    if endpoint is not None and meant == "first":
-        raise Q2AError(f"{model} knows only the first world, which has no chat suites to mark")
-    if clips is None and meant == "first" and replies is not None:
-        raise Q2AError("the first world's suites keep no replies; leave out --replies")
-    store, answered = ReplyStore(replies), {}
-    with bar("evaluating", "clips") as update:
-        if clips is not None and manifest is not None:
-            from q2a_core.evaluation.recordings import score_recordings, troubled_clips
-
-            report = score_recordings(
-                checkpoint, clips, manifest, store=store, device=device, on_progress=update
-            )
-            table = report_table(report, beside={}) + troubled_clips(report)
-        else:
-            report, table = evaluate_suite(
-                checkpoint,
-                meant,
-                count=count,
-                only=only,
-                store=store,
-                device=device,
-                on_answered=answered.__setitem__,
-                on_progress=update,
-            )
-    if endpoint is not None:
-        try:
-            with bar("judging", "replies") as update:
-                marks = mark_chats(endpoint, answered, store, on_progress=update)
-        except Q2AError:
-            hand_over(report, table, output, as_json)
-            raise
-        report |= {"external_judge": marks}
-        table += "\n" + judge_table(marks)
-    hand_over(report, table, output, as_json)
-    if readme is not None:
-        write_results(readme, table)
+    evaluate_to_end(
+        model,
+        suite,
+        count=count,
+        only=only,
+        clips=clips,
+        manifest=manifest,
+        endpoint=endpoint,
+        replies=replies,
+        device=device,
+        output=output,
+        readme=readme,
+        as_json=as_json,
+    )
 
 
 def _check_choice(

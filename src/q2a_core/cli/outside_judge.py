@@ -37,10 +37,10 @@ def mark_chats(
     on_progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
     """The judge's report on the chat suites; raises Q2AError if it turns us away or none of them was asked."""
-    from q2a_core.evaluation.external_judge import judge
+    from q2a_core.evaluation.external_judge import mark_items
     from q2a_core.evaluation.judged_chat import judge_items
 
     items = judge_items(answered)
     if not items:
         raise Q2AError("none of the suites is a chat suite; name one with --only, or leave it out")
-    return judge(endpoint, items, store=store, on_progress=on_progress)
+    return mark_items(endpoint, items, store=store, on_progress=on_progress)

@@ -26,7 +26,7 @@ def synth(
     ] = False,
     level: Annotated[
         Literal["first", "grown"], typer.Option(help="World that the clips come from.")
-    ] = "first",
+    ] = "grown",
     replace: Annotated[
         bool, typer.Option("--replace", help="Write over the manifest.jsonl that is there.")
     ] = False,

@@ -1,7 +1,7 @@
 """BLEU of translations through sacrebleu, with its signature and an interval over clips.
 
 The official scripts' settings: tokeniser `zh` for Chinese, 13a for the rest, case kept, no normalisation before. The
-n-gram counts of each sentence are taken once; the interval and the comparison of two models resample them.
+n-gram counts of each sentence are taken once; the interval resamples them.
 """
 
 from dataclasses import dataclass
@@ -36,26 +36,6 @@ def bleu(pairs: list[tuple[str, str]], *, language: str, seed: int = 0) -> BleuS
     )
 
 
-def bleu_difference(
-    first: list[tuple[str, str]], second: list[tuple[str, str]], *, language: str, seed: int = 0
-) -> BleuScore:
-    """BLEU of the second model minus the first's on the same clips; each round draws the same clips for both."""
-    if [reference for reference, _ in first] != [reference for reference, _ in second]:
-        raise ValueError("the two models were asked different clips; expected equal references")
-    if not first:
-        return bleu([], language=language)
-    counts = [_sentence_counts(pairs, language) for pairs in (first, second)]
-    before, after = (_resampled(model, seed) for model in counts)
-    low, high = np.quantile(after - before, [0.025, 0.975])
-    return BleuScore(
-        value=_bleu(counts[1].sum(0)) - _bleu(counts[0].sum(0)),
-        low=float(low),
-        high=float(high),
-        n=len(first),
-        signature=_signature(language),
-    )
-
-
 def _metric(language: str, *, effective_order: bool = False):
     from sacrebleu.metrics.bleu import BLEU
 
@@ -87,7 +67,7 @@ def _bleu(sums: np.ndarray) -> float:
 
 
 def _resampled(counts: np.ndarray, seed: int) -> np.ndarray:
-    """BLEU of each round (rounds,); equal seeds and numbers of clips draw equal clips."""
+    """BLEU of each round (rounds,)."""
     clips = len(counts)
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(clips, np.full(clips, 1 / clips), size=BOOTSTRAP_ROUNDS)

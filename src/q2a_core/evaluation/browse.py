@@ -7,18 +7,18 @@ can be spoken. To hear a clip the speech must be there: `hear` renders it from t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from q2a_core.evaluation.items import Item
 from q2a_core.evaluation.mini_suites import MINI_SUITES, RIGHT, TEST_UTTERANCES, mini_scenes
 from q2a_core.evaluation.scoreboard import Report
-from q2a_core.evaluation.suites import Item
-from q2a_core.world.dialogues import Task
 from q2a_core.world.judge import judge
 from q2a_core.world.render import render
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.speech.levels import plan_utterances
 from q2a_core.world.speech.utterance_book import UtteranceBook
 from q2a_core.world.speech.utterances import Utterance
+from q2a_core.world.task import Task
 
 if TYPE_CHECKING:
     from q2a_core.checkpoint import Checkpoint
@@ -75,37 +75,31 @@ class Example:
     said: tuple[Said, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    utterances: list[Utterance]
+def planned() -> list[Utterance]:
+    """What the test speakers say, planned and not spoken: enough for scenes, questions and truths."""
+    return plan_utterances("test", count=TEST_UTTERANCES, seed=0)
 
 
-def planned_book() -> UtteranceBook:
-    """What the test speakers will say, without a sound: enough for scenes, questions and truths."""
-    plan = plan_utterances("test", count=TEST_UTTERANCES, seed=0, level="grown")
-    return cast(UtteranceBook, _Plan(plan))  # scenes are drawn from the utterances alone
-
-
-def question(suite: str, number: int, book: UtteranceBook) -> Question:
+def question(suite: str, number: int, utterances: Sequence[Utterance]) -> Question:
     """Example `number` of a suite, counted from 0; KeyError for an unknown suite."""
-    return questions(suite, number + 1, book)[number]
+    return questions(suite, number + 1, utterances)[number]
 
 
-def questions(suite: str, count: int, book: UtteranceBook) -> list[Question]:
+def questions(suite: str, count: int, utterances: Sequence[Utterance]) -> list[Question]:
     """The first `count` examples of a suite."""
-    drawn = islice(mini_scenes(SUITES[suite], book), count)
+    drawn = islice(mini_scenes(SUITES[suite], utterances), count)
     return [
         Question(suite=suite, number=number, scene=scene, task=task)
         for number, (scene, task) in enumerate(drawn)
     ]
 
 
-def recorded_examples(reports: Sequence[Report], book: UtteranceBook) -> list[Example]:
+def recorded_examples(reports: Sequence[Report], utterances: Sequence[Utterance]) -> list[Example]:
     """Every example in the reports that is one of ours, with its replies judged; suites in their order."""
     found = []
     for suite in SUITES:
         listed = [[row for row in report.examples if row["suite"] == suite] for report in reports]
-        for asked in questions(suite, max(map(len, listed), default=0), book):
+        for asked in questions(suite, max(map(len, listed), default=0), utterances):
             said = [
                 judged(asked, report.name, report.hash, rows[asked.number]["reply"])
                 for report, rows in zip(reports, listed, strict=True)

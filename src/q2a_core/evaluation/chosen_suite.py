@@ -34,7 +34,7 @@ def evaluate_suite(
     `only` names suites of the mini Table 2, which then have no controls beside them. Raises Q2AError for others.
     """
     if suite == "first":
-        from q2a_core.evaluation.runner import evaluate, to_markdown
+        from q2a_core.evaluation.first_world import evaluate, to_markdown
 
         report = evaluate(
             checkpoint, count=count or FIRST_COUNT, device=device, on_progress=on_progress

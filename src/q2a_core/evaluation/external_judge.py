@@ -98,7 +98,7 @@ def fair_marks(straight: tuple[float, float], swapped: tuple[float, float]) -> F
     )
 
 
-def judge(
+def mark_items(
     endpoint: Endpoint,
     items: Sequence[JudgeItem],
     *,

@@ -6,8 +6,8 @@ What AIR-Bench gives GPT-4 as meta information is here the scene's own truth.
 from collections.abc import Mapping
 
 from q2a_core.evaluation.external_judge import JudgeItem
+from q2a_core.evaluation.items import Item
 from q2a_core.evaluation.mini_suites import CHAT, Answered
-from q2a_core.evaluation.suites import Item
 from q2a_core.world.answers import caption, music_answer, speaker_answer
 from q2a_core.world.scene import Scene
 
@@ -16,7 +16,7 @@ NO_QUESTION = "(No text: the clip itself speaks to the assistant, or is to be de
 
 
 def judge_items(answered: Mapping[str, Answered]) -> list[JudgeItem]:
-    """Items for `external_judge.judge` from suites with their replies; other suites than the chat ones are left out."""
+    """Items for `mark_items` from suites with their replies; other suites than the chat ones are left out."""
     return [
         _item(name.removeprefix(CHAT), item, reply)
         for name, pairs in answered.items()

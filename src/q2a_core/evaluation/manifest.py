@@ -18,18 +18,19 @@ from typing import Any
 
 from q2a_core.errors import Q2AError
 from q2a_core.evaluation.world_lines import plain_line
+from q2a_core.world import wordings
 
 PROMPTS: dict[str, str | None] = {
-    "transcribe": "Detect the language and recognize the speech: <|{code}|>",
-    "translate": "Detect the language and translate the speech into {language}:",
-    "emotion": "Recognize the emotion with keywords in English:",
-    "vocal": "Classify the human vocal sound to VocalSound in English:",
-    "sound": "What is this sound?",
-    "music": "What instrument is this?",
-    "speaker": "Is the speaker a man, a woman or a child?",
+    "transcribe": wordings.PROMPTS["transcribe"].official,
+    "translate": wordings.PROMPTS["translate"].official,
+    "emotion": wordings.PROMPTS["emotion"].official,
+    "vocal": wordings.PROMPTS["vocal"].official,
+    "sound": wordings.PROMPTS["name_sound"].official,
+    "music": wordings.PROMPTS["instrument"].official,
+    "speaker": wordings.PROMPTS["speaker"].official,
     "question": None,
 }
-"""The tasks, with what is asked if the manifest names no prompt."""
+"""The tasks, with what is asked if the manifest names no prompt; {} is the language, for a transcript its code."""
 TRUTHS = ("text", "label", "answer")
 KEYS = ("file", "task", "language", "prompt", *TRUTHS)
 LANGUAGES = {
@@ -69,7 +70,7 @@ class Recording:
 
 def read_manifest(folder: str | Path, manifest: str | Path) -> list[Recording]:
     """All lines, checked. Raises Q2AError with one sentence for each line that cannot be used."""
-    return recordings_of(manifest_text(manifest), folder, name=Path(manifest).name)
+    return parse_manifest(manifest_text(manifest), folder, name=Path(manifest).name)
 
 
 def manifest_text(manifest: str | Path) -> str:
@@ -85,7 +86,7 @@ def manifest_text(manifest: str | Path) -> str:
         raise Q2AError(f"{manifest.name} is not UTF-8; save it as UTF-8 text") from error
 
 
-def recordings_of(text: str, folder: str | Path, *, name: str) -> list[Recording]:
+def parse_manifest(text: str, folder: str | Path, *, name: str) -> list[Recording]:
     """The lines of a manifest's text, checked; `name` is what errors call it. Raises Q2AError as `read_manifest`."""
     folder = Path(folder)
     if not folder.is_dir():
@@ -131,7 +132,8 @@ def _recording(line: str, number: int, folder: Path) -> Recording:
             "expected a prompt that names it"
         )
     if prompt is not None:
-        prompt = prompt.format(code=language, language=LANGUAGES.get(language, language))
+        named = language if task == "transcribe" else LANGUAGES.get(language, language)
+        prompt = prompt.replace("{}", named)
     if row.get("prompt") is not None:
         prompt = _text(row, "prompt")
     return Recording(

@@ -4,7 +4,7 @@ Each suite draws its scenes from the test split with its own seed, and asks in t
 training never saw. A reply is scored by words, by labels or by the judge, always against the scene.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count as count_from
 from itertools import islice
@@ -14,6 +14,7 @@ import numpy as np
 
 from q2a_core.errors import Q2AError
 from q2a_core.evaluation.bleu import bleu
+from q2a_core.evaluation.items import Item
 from q2a_core.evaluation.metrics import (
     FALSE_YES,
     Score,
@@ -22,15 +23,15 @@ from q2a_core.evaluation.metrics import (
     mean,
     word_error_rate,
 )
-from q2a_core.evaluation.suites import Item
 from q2a_core.world.answers import noun_of
-from q2a_core.world.dialogues import Task, compose
 from q2a_core.world.judge import WRONG_MAIN, judge
-from q2a_core.world.mixtures import GrownSampler
 from q2a_core.world.prompts import LANGUAGE_NAMES, prompt_for
 from q2a_core.world.render import render
+from q2a_core.world.sampler import GrownSampler
 from q2a_core.world.scene import Scene, SceneKind
 from q2a_core.world.speech.utterance_book import UtteranceBook
+from q2a_core.world.speech.utterances import Utterance
+from q2a_core.world.task import Task, compose
 from q2a_core.world.tasks import ask, sample_grown_task, voice_chat
 
 TEST_UTTERANCES = 1500
@@ -64,9 +65,9 @@ class MiniSuite:
     """The scene as this suite records it: clean, or in noise."""
 
 
-def mini_scenes(suite: MiniSuite, book: UtteranceBook) -> Iterator[tuple[Scene, Task]]:
+def mini_scenes(suite: MiniSuite, utterances: Sequence[Utterance]) -> Iterator[tuple[Scene, Task]]:
     """What a suite asks, without end and the same on every machine: each scene, not yet heard, and its dialogue."""
-    sampler = GrownSampler(book, "test", seed=suite.seed, stage="suites", kinds=suite.kinds)
+    sampler = GrownSampler(utterances, "test", seed=suite.seed, stage="suites", kinds=suite.kinds)
     for index in count_from(0):
         scene = sampler.scene(index)
         if suite.fits(scene):
@@ -78,7 +79,7 @@ def mini_items(suite: MiniSuite, book: UtteranceBook, *, count: int) -> list[Ite
     """The first `count` items of a suite, the same on every machine."""
     return [
         Item(scene=scene, task=task, samples=render(scene, book).samples)
-        for scene, task in islice(mini_scenes(suite, book), count)
+        for scene, task in islice(mini_scenes(suite, book.utterances), count)
     ]
 
 

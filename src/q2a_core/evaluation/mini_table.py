@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from q2a_core.checkpoint import Checkpoint
+from q2a_core.evaluation.items import Item, example_row, swapped
 from q2a_core.evaluation.metrics import INTERVALS, accuracy
 from q2a_core.evaluation.mini_suites import (
     CHAT,
@@ -28,7 +29,6 @@ from q2a_core.evaluation.mini_suites import (
 from q2a_core.evaluation.normalisers import normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, answer_once, text_hash
 from q2a_core.evaluation.runner import MAX_NEW_TOKENS, answer
-from q2a_core.evaluation.suites import Item, example_row, swapped
 from q2a_core.paths import content_hash
 from q2a_core.world.quotes import plain
 from q2a_core.world.render import render
@@ -69,7 +69,7 @@ def evaluate_mini(
     """
     start = time.perf_counter()
     model = checkpoint.load_model(device=device)
-    book = open_or_build("test", count=TEST_UTTERANCES, seed=0, level="grown")
+    book = open_or_build("test", count=TEST_UTTERANCES, seed=0)
     store = ReplyStore() if store is None else store
     total = sum(count * LARGER.get(suite.name, 1) + count // 2 for suite in suites)
     total += 4 * count if controls else 0
@@ -161,7 +161,7 @@ def _robustness(ask, suites: tuple[MiniSuite, ...], book: UtteranceBook, count: 
 def _added(book: UtteranceBook, count: int) -> list[Event]:
     """What sounds beside the voice: everyday sounds and music by turns, from the suites that ask about them."""
     scenes = [
-        mini_scenes(next(suite for suite in MINI_SUITES if suite.name == name), book)
+        mini_scenes(next(suite for suite in MINI_SUITES if suite.name == name), book.utterances)
         for name in ("everyday sound", f"{CHAT}music")
     ]
     return [next(scenes[number % 2])[0].events[0] for number in range(count)]

@@ -12,11 +12,11 @@ import numpy as np
 from q2a_core.checkpoint import Checkpoint
 from q2a_core.evaluation.metrics import accuracy
 from q2a_core.evaluation.mini_suites import Answered, MiniSuite, rights
-from q2a_core.world.dialogues import Task
 from q2a_core.world.prompts import prompt_for
 from q2a_core.world.scene import Scene, SceneKind
 from q2a_core.world.scene_shares import STAGE_SHARES
 from q2a_core.world.speech.voices import Split
+from q2a_core.world.task import Task
 from q2a_core.world.tasks import ask, asked_tasks, unasked_tasks
 from q2a_core.world.wordings import PROMPTS
 

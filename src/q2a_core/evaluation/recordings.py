@@ -15,7 +15,7 @@ from q2a_core.checkpoint import Checkpoint
 from q2a_core.errors import AudioError, ChatError, CheckpointError
 from q2a_core.evaluation.bleu import bleu
 from q2a_core.evaluation.keywords import SYNONYMS, contains, names_only
-from q2a_core.evaluation.manifest import Recording, manifest_text, recordings_of
+from q2a_core.evaluation.manifest import Recording, manifest_text, parse_manifest
 from q2a_core.evaluation.metrics import (
     INTERVALS,
     Score,
@@ -45,7 +45,7 @@ RIVALS: dict[str, tuple[str, ...]] = {
 """Labels that a wrong reply may name though no clip of the manifest has them."""
 COUNTS = (("1", "once"), ("2", "twice"), ("3", "thrice"))
 SHOWN_FAILURES = 20
-Answered = list[tuple[Recording, str]]
+AnsweredRecording = list[tuple[Recording, str]]
 
 
 def score_recordings(
@@ -66,7 +66,7 @@ def score_recordings(
     cannot be used, before the model is loaded.
     """
     text = manifest_text(manifest)
-    recordings = recordings_of(text, folder, name=Path(manifest).name)
+    recordings = parse_manifest(text, folder, name=Path(manifest).name)
     chat = _open_chat(chat, device)
     store = ReplyStore() if store is None else store
     answered, replies, failures = [], [], []
@@ -120,10 +120,10 @@ def _listed(head: str, lines: list[str]) -> str:
 
 
 def score_answers(
-    answered: Answered, *, synonyms: Mapping[str, Iterable[str]] = SYNONYMS, seed: int = 0
+    answered: AnsweredRecording, *, synonyms: Mapping[str, Iterable[str]] = SYNONYMS, seed: int = 0
 ) -> list[dict[str, Any]]:
     """The figures of each task and language, from recordings with their replies."""
-    groups: dict[tuple[str, str], Answered] = {}
+    groups: dict[tuple[str, str], AnsweredRecording] = {}
     for recording, reply in answered:
         groups.setdefault((recording.task, recording.language), []).append((recording, reply))
     rows = []
@@ -151,7 +151,7 @@ def _fields(score: Score) -> dict[str, Any]:
     }
 
 
-def _transcripts(group: Answered, language: str, seed: int) -> list[tuple[str, Any]]:
+def _transcripts(group: AnsweredRecording, language: str, seed: int) -> list[tuple[str, Any]]:
     """Errors, and replies that are right as a whole."""
     pairs = [(recording.truth, reply) for recording, reply in group]
     if language in BY_CHARACTERS:
@@ -161,7 +161,7 @@ def _transcripts(group: Answered, language: str, seed: int) -> list[tuple[str, A
     return [errors, *_words(group, language, seed)]
 
 
-def _words(group: Answered, language: str, seed: int) -> list[tuple[str, Any]]:
+def _words(group: AnsweredRecording, language: str, seed: int) -> list[tuple[str, Any]]:
     """The share of replies that are the truth word for word, and of those that hold it somewhere.
 
     Of translations, too: BLEU counts runs of four words, so that a right one of three earns nothing.
@@ -178,7 +178,7 @@ def _words(group: Answered, language: str, seed: int) -> list[tuple[str, Any]]:
 
 
 def _labels(
-    group: Answered, language: str, synonyms: Mapping[str, Iterable[str]], seed: int
+    group: AnsweredRecording, language: str, synonyms: Mapping[str, Iterable[str]], seed: int
 ) -> list[tuple[str, Any]]:
     """Replies that name the true label alone; for labels also the official exact match."""
     task = group[0][0].task

@@ -4,20 +4,18 @@ Reports are what `q2a eval --output` wrote. Those of one book of test speech sta
 clips do not. Needs no torch.
 """
 
-import json
 import math
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from q2a_core import paths
+from q2a_core.errors import Q2AError
 from q2a_core.evaluation.metrics import LOWER_IS_BETTER
 from q2a_core.evaluation.mini_suites import MINI_SUITES
-from q2a_core.evaluation.tables import BESIDE, figure_text, paper_cells
-
-FILE = "results.json"
+from q2a_core.evaluation.results_file import RESULTS_FILE, figure_text, read_results
+from q2a_core.evaluation.tables import BESIDE, paper_cells
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,20 +94,20 @@ def shipped_reports(other: str | Path | None = None) -> tuple[list[Report], list
     shipped = paths.shipped_checkpoints()
     directories = list(shipped.values())
     places = {
-        name: directory / FILE
+        name: directory / RESULTS_FILE
         for name, directory in shipped.items()
         if name != "mini" or directories.count(directory) == 1  # else it is another's second name
     }
     if other is not None and str(other) not in shipped:
         with suppress(RuntimeError):  # the home directory of nobody
             directory = Path(other).expanduser()
-            places[directory.name] = directory / FILE
+            places[directory.name] = directory / RESULTS_FILE
     reports, problems = [], []
     for name, path in places.items():
         found = _read(path, name, problems)
         reports += [found] if found else []
     have = {report.name for report in reports}
-    loose = _read(paths.data_samples() / FILE, None, problems)
+    loose = _read(paths.data_samples() / RESULTS_FILE, None, problems)
     if loose and loose.name in places and loose.name not in have:
         reports.append(loose)
     return reports, problems
@@ -122,16 +120,6 @@ def boards(reports: list[Report]) -> list[Board]:
         by_book.setdefault(report.book, []).append(report)
     made = [_board(book, group) for book, group in by_book.items()]
     return sorted(made, key=lambda board: -len(board.rows))
-
-
-def conditions(report: Report) -> str:
-    """How a report's checkpoint was asked, in one line."""
-    parts = []
-    for name, value in report.values.get("conditions", {}).items():
-        if isinstance(value, Mapping):
-            value = ", ".join(f"{key} {entry}" for key, entry in value.items())
-        parts.append(f"{name}: {value}")
-    return "; ".join(parts)
 
 
 def _board(book: str, reports: list[Report]) -> Board:
@@ -174,25 +162,14 @@ def _cell(row: dict[str, Any]) -> Cell:
 def _read(path: Path, name: str | None, problems: list[str]) -> Report | None:
     """A report, or None where there is no file or no report in it; the latter is a problem."""
     try:
-        if not path.is_file():
-            return None
-    except OSError:  # a name too long for a file
-        return None
-    try:
-        values = json.loads(path.read_text("utf-8"))
-        checkpoint = values["checkpoint"]
-        for row in values["rows"]:
-            _cell(row)
-            str(row["suite"] + row["metric"])
-        for example in values.get("examples", []):
-            str(example["suite"] + example["true"] + example["reply"])
-            int(example["clip"])
-            str(example["question"])  # None where the clip comes alone
-        values.get("conditions", {}).items()
-        return Report(name=name or checkpoint["name"], hash=checkpoint["hash"], values=values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        where = f"{name}/{FILE}" if name else FILE
+        values = read_results(path)
+    except Q2AError as error:
+        where = f"{name}/" if name else ""
         problems.append(
-            f"{where} is no report of `q2a eval`; write it again: q2a eval --model {name or 'mini'} --output {FILE}"
+            f"{where}{error}; write it again: q2a eval --model {name or 'mini'} --output {RESULTS_FILE}"
         )
         return None
+    if values is None:
+        return None
+    checkpoint = values["checkpoint"]
+    return Report(name=name or checkpoint["name"], hash=checkpoint["hash"], values=values)

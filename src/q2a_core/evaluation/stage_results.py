@@ -1,15 +1,14 @@
 """The mini Table 2 of several checkpoints side by side, from the `results.json` beside each; needs no torch."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from q2a_core.errors import Q2AError
 from q2a_core.evaluation.metrics import LOWER_IS_BETTER
-
-RESULTS_FILE = "results.json"
+from q2a_core.evaluation.results_file import RESULTS_FILE, figure_text, read_results
 
 Verdict = Literal["better", "worse", "within the intervals", ""]
 
@@ -41,14 +40,12 @@ class SuiteRow:
     """None where a checkpoint was not asked this suite."""
 
 
-def read_results(directory: Path) -> dict[str, Any] | None:
+def shipped_results(directory: Path) -> dict[str, Any] | None:
     """The report beside a checkpoint; None if it ships none that can be read."""
     try:
-        report = json.loads((directory / RESULTS_FILE).read_text("utf-8"))
-    except (OSError, ValueError):
+        return read_results(directory / RESULTS_FILE)
+    except Q2AError:
         return None
-    whole = isinstance(report, dict) and isinstance(report.get("rows"), list)
-    return report if whole and isinstance(report.get("checkpoint"), dict) else None
 
 
 def side_by_side(reports: Sequence[Mapping[str, Any] | None]) -> list[SuiteRow]:
@@ -71,8 +68,8 @@ def _figure(row: Mapping[str, Any], metric: str, before: Figure | None) -> Figur
     value, low, high = (_number(score.get(name)) for name in ("value", "low", "high"))
     known = not (math.isnan(low) or math.isnan(high))
     return Figure(
-        text=written(value, metric),
-        interval=f"{written(low, metric)} to {written(high, metric)}" if known else "",
+        text=figure_text(value, metric),
+        interval=f"{figure_text(low, metric)} to {figure_text(high, metric)}" if known else "",
         value=value,
         low=low,
         high=high,
@@ -92,12 +89,3 @@ def _verdict(value: float, low: float, high: float, metric: str, before: Figure 
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) else math.nan
-
-
-def written(value: float, metric: str) -> str:
-    """Shares as per cent; BLEU points and marks as they are."""
-    if math.isnan(value):
-        return "none"
-    if metric == "BLEU":
-        return f"{value:.1f}"
-    return f"{value:.2f}" if "0-10" in metric else f"{value:.1%}"

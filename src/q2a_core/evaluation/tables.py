@@ -4,7 +4,6 @@ The paper's figures are of other test sets, voices and sounds: they are labelled
 measured, not to be compared with. A misprint is struck out, with what should stand there behind it.
 """
 
-import math
 import os
 import uuid
 from collections.abc import Mapping
@@ -13,7 +12,8 @@ from typing import Any
 
 from q2a_core.errors import Q2AError
 from q2a_core.evaluation.metrics import unseen_errors
-from q2a_core.evaluation.paper_table import OURS, PAPER, RERUN, PaperRow
+from q2a_core.evaluation.paper_figures import OURS, PAPER, RERUN, PaperRow
+from q2a_core.evaluation.results_file import conditions_text, figure_text
 
 START, END = "<!-- results -->", "<!-- /results -->"
 _RATES = ("WER", "CER")
@@ -193,24 +193,11 @@ def _paper_figure(value: float, metric: str) -> str:
     )
 
 
-def figure_text(value: float, metric: str) -> str:
-    """Shares as per cent; BLEU points and marks as they are."""
-    if value is None or math.isnan(value):
-        return "none"
-    if metric == "BLEU":
-        return f"{value:.1f}"
-    return f"{value:.2f}" if "0-10" in metric else f"{value:.1%}"
-
-
 def _conditions(report: Mapping[str, Any]) -> str:
     """Which checkpoint, and everything that the report says about how it was asked."""
     checkpoint = report["checkpoint"]
-    parts = [f"Checkpoint {checkpoint['name']} ({checkpoint['hash']})"]
-    for name, value in report.get("conditions", {}).items():
-        if isinstance(value, Mapping):
-            value = ", ".join(f"{key} {entry}" for key, entry in value.items())
-        parts.append(f"{name}: {value}")
-    return "; ".join(parts) + "."
+    named = f"Checkpoint {checkpoint['name']} ({checkpoint['hash']})"
+    return "; ".join(filter(None, (named, conditions_text(report)))) + "."
 
 
 def _language(row: Mapping[str, Any]) -> str:

@@ -7,15 +7,14 @@ judged against the same truth; in the last row, the control, each clip is exchan
 from collections.abc import Callable
 from itertools import count as count_from
 from itertools import islice
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from q2a_core.evaluation.items import Item, swapped
 from q2a_core.evaluation.metrics import Score, accuracy
 from q2a_core.evaluation.mini_suites import rights
 from q2a_core.evaluation.runner import answer
-from q2a_core.evaluation.suites import Item, swapped
-from q2a_core.world.mixtures import GrownSampler
 from q2a_core.world.render import render
+from q2a_core.world.sampler import GrownSampler
 from q2a_core.world.scene import Scene, SceneKind
 from q2a_core.world.tasks import ask, asked_tasks
 from q2a_core.world.wordings import PROMPTS
@@ -51,16 +50,13 @@ def ways_of_asking(checkpoint: "Checkpoint", *, count: int = 24, seed: int = 0) 
 
 
 def _items(words: Callable[[str, int], str], count: int, seed: int) -> list[Item]:
-    silent: Any = SimpleNamespace(utterances=[])
-    sampler = GrownSampler(silent, "test", seed=SEED + seed, stage="pretrain", kinds=KINDS)
+    sampler = GrownSampler((), "test", seed=SEED + seed, stage="pretrain", kinds=KINDS)
     drawn = (sampler.scene(index) for index in count_from(0))
     fitting = (scene for scene in drawn if ASKED[scene.kind] in asked_tasks(scene))
-    return [
-        _item(scene, words, place, silent) for place, scene in enumerate(islice(fitting, count))
-    ]
+    return [_item(scene, words, place) for place, scene in enumerate(islice(fitting, count))]
 
 
-def _item(scene: Scene, words: Callable[[str, int], str], place: int, book: Any) -> Item:
+def _item(scene: Scene, words: Callable[[str, int], str], place: int) -> Item:
     # the same random numbers for every way: the same thing is asked for
     task = ask(
         scene,
@@ -68,7 +64,7 @@ def _item(scene: Scene, words: Callable[[str, int], str], place: int, book: Any)
         scene.rng(2),
         lambda name, what: words(name, place).replace("{}", what),
     )
-    return Item(scene=scene, task=task, samples=render(scene, book).samples)
+    return Item(scene=scene, task=task, samples=render(scene, None).samples)
 
 
 def _one_of(wordings: tuple[str, ...], place: int) -> str:

@@ -7,14 +7,12 @@ same make-up on both sides, a sound and then English speech, so that neither len
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 
-from q2a_core.world.mixtures import GrownSampler
 from q2a_core.world.prompts import prompt_for
 from q2a_core.world.render import render
+from q2a_core.world.sampler import GrownSampler
 from q2a_core.world.scene import Scene, SceneKind
 from q2a_core.world.speech import UtteranceBook, open_or_build
 
@@ -83,7 +81,7 @@ class ModeClip:
 
 def probe_book(progress: Progress | None = None) -> UtteranceBook:
     """The test utterances that the clips draw from, spoken now if they are not in the cache. Raises SpeechError."""
-    return open_or_build("test", count=BOOK_UTTERANCES, seed=0, level="grown", progress=progress)
+    return open_or_build("test", count=BOOK_UTTERANCES, seed=0, progress=progress)
 
 
 def mode_clips(
@@ -120,7 +118,7 @@ def mode_clips(
     return clips
 
 
-def _asked_and_not(scenes: Iterator[Scene], book: Any) -> Iterator[ModeClip]:
+def _asked_and_not(scenes: Iterator[Scene], book: UtteranceBook | None) -> Iterator[ModeClip]:
     """Each clip twice: alone, and with a written question that fits it."""
     for scene in scenes:
         samples, group = render(scene, book).samples, f"clip {scene.index}"
@@ -128,7 +126,9 @@ def _asked_and_not(scenes: Iterator[Scene], book: Any) -> Iterator[ModeClip]:
         yield ModeClip(samples=samples, text=_question(scene), label=1, group=group)
 
 
-def _alternating(others: Iterator[Scene], asking: Iterator[Scene], book: Any) -> Iterator[ModeClip]:
+def _alternating(
+    others: Iterator[Scene], asking: Iterator[Scene], book: UtteranceBook | None
+) -> Iterator[ModeClip]:
     while True:
         for label, scenes in enumerate((others, asking)):
             scene = next(scenes)
@@ -144,8 +144,8 @@ def _scenes(
     book: UtteranceBook | None,
     fits: Callable[[Scene], bool] | None = None,
 ) -> Iterator[Scene]:
-    known: Any = SimpleNamespace(utterances=[]) if book is None else book
-    sampler = GrownSampler(known, "test", seed=seed, stage="suites", kinds=kinds)
+    utterances = () if book is None else book.utterances
+    sampler = GrownSampler(utterances, "test", seed=seed, stage="suites", kinds=kinds)
     index = 0
     while True:
         scene = sampler.scene(index)

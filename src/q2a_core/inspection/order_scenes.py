@@ -4,12 +4,9 @@ A probe that reads the average of a clip cannot tell the two apart. What can be 
 worked out on the way.
 """
 
-from types import SimpleNamespace
-from typing import Any
-
 import numpy as np
 
-from q2a_core.inspection.mode_scenes import ModeClip, Progress
+from q2a_core.inspection.mode_scenes import ModeClip
 from q2a_core.world.render import render
 from q2a_core.world.scene import Event, Scene
 
@@ -25,14 +22,12 @@ def order_clips(
     count: int,
     seed: int,
     text: str | None,
-    progress: Progress | None = None,
 ) -> list[ModeClip]:
     """`count` clips of two sound classes that go on; label 0 begins with the first class, 1 with the second.
 
     Both orders of a pair are one group: they share sounds, pause, room and level. The same arguments give the same
-    clips. `progress(done, total)` counts clips.
+    clips.
     """
-    no_speech: Any = SimpleNamespace(utterances=[])
     clips: list[ModeClip] = []
     for index in range((count + 1) // 2):
         seeds = np.random.default_rng([seed, index, 11]).integers(2**31, size=2)
@@ -49,10 +44,8 @@ def order_clips(
                 events=tuple(ordered),
                 strength=STRENGTH,
             )
-            samples = render(scene, no_speech).samples
+            samples = render(scene, None).samples
             clips.append(ModeClip(samples=samples, text=text, label=label, group=f"pair {index}"))
-        if progress is not None:
-            progress(min(len(clips), count), count)
     return clips[:count]
 
 

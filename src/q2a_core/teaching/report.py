@@ -17,7 +17,8 @@ from q2a_core.checkpoint import Checkpoint, open_checkpoint
 from q2a_core.checkpoint.describe import describe
 from q2a_core.errors import Q2AError
 from q2a_core.evaluation.metrics import LOWER_IS_BETTER
-from q2a_core.evaluation.tables import figure_text, without_errors
+from q2a_core.evaluation.results_file import conditions_of, figure_text
+from q2a_core.evaluation.tables import without_errors
 from q2a_core.teaching.page import Page, Section, Table
 from q2a_core.training.background import CHECKPOINT, known_runs, run_folder
 from q2a_core.training.follow import LogReader, names_in, series
@@ -231,11 +232,7 @@ def _across_suites(examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _conditions(record: Mapping[str, Any]) -> Table:
-    rows = []
-    for name, value in record.get("conditions", {}).items():
-        if isinstance(value, Mapping):
-            value = ", ".join(f"{key} {entry}" for key, entry in value.items())
-        rows.append((str(name), str(value)))
+    rows = conditions_of(record)
     signatures = {row["score"].get("signature") for row in record["rows"]} - {None}
     rows += [("BLEU signature", signature) for signature in sorted(signatures)]
     return Table(header=("condition", "value"), rows=tuple(rows) or (("none", "none recorded"),))

@@ -73,7 +73,7 @@ class StageConfig:
     """Parts whose weights move."""
     rates: dict[Part, float] = field(default_factory=dict)
     """Parts that learn at another rate, as factors of `learning_rate`."""
-    level: Level = "first"
+    level: Level = "grown"
     """World that the clips come from."""
     prompts: Literal["natural", "tags"] = "natural"
     """How the tasks are worded: natural language, or the hierarchical tags of Qwen-Audio."""
@@ -136,7 +136,7 @@ class StageConfig:
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
             raise RunError(f"the run's config has unknown entries {sorted(unknown)}")
-        known: dict[str, Any] = dict(values)
+        known: dict[str, Any] = {"level": "first"} | values  # what runs had that say nothing of it
         for name in ("betas", "trains", "engines"):
             if name in known:
                 known[name] = tuple(known[name])

@@ -6,15 +6,13 @@ it, and what would be true, countable. Nothing has to be spoken, so they are mad
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 
 from q2a_core.world import answers
-from q2a_core.world.mixtures import GrownSampler
 from q2a_core.world.prompts import prompt_for
 from q2a_core.world.render import render
+from q2a_core.world.sampler import GrownSampler
 from q2a_core.world.scene import SceneKind
 from q2a_core.world.speech.voices import Split
 
@@ -46,13 +44,12 @@ def things_asked(count: int, *, split: Split = "test", seed: int = 0) -> list[Th
 
 
 def _endless(split: Split, seed: int) -> Iterator[ThingAsked]:
-    silent: Any = SimpleNamespace(utterances=[])  # nobody speaks in these scenes
-    sampler = GrownSampler(silent, split, seed=SEED + seed, stage="suites", kinds=KINDS, ramp=0)
+    sampler = GrownSampler((), split, seed=SEED + seed, stage="suites", kinds=KINDS, ramp=0)
     index = 0
     while True:
         scene = sampler.scene(index)
         index += 1
-        samples = render(scene, silent).samples
+        samples = render(scene, None).samples
         rng = scene.rng(4)
         heard = [answers.noun_of(event) for event in scene.events]
         others = [noun for noun in answers.NOUNS.values() if noun not in heard]

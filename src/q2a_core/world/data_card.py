@@ -21,7 +21,7 @@ def data_card() -> str:
     """The card as Markdown; the same on every machine."""
     splits: tuple[Split, Split] = ("train", "test")
     plans: dict[Split, list[Utterance]] = {
-        split: plan_utterances(split, count=PLANNED, seed=0, level="grown") for split in splits
+        split: plan_utterances(split, count=PLANNED, seed=0) for split in splits
     }
     sections = [
         "# What the mini world holds",

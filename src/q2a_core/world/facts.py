@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from q2a_core.world import answers
-from q2a_core.world.dialogues import Task
 from q2a_core.world.quotes import plain
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.sounds.music import tempo_class
+from q2a_core.world.task import Task
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,11 +9,11 @@ import re
 from dataclasses import dataclass
 
 from q2a_core.world.answers import FEELINGS, TIMES
-from q2a_core.world.dialogues import Task
 from q2a_core.world.facts import Fact, facts_of, label_of
 from q2a_core.world.naming import NAMES, names_of, place_of, without_denials
 from q2a_core.world.quotes import misheard_words, split_quote, transcripts, without
 from q2a_core.world.scene import Scene
+from q2a_core.world.task import Task
 
 WRONG_MAIN = 2.0
 """Most points of a reply that gets a main fact wrong or leaves all main facts out."""

@@ -12,7 +12,8 @@ from q2a_core.errors import Q2AError
 from q2a_core.lengths import SAMPLE_RATE
 from q2a_core.world.answers import NOUNS, with_article
 from q2a_core.world.corpus import Corpus, Example
-from q2a_core.world.scene import SCENE_SHARES, Scene, SceneKind
+from q2a_core.world.first_world.sampler import SCENE_SHARES
+from q2a_core.world.scene import Scene, SceneKind
 from q2a_core.world.scene_shares import STAGE_SHARES
 from q2a_core.world.speech import open_or_build
 from q2a_core.world.speech.levels import Level
@@ -34,7 +35,7 @@ def write_clips(
     count: int,
     seed: int = 0,
     kind: str | None = None,
-    level: Level = "first",
+    level: Level = "grown",
     on_progress: Progress = lambda done, total: None,
 ) -> int:
     """Write `count` clips of a split with their dialogues; returns how many. Raises Q2AError, SpeechError."""

@@ -36,6 +36,9 @@ HISS = (0.6, 2.0)
 HISS_TILT, HISS_GRAIN = 0.2, 0.05
 """Standard deviations of its tilt from the lowest bin to the highest, and of each of its values."""
 
+MOST_BINS, MOST_FRAMES = 24, 40
+"""Widest band and longest span (0.4 s) that a mask hides."""
+
 
 def vary_mel(mel: np.ndarray, rng: np.random.Generator, *, spread: float = 1.0) -> np.ndarray:
     """`mel` (M, F) as another speaker and microphone might have given it.
@@ -137,20 +140,18 @@ def _blend(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
     return first * (1 - share) + second * share
 
 
-def mask_mel(
-    mel: np.ndarray, rng: np.random.Generator, *, most_bins: int = 24, most_frames: int = 40
-) -> np.ndarray:
+def mask_mel(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Copy of `mel` (M, F) with one band and one time span set to the clip's mean.
 
-    Widths are uniform up to `most_bins`, and up to `most_frames` or a fifth of the clip. After SpecAugment
+    Widths are uniform up to MOST_BINS, and up to MOST_FRAMES or a fifth of the clip. After SpecAugment
     (arXiv 1904.08779), one mask of each kind.
     """
     bins, frames = mel.shape
     masked, mean = mel.copy(), mel.mean()
-    width = int(rng.integers(0, min(most_bins, bins) + 1))
+    width = int(rng.integers(0, min(MOST_BINS, bins) + 1))
     low = int(rng.integers(0, bins - width + 1))
     masked[low : low + width] = mean
-    span = int(rng.integers(0, min(most_frames, frames // 5) + 1))
+    span = int(rng.integers(0, min(MOST_FRAMES, frames // 5) + 1))
     start = int(rng.integers(0, frames - span + 1))
     masked[:, start : start + span] = mean
     return masked

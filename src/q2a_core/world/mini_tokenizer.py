@@ -14,7 +14,7 @@ from q2a_core.presets import MINI_VOCAB_SIZE
 from q2a_core.text import ChatFormat, Tokenizer
 from q2a_core.text.chat import MINI_TEMPLATE
 from q2a_core.text.tokenizer import AUDIO_TOKEN, SPECIAL_TOKENS, train_tokenizer
-from q2a_core.world.dialogues import all_texts
+from q2a_core.world.first_world.tasks import all_texts
 from q2a_core.world.tokenizer_text import tokenizer_text
 
 

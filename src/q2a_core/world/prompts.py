@@ -34,10 +34,10 @@ def prompt_for(
     return wordings[place].replace("{}", what)
 
 
-def in_tags(question: str, *, language: str = "en") -> str | None:
+def in_tags(question: str) -> str | None:
     """The tags that ask what a sentence asks, held-out wordings included; None if it is no wording of a task.
 
-    `language` is that of the speech, which tags name where sentences need not.
+    Tags name the language of the speech, sentences need not: then it is English.
     """
     names = {name.casefold(): name for name in LANGUAGE_NAMES.values()}
     known = {"translate": "|".join(names), "transcribe": "|".join(LANGUAGE_NAMES)}
@@ -49,7 +49,7 @@ def in_tags(question: str, *, language: str = "en") -> str | None:
     for wording, what, tags in sorted(wordings, key=lambda each: ("{}" in each[0], -len(each[0]))):
         pattern = re.escape(_bare(wording)).replace(r"\{\}", f"({what})")
         if found := re.fullmatch(pattern, _bare(question), re.IGNORECASE):
-            filling = found[1] if found.groups() else language
+            filling = found[1] if found.groups() else "en"
             return tags.replace("{}", names.get(filling.casefold(), filling))
     return None
 

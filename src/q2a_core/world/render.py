@@ -38,8 +38,8 @@ class Rendered:
     placed: tuple[Placed, ...]
 
 
-def render(scene: Scene, book: UtteranceBook) -> Rendered:
-    """The clip of a scene; the same scene and book give the same samples."""
+def render(scene: Scene, book: UtteranceBook | None) -> Rendered:
+    """The clip of a scene; the same scene and book give the same samples. Without a book nobody may speak in it."""
     rng = scene.rng(1)
     parts = [_event_samples(event, scene, book, rng) for event in scene.events]
     lead = rng.uniform(0.02, 0.4)
@@ -72,10 +72,11 @@ def _another_gap(seconds: float, rng: np.random.Generator) -> float:
 
 
 def _event_samples(
-    event: Event, scene: Scene, book: UtteranceBook, rng: np.random.Generator
+    event: Event, scene: Scene, book: UtteranceBook | None, rng: np.random.Generator
 ) -> np.ndarray:
     if event.kind == "speech":
         assert event.utterance is not None
+        assert book is not None
         _, stored = book[event.utterance]
         return _at_level(stored.astype(np.float32) / 32768, -22.0)
     own = np.random.default_rng([event.seed, 7])

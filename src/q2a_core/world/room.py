@@ -1,8 +1,8 @@
 """What happens to a sound between its source and the model: speed, room, microphone, channel, noise and level.
 
 Each effect is a pure function of samples (S,) float32 at 16 kHz and, where it is random, of the generator handed in.
-`augment` chains them as the second feasibility trial did, which is what let a model trained on synthetic speech alone
-understand real people. What changes one step later, in the log-mel, is in mel_changes.py.
+`augment` chains them, so that clean synthetic speech comes out as somebody's own room and microphone give it. What
+changes one step later, in the log-mel, is in mel_changes.py.
 """
 
 import numpy as np
@@ -105,14 +105,6 @@ def level_of(samples: np.ndarray) -> float:
     if len(samples) == 0:
         return 0.0
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-
-
-def set_level(samples: np.ndarray, rms_db: float) -> np.ndarray:
-    """`samples` at `rms_db` decibels below full scale (negative), root mean square; silence stays silent."""
-    level = level_of(samples)
-    if level < SILENT:
-        return samples
-    return (samples * np.float32(10.0 ** (rms_db / 20) / level)).astype(np.float32)
 
 
 def set_peak(samples: np.ndarray, peak: float) -> np.ndarray:

@@ -29,17 +29,6 @@ SceneKind = Literal[
 """The last four belong to the grown world."""
 EventKind = Literal["speech", "sound", "vocal", "music"]
 
-SCENE_SHARES: dict[SceneKind, float] = {
-    "speech": 0.36,
-    "sound": 0.27,
-    "question": 0.23,
-    "both": 0.08,
-    "lone_question": 0.02,
-    "silence": 0.02,
-    "noise": 0.02,
-}
-"""How often each kind is drawn: a person speaks, a sound, a sound with a spoken question about it, a sound with
-something else said, a question without a sound, nothing, noise."""
 BACKGROUNDS = ("white", "pink", "brown", "hum", "babble")
 
 

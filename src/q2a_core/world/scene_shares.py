@@ -68,6 +68,8 @@ NOISY_SHARES: dict[Split, float] = {"train": 0.6, "test": 0.5}
 BEST_SNR_DB = 45.0
 CLEANEST_FLOOR_DB = 20.0
 """Worst signal-to-noise ratio of the easiest scenes; it falls with hardness."""
+TEST_FLOOR_FALL_DB = 17.0
+"""How far it would fall in a test scene of full hardness; in training it falls to 0 dB, and twice as soon."""
 NOISE_LEAN = 2.3
 """Exponent above 1 that leans training towards the worse half of the signal-to-noise ratios."""
 BACKGROUND_SHARES: dict[Split, tuple[float, ...]] = {

@@ -10,11 +10,11 @@ from collections.abc import Callable
 import numpy as np
 
 from q2a_core.world import answers
-from q2a_core.world.dialogues import Task, compose, continued, greeting
 from q2a_core.world.prompts import LANGUAGE_NAMES, prompt_for
 from q2a_core.world.scene import Scene
 from q2a_core.world.scene_shares import Stage
 from q2a_core.world.sounds.music import TUNE_INSTRUMENTS
+from q2a_core.world.task import Task, compose, continued, greeting
 from q2a_core.world.typing_habits import retyped
 from q2a_core.world.wordings import PROMPTS
 

@@ -1,4 +1,4 @@
-"""The text that the mini tokenizer is trained on, once: the coming world in three languages.
+"""The text that the mini tokenizer is trained on, once: the grown world in three languages.
 
 How often a line comes decides which words become one token: transcripts and frequent answers come
 most, then every English word in the middle of a sentence, then capitals, German and Mandarin.

@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from q2a_core.text.chat import Message
 from q2a_core.world import answers
-from q2a_core.world.dialogues import Message, Task
 from q2a_core.world.prompts import LANGUAGE_NAMES
 from q2a_core.world.sounds.music import TUNE_INSTRUMENTS
 from q2a_core.world.speech.lexicon import english_words
+from q2a_core.world.task import Task
 
 CHANGED_SHARE = 0.5
 """Questions that are changed at all."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from q2a_core import presets
 from q2a_core.evaluation.external_judge import fair_marks
-from q2a_core.evaluation.paper_table import mark_behind_average
+from q2a_core.evaluation.paper_figures import mark_behind_average
 from q2a_core.teaching.checks.error_rates import judge_edits, judge_rate
 from q2a_core.teaching.checks.intervals import judge_interval
 from q2a_core.teaching.checks.mistakes import Mistake, mistake_made

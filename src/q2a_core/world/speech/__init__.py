@@ -11,7 +11,7 @@ from q2a_core.world.speech.books import book_directory, engine_version, open_or_
 from q2a_core.world.speech.levels import plan_utterances
 from q2a_core.world.speech.utterance_book import UtteranceBook, build_book
 from q2a_core.world.speech.utterances import Utterance, plan_hash
-from q2a_core.world.speech.voices import english_voices, voices
+from q2a_core.world.speech.voices import voices
 
 __all__ = [
     "Utterance",
@@ -19,7 +19,6 @@ __all__ = [
     "book_directory",
     "build_book",
     "engine_version",
-    "english_voices",
     "open_or_build",
     "plan_hash",
     "plan_utterances",

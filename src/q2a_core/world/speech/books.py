@@ -1,4 +1,4 @@
-"""Speech of the mini world in one place: voices, plans, the cached book, and a word on the spot.
+"""Where books of utterances are kept, opened or spoken there when they are missing, and a word on the spot.
 
 `open_or_build("train", count=16_000, seed=0)` is what training and evaluation call: it speaks the
 first time and opens what was spoken afterwards.
@@ -37,11 +37,10 @@ def book_directory(
     *,
     count: int,
     seed: int,
-    level: Level = "first",
-    engines: tuple[Engine, ...] = ENGINES,
+    level: Level = "grown",
 ) -> Path:
     """Where the book of a plan lies by default; the name changes with the plan and the engine."""
-    plan = plan_utterances(split, count=count, seed=seed, level=level, engines=engines)
+    plan = plan_utterances(split, count=count, seed=seed, level=level)
     return _directory(plan, split, seed, level)
 
 
@@ -55,9 +54,8 @@ def open_or_build(
     *,
     count: int,
     seed: int,
-    level: Level = "first",
+    level: Level = "grown",
     engines: tuple[Engine, ...] = ENGINES,
-    workers: int = 2,
     progress: Progress | None = None,
 ) -> UtteranceBook:
     """The book of that `plan_utterances`, spoken now if it is not in the cache.
@@ -72,12 +70,12 @@ def open_or_build(
         except SpeechError:
             # damaged: building keeps what is whole and speaks the rest again
             pass
-    return build_book(plan, directory, workers=workers, progress=progress)
+    return build_book(plan, directory, progress=progress)
 
 
 def speak(text: str, *, voice: str = "en-us", rate: int = 160, pitch: int = 50) -> np.ndarray:
     """One utterance as float32 (S,) at 16 kHz in -1 to 1, spoken by a fresh process."""
     engine_version()
     with EspeakProcess() as engine:
-        samples, _ = engine.speak(text, voice=voice, rate=rate, pitch=pitch)
+        samples = engine.speak(text, voice=voice, rate=rate, pitch=pitch)
     return samples.astype(np.float32) / 32768

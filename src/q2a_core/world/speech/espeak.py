@@ -23,7 +23,6 @@ REQUEST_TIMEOUT = 30.0
 # quieter than this share of the peak counts as silence when the ends are trimmed: -44 dB
 SILENCE = 0.006
 
-WordTimes = list[tuple[int, float]]
 Answer = TypeVar("Answer")
 
 
@@ -83,8 +82,8 @@ class EspeakProcess:
         pitch: int = 50,
         pitch_range: int = 50,
         size: float = 1.0,
-    ) -> tuple[np.ndarray, WordTimes]:
-        """Samples (S,) int16 at 16 kHz, trimmed, and (char offset, start in seconds) of each word.
+    ) -> np.ndarray:
+        """Samples (S,) int16 at 16 kHz, trimmed.
 
         `rate` in words a minute, `pitch` and `pitch_range` 0 to 99 around the voice's own; `size`
         plays it that much faster, which raises pitch and formants. Raises SpeechError for an
@@ -94,14 +93,10 @@ class EspeakProcess:
         header, samples = self._limited(REQUEST_TIMEOUT, lambda: self._ask(request))
         if "error" in header:
             raise SpeechError(f"cannot say {text!r}: {header['error']}. See `voices()` for names.")
-        waveform, start = to_clip(samples, header["sample_rate"] * size)
+        waveform = to_clip(samples, header["sample_rate"] * size)
         if waveform.size == 0:
             raise SpeechError(f"the voice {voice!r} says nothing for {text!r}")
-        last = waveform.size / SAMPLE_RATE
-        words = [
-            (char, min(max(ms / 1000 / size - start, 0.0), last)) for char, _, ms in header["words"]
-        ]
-        return waveform, words
+        return waveform
 
     def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
         assert self.process.stdin is not None
@@ -146,19 +141,18 @@ class EspeakProcess:
             timer.cancel()
 
 
-def to_clip(samples: np.ndarray, sample_rate: float) -> tuple[np.ndarray, float]:
-    """Resampled and trimmed int16 samples and the seconds that were cut off in front."""
+def to_clip(samples: np.ndarray, sample_rate: float) -> np.ndarray:
+    """Resampled and trimmed int16 samples."""
     import soxr
 
     if samples.size == 0:
-        return np.zeros(0, np.int16), 0.0
+        return np.zeros(0, np.int16)
     waveform = soxr.resample(samples.astype(np.float32), sample_rate, SAMPLE_RATE)
     loudness = np.abs(waveform)
     loud = np.flatnonzero(loudness > SILENCE * loudness.max())
     if loud.size == 0:
-        return np.zeros(0, np.int16), 0.0
+        return np.zeros(0, np.int16)
     margin = int(MARGIN_SECONDS * SAMPLE_RATE)
     first = max(int(loud[0]) - margin, 0)
     last = min(int(loud[-1]) + margin, waveform.size)
-    clip = np.clip(np.rint(waveform[first:last]), -32768, 32767).astype(np.int16)
-    return clip, first / SAMPLE_RATE
+    return np.clip(np.rint(waveform[first:last]), -32768, 32767).astype(np.int16)

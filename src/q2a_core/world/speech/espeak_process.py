@@ -1,13 +1,13 @@
 """The speech engine, alone in a process of its own: JSON lines in, int16 samples out.
 
-Run as `python -m q2a_core.world.speech.espeak_process`. eSpeak NG is GPL-3.0-or-later, so nothing else in
-the package loads it or imports this module; `espeak.py` talks to it through pipes. One engine per
-process, not thread-safe, and reproducible only as a sequence from process start: the same requests
-in the same order give the same bytes, the same request twice in one process does not.
+eSpeak NG is GPL-3.0-or-later, so nothing else in the package loads it or imports this module;
+`espeak.py` runs this file by its path and talks to it through pipes. One engine per process, not
+thread-safe, and reproducible only as a sequence from process start: the same requests in the same
+order give the same bytes, the same request twice in one process does not.
 
     first line out  {"ready": true, "version": "1.52.0"}  or  {"error": "..."} and the end
     a line in       {"text": "red dog", "voice": "en-us+f3", "rate": 160, "pitch": 50, "range": 50}
-    the answer      {"samples": n, "sample_rate": 22050, "words": [[char, length, ms], ...]}
+    the answer      {"samples": n, "sample_rate": 22050}
                     and then 2 n bytes, little-endian; or {"error": "..."} and nothing more
 
 Ends when its input is closed, so it never outlives its parent.
@@ -25,31 +25,12 @@ DO_NOT_EXIT = 0x8000
 UTF8 = 1
 BY_CHARACTER = 1
 SEED = 1
-EVENT_END_OF_LIST = 0
-EVENT_WORD = 1
 PARAMETERS = {"rate": 1, "pitch": 3, "range": 4}
 RETURN_CODES = {-1: "internal error", 1: "buffer full", 2: "not found"}
 
 
-class _EventId(ctypes.Union):
-    _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8))
-
-
-class _Event(ctypes.Structure):
-    _fields_ = (
-        ("type", ctypes.c_int),
-        ("unique_identifier", ctypes.c_uint),
-        ("text_position", ctypes.c_int),
-        ("length", ctypes.c_int),
-        ("audio_position", ctypes.c_int),
-        ("sample", ctypes.c_int),
-        ("user_data", ctypes.c_void_p),
-        ("id", _EventId),
-    )
-
-
 _Callback = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
 )
 
 
@@ -78,20 +59,13 @@ class Engine:
         self.version = self.engine.espeak_Info(None).decode().split()[0]
         self.variants = {path.name for path in (self.data / "voices" / "!v").iterdir()}
         self.samples = bytearray()
-        self.words: list[tuple[int, int, int]] = []
         # kept as an attribute: the engine holds a bare pointer to it
         self.callback = _Callback(self._collect)
         self.engine.espeak_SetSynthCallback(self.callback)
 
-    def _collect(self, samples: Any, count: int, events: Any) -> int:
+    def _collect(self, samples: Any, count: int, _events: Any) -> int:
         if samples and count > 0:
             self.samples += ctypes.string_at(samples, 2 * count)
-        index = 0
-        while events[index].type != EVENT_END_OF_LIST:
-            event = events[index]
-            if event.type == EVENT_WORD:
-                self.words.append((event.text_position - 1, event.length, event.audio_position))
-            index += 1
         return 0
 
     def _check(self, code: int, what: str) -> None:
@@ -99,10 +73,8 @@ class Engine:
             meaning = RETURN_CODES.get(code, "unknown code")
             raise EngineError(f"espeak-ng refused {what}: {meaning} ({code})")
 
-    def speak(
-        self, *, text: str, voice: str, **parameters: int
-    ) -> tuple[bytes, list[tuple[int, int, int]]]:
-        """int16 samples in the machine's byte order and (char offset, length, ms) of each word."""
+    def speak(self, *, text: str, voice: str, **parameters: int) -> bytes:
+        """int16 samples in the machine's byte order."""
         # an unknown variant is accepted in silence and spoken by the plain voice
         variant = voice.partition("+")[2]
         if "+" in voice and variant not in self.variants:
@@ -112,25 +84,24 @@ class Engine:
             code = self.engine.espeak_SetParameter(PARAMETERS[name], int(value), 0)
             self._check(code, f"{name} = {value}")
         self.samples.clear()
-        self.words.clear()
         data = text.encode() + b"\0"
         code = self.engine.espeak_Synth(data, len(data), 0, BY_CHARACTER, 0, UTF8, None, None)
         self._check(code, f"the text {text!r}")
         self._check(self.engine.espeak_Synchronize(), "to finish")
-        return bytes(self.samples), list(self.words)
+        return bytes(self.samples)
 
 
 def answer(engine: Engine, line: bytes) -> tuple[dict[str, Any], bytes]:
     """The header and the little-endian samples for one request line."""
     try:
-        samples, words = engine.speak(**json.loads(line))
+        samples = engine.speak(**json.loads(line))
     except (EngineError, KeyError, TypeError, ValueError) as error:
         return {"error": str(error)}, b""
     if sys.byteorder == "big":
         swapped = bytearray(samples)
         swapped[0::2], swapped[1::2] = samples[1::2], samples[0::2]
         samples = bytes(swapped)
-    header = {"samples": len(samples) // 2, "sample_rate": engine.sample_rate, "words": words}
+    header = {"samples": len(samples) // 2, "sample_rate": engine.sample_rate}
     return header, samples
 
 

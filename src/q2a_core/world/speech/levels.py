@@ -1,4 +1,4 @@
-"""The two worlds: what is said in the first, small one, and in the grown one.
+"""Plans: what is said in the grown world, and the choice between it and the first one.
 
 A plan follows from (level, split, count, seed, engines) alone. The grown world speaks English of all
 families, German and Mandarin, in four emotions besides the neutral voice.
@@ -15,13 +15,11 @@ from q2a_core.world.speech.recorded_voices import RECORDED, as_recorded
 from q2a_core.world.speech.sentences_grown import sample_english, split_of_text
 from q2a_core.world.speech.translations import Triple, sample_triple, weighted
 from q2a_core.world.speech.utterances import (
-    QUESTION_SHARE,
     SPLIT_SEEDS,
     Emotion,
     Engine,
     Language,
     Utterance,
-    plan_first,
 )
 from q2a_core.world.speech.voices import Split
 from q2a_core.world.speech.voices_grown import sample_speaker, trait_of
@@ -29,7 +27,7 @@ from q2a_core.world.speech.voices_grown import sample_speaker, trait_of
 Level = Literal["first", "grown"]
 ENGINES: tuple[Engine, ...] = ("espeak",)
 
-GROWN_QUESTION_SHARE = 0.16
+QUESTION_SHARE = 0.16
 # of what is no question to the assistant: English of its own, then the parallel templates by language
 SOURCES: tuple[tuple[Language, bool], ...] = (
     ("en", False),
@@ -55,8 +53,7 @@ def plan_utterances(
     *,
     count: int,
     seed: int,
-    level: Level = "first",
-    question_share: float | None = None,
+    level: Level = "grown",
     engines: tuple[Engine, ...] = ENGINES,
 ) -> list[Utterance]:
     """`count` utterances of a split of a world; a shorter plan is the beginning of a longer one.
@@ -65,13 +62,14 @@ def plan_utterances(
     training utterances. Raises SpeechError for a world that does not exist.
     """
     if level == "first":
-        share = QUESTION_SHARE if question_share is None else question_share
-        return plan_first(split, count=count, seed=seed, question_share=share)
+        # not above: the first world's plan is made of what this room holds
+        from q2a_core.world.first_world.plan import plan_first
+
+        return plan_first(split, count=count, seed=seed)
     if level != "grown":
         raise SpeechError(f"there is no world {level!r}; choose first or grown")
     rng = np.random.default_rng([seed, SPLIT_SEEDS[split], GROWN_STREAM])
-    share = GROWN_QUESTION_SHARE if question_share is None else question_share
-    plan = [_grown(rng, split, share) for _ in range(count)]
+    plan = [_grown(rng, split) for _ in range(count)]
     for engine, stream in ENGINE_STREAMS.items():
         if engine in engines and split == "train":
             rng = np.random.default_rng([seed, SPLIT_SEEDS[split], stream])
@@ -86,11 +84,11 @@ def _perhaps_recorded(item: Utterance, engine: Engine, rng: np.random.Generator)
     return as_recorded(item, engine, np.random.default_rng(number))
 
 
-def _grown(rng: np.random.Generator, split: Split, question_share: float) -> Utterance:
+def _grown(rng: np.random.Generator, split: Split) -> Utterance:
     """One utterance of the grown world."""
     language: Language = "en"
     question, translations = "", ()
-    if rng.random() < question_share:
+    if rng.random() < QUESTION_SHARE:
         question, text = sample_question(rng, split=split)
     else:
         own, parallel = SINGLE_SHARES[split]

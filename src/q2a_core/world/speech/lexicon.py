@@ -1,7 +1,7 @@
 """The words of the mini world, by family and language: plain data.
 
-English families are complete; `FIRST_WORLD_FAMILIES` are the ones spoken so far, the others wait
-for their turn. German and Mandarin entries are (English gloss, word, article or measure word), so
+English families are complete; `FIRST_WORLD_FAMILIES` are those that the first world speaks, the
+grown world speaks all. German and Mandarin entries are (English gloss, word, article or measure word), so
 that translation pairs follow by the gloss. A word belongs to one family only, and no two
 English words are pronounced alike (there is no "to" beside "two"): what is heard decides what is
 written. English is spelled in the normal form, lower-case a to z; German keeps its capitals.

@@ -126,7 +126,7 @@ def as_recorded(item: Utterance, engine: Engine, rng: np.random.Generator) -> Ut
     )
 
 
-def speak(
+def speak_recorded(
     text: str, *, engine: Engine, voice: str, rate: int, pitch: int
 ) -> tuple[np.ndarray, int]:
     """Samples (S,) int16 and their sample rate; `pitch` is 50 plus percent of the voice's mean.

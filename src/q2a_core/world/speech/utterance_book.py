@@ -7,7 +7,7 @@ goes on with the shards that are missing.
 
     book.json           hash, engine version, shard names and their hashes
     shard-00000.npy     int16 samples at 16 kHz, utterances end to end
-    shard-00000.json    sha256 of the samples; each utterance, its length and its word times
+    shard-00000.json    sha256 of the samples; each utterance and its length
 """
 
 import contextlib
@@ -23,10 +23,9 @@ from typing import Any
 import numpy as np
 
 from q2a_core.errors import SpeechError
-from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.world.speech.espeak import EspeakProcess, WordTimes, to_clip
+from q2a_core.world.speech.espeak import EspeakProcess, to_clip
 from q2a_core.world.speech.prosody import express
-from q2a_core.world.speech.recorded_voices import RECORDED, speak
+from q2a_core.world.speech.recorded_voices import RECORDED, speak_recorded
 from q2a_core.world.speech.utterances import Utterance, from_record, plan_hash, to_record
 
 SHARD_SIZE = 500
@@ -50,7 +49,6 @@ class UtteranceBook:
         self.utterances: list[Utterance] = []
         self._shards: list[np.ndarray] = []
         self._places: list[tuple[int, int, int]] = []
-        self._words: list[list[tuple[int, float]]] = []
         for number, entry in enumerate(index["shards"]):
             self._open_shard(number, entry["name"], entry["sha256"])
 
@@ -80,7 +78,6 @@ class UtteranceBook:
         start = 0
         for entry, length in zip(table["utterances"], lengths, strict=True):
             self.utterances.append(from_record(entry))
-            self._words.append([(int(char), float(time)) for char, time in entry["words"]])
             self._places.append((number, start, start + length))
             start += length
 
@@ -90,20 +87,6 @@ class UtteranceBook:
     def __getitem__(self, index: int) -> tuple[Utterance, np.ndarray]:
         shard, start, end = self._places[index]
         return self.utterances[index], self._shards[shard][start:end]
-
-    def seconds(self, index: int) -> float:
-        """How long an utterance is, its 50 ms margins included."""
-        _, start, end = self._places[index]
-        return (end - start) / SAMPLE_RATE
-
-    def word_times(self, index: int) -> list[tuple[str, float]]:
-        """Words as the engine groups them ("on the" may be one), each with its start in seconds."""
-        text = self.utterances[index].text
-        marks = self._words[index]
-        ends = [char for char, _ in marks[1:]] + [len(text)]
-        return [
-            (text[char:end].strip(), time) for (char, time), end in zip(marks, ends, strict=True)
-        ]
 
     def __reduce__(self) -> tuple[Any, ...]:
         # a spawned worker maps the files anew instead of receiving a copy of the samples
@@ -192,10 +175,9 @@ def _build_shard(
         for item in part:
             if stop.is_set():
                 return None
-            samples, words = _say(engine, item)
+            samples = _say(engine, item)
             clips.append(samples)
-            times = [(char, round(time, 3)) for char, time in words]
-            entries.append({**to_record(item), "samples": samples.size, "words": times})
+            entries.append({**to_record(item), "samples": samples.size})
             tick(1)
         version = engine.version
     audio = np.concatenate(clips)
@@ -206,17 +188,15 @@ def _build_shard(
     return {"name": name, "sha256": sha256, "engine": version}
 
 
-def _say(engine: EspeakProcess, item: Utterance) -> tuple[np.ndarray, WordTimes]:
+def _say(engine: EspeakProcess, item: Utterance) -> np.ndarray:
     """An utterance by its engine, with its emotion; what is random follows from the utterance."""
     if item.engine in RECORDED:
-        raw, rate = speak(
+        raw, rate = speak_recorded(
             item.text, engine=item.engine, voice=item.voice, rate=item.rate, pitch=item.pitch
         )
-        samples, _ = to_clip(raw, rate * item.size)
-        # these engines tell no word times
-        words: WordTimes = [(0, 0.0)]
+        samples = to_clip(raw, rate * item.size)
     else:
-        samples, words = engine.speak(
+        samples = engine.speak(
             item.text + item.ending,
             voice=item.voice,
             rate=item.rate,
@@ -227,7 +207,7 @@ def _say(engine: EspeakProcess, item: Utterance) -> tuple[np.ndarray, WordTimes]
     if item.emotion != "neutral":
         rng = np.random.default_rng(int(plan_hash([item])[:16], 16))
         samples = express(samples, item.emotion, item.strength, rng)
-    return samples, words
+    return samples
 
 
 def _whole_shard(part: list[Utterance], directory: Path, name: str) -> dict[str, str] | None:

@@ -1,7 +1,6 @@
-"""Who says what: one utterance, its record on disk, and the plan of the first world.
+"""One thing to say and how to say it, its record on disk, and the hash of a plan of many.
 
-The first world's plan follows from (split, count, seed) alone. It knows nothing of the engine;
-`utterance_book.py` has it spoken, and `levels.py` chooses between the plans of the two worlds.
+Nothing here knows the engine: `levels.py` makes the plans, and `utterance_book.py` has them spoken.
 """
 
 import hashlib
@@ -9,19 +8,13 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-import numpy as np
-
-from q2a_core.world.speech.sentences import SPOKEN_QUESTIONS, sample_sentence
-from q2a_core.world.speech.voices import Split, voices
+from q2a_core.world.speech.voices import Split
 
 Language = Literal["en", "de", "zh"]
 Emotion = Literal["neutral", "anger", "joy", "sadness", "fear"]
 Engine = Literal["espeak", "flite", "rhvoice"]
 Trait = Literal["", "man", "woman", "child"]
 
-QUESTION_SHARE = 0.2
-RATES = (120, 220)
-PITCHES = (20, 80)
 SPLIT_SEEDS: dict[Split, int] = {"train": 0, "test": 1}
 
 
@@ -75,32 +68,6 @@ def from_record(record: dict[str, Any]) -> Utterance:
     if "translations" in values:
         values["translations"] = tuple((where, text) for where, text in values["translations"])
     return Utterance(**values)
-
-
-def plan_first(
-    split: Split, *, count: int, seed: int, question_share: float = QUESTION_SHARE
-) -> list[Utterance]:
-    """`count` utterances of a split of the first world.
-
-    Voices come in shuffled rounds, so that all are heard equally often. A shorter plan with the
-    same seed is the beginning of a longer one.
-    """
-    rng = np.random.default_rng([seed, SPLIT_SEEDS[split]])
-    names = voices(split)
-    questions = SPOKEN_QUESTIONS[split]
-    order: list[int] = []
-    plan = []
-    for _ in range(count):
-        if not order:
-            order = rng.permutation(len(names)).tolist()
-        if rng.random() < question_share:
-            text = questions[int(rng.integers(len(questions)))]
-        else:
-            text = sample_sentence(rng, split=split)
-        rate = int(rng.integers(RATES[0], RATES[1] + 1))
-        pitch = int(rng.integers(PITCHES[0], PITCHES[1] + 1))
-        plan.append(Utterance(text=text, voice=names[order.pop()], rate=rate, pitch=pitch))
-    return plan
 
 
 def plan_hash(plan: list[Utterance]) -> str:

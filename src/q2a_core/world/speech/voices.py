@@ -40,8 +40,3 @@ def voices(split: Split) -> tuple[str, ...]:
     if split == "train":
         return _combine(TRAIN_ACCENTS, TRAIN_VARIANTS)
     return _combine(TEST_ACCENTS, TEST_VARIANTS)
-
-
-def english_voices() -> tuple[str, ...]:
-    """All English voices; a held-out accent in a training variant belongs to neither split."""
-    return _combine(TEST_ACCENTS, TRAIN_VARIANTS + TEST_VARIANTS)

@@ -1,13 +1,13 @@
-"""The runner, with a model that answers at random: it must score like one."""
+"""The first world's suites, with a model that answers at random: it must score like one."""
 
 import json
 
 import pytest
 
 from q2a_core.checkpoint import open_checkpoint
-from q2a_core.evaluation import runner
-from q2a_core.evaluation.suites import FIRST_WORLD, names_sound, suite_items
-from q2a_core.world.dialogues import NOUNS, sound_answer
+from q2a_core.evaluation import first_world, runner
+from q2a_core.evaluation.first_world import FIRST_WORLD, names_sound, suite_items
+from q2a_core.world.first_world.tasks import NOUNS, sound_answer
 
 
 def test_every_true_answer_names_its_sound_and_no_other():
@@ -21,10 +21,10 @@ def test_every_true_answer_names_its_sound_and_no_other():
 
 @pytest.fixture
 def report(tiny_checkpoint, small_test_book, monkeypatch):
-    monkeypatch.setattr(runner, "open_or_build", lambda *_, **__: small_test_book)
+    monkeypatch.setattr(first_world, "open_or_build", lambda *_, **__: small_test_book)
     monkeypatch.setattr(runner, "MAX_NEW_TOKENS", 4)
     short = tuple(suite for suite in FIRST_WORLD if suite.name != "sound + spoken question")
-    return runner.evaluate(open_checkpoint(tiny_checkpoint), count=4, suites=short)
+    return first_world.evaluate(open_checkpoint(tiny_checkpoint), count=4, suites=short)
 
 
 def test_the_report_names_its_conditions_and_a_random_model_fails(report):
@@ -36,7 +36,7 @@ def test_the_report_names_its_conditions_and_a_random_model_fails(report):
     assert by_name["sound"]["score"]["value"] < 0.5
     assert all(row["score"]["n"] == 4 for row in report["rows"])
     assert len(report["examples"]) == 8
-    assert "| sound | accuracy |" in runner.to_markdown(report)
+    assert "| sound | accuracy |" in first_world.to_markdown(report)
 
 
 def test_a_perfect_listener_scores_perfectly_and_fails_on_swapped_clips(
@@ -51,10 +51,10 @@ def test_a_perfect_listener_scores_perfectly_and_fails_on_swapped_clips(
         tick(len(items))
         return [heard[item.samples.tobytes()] for item in items]
 
-    monkeypatch.setattr(runner, "open_or_build", lambda *_, **__: small_test_book)
-    monkeypatch.setattr(runner, "answer", listen)
+    monkeypatch.setattr(first_world, "open_or_build", lambda *_, **__: small_test_book)
+    monkeypatch.setattr(first_world, "answer", listen)
     seen = []
-    report = runner.evaluate(
+    report = first_world.evaluate(
         open_checkpoint(tiny_checkpoint),
         count=9,
         on_progress=lambda done, total: seen.append((done, total)),

@@ -1,11 +1,8 @@
-"""What is asked about a scene, and what is true to answer.
+"""What is asked about a scene of the first world, and what is true to answer.
 
 A clip alone is voice chat, a clip with a text question is audio analysis. Nothing tells the model
 which is which: a spoken question is answered, a statement is acknowledged, a sound is named.
 """
-
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,9 +15,17 @@ from q2a_core.world.answers import (
 )
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.sounds import SOUND_CLASSES
+from q2a_core.world.task import (
+    GREETING_REPLY,
+    GREETINGS,
+    Task,
+    compose,
+    continued,
+    greeting,
+)
 
-Message = dict[str, Any]
-
+GREETING_SHARE = 0.01
+"""Training dialogues without a clip."""
 TRANSCRIBE = (
     "Detect the language and recognize the speech: <|en|>",
     "What does the person say?",
@@ -43,37 +48,15 @@ NAME_SOUND = (
 COUNT = ("How many times?", "How many times does it happen?", "And how many times?")
 IS_THERE = ("Is there {} in this clip?", "Is there {}?", "Do you hear {}?", "Can you hear {}?")
 ANSWER_SPEECH = ("Answer the question in the audio.", "Answer the spoken question.")
-GREETINGS = ("Hello", "Hello!", "Hi", "Hi!", "Good morning.", "Who are you?", "What can you do?")
-GREETING_REPLY = "Hello! Play me a sound or say something."
 
 NOUNS = {sound.label: sound.noun for sound in SOUND_CLASSES}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
-    """One dialogue about a scene."""
-
-    name: str
-    """What is asked for: transcribe, name_sound, voice_chat, count, is_there, greet."""
-    messages: tuple[Message, ...]
-    """User and assistant in turn; the last is the assistant's true answer."""
-    earlier: tuple[str, ...] = ()
-    """What the turns before the last ask for."""
-
-    @property
-    def turns(self) -> tuple[str, ...]:
-        """What each turn asks for."""
-        return (*self.earlier, self.name)
-
-    @property
-    def prompt(self) -> tuple[Message, ...]:
-        """The dialogue up to the last answer."""
-        return self.messages[:-1]
-
-    @property
-    def answer(self) -> str:
-        """The last answer."""
-        return str(self.messages[-1]["content"])
+def sample_dialogue(scene: Scene, rng: np.random.Generator) -> Task:
+    """A dialogue about the scene, or now and then a greeting in training."""
+    if rng.random() < GREETING_SHARE and scene.split == "train":
+        return greeting(rng)
+    return sample_task(scene, rng)
 
 
 def sound_answer(label: str) -> str:
@@ -168,15 +151,8 @@ def make_task(scene: Scene, name: str, rng: np.random.Generator) -> Task:
     return compose(name, (question, answer))
 
 
-def greeting(rng: np.random.Generator) -> Task:
-    """A turn without any clip."""
-    parts = [{"type": "text", "text": _pick(GREETINGS, rng)}]
-    reply = {"role": "assistant", "content": GREETING_REPLY}
-    return Task(name="greet", messages=({"role": "user", "content": parts}, reply))
-
-
 def all_texts() -> list[str]:
-    """Every fixed prompt and answer, for the tokenizer."""
+    """Every fixed prompt and answer of the first world, for the tokenizer."""
     fixed = [*TRANSCRIBE, *NAME_SOUND, *COUNT, *ANSWER_SPEECH, *GREETINGS, GREETING_REPLY]
     fixed += [ONLY_SILENCE, ONLY_NOISE, ONLY_VOICE, NO_SPEECH]
     fixed += [count_answer(n) for n in range(1, 5)]
@@ -198,25 +174,6 @@ def _sound_task(sound: Event | None, draw: float) -> str:
         if draw < 0.95
         else "transcribe"
     )
-
-
-def compose(name: str, turn: tuple[str | None, str]) -> Task:
-    """One turn about one clip, a question and its true answer; None is a clip without a word of text."""
-    question, answer = turn
-    parts = [{"type": "audio"}]
-    if question is not None:
-        parts.append({"type": "text", "text": question})
-    return Task(
-        name=name,
-        messages=({"role": "user", "content": parts}, {"role": "assistant", "content": answer}),
-    )
-
-
-def continued(task: Task, question: str, answer: str, *, name: str) -> Task:
-    """`task`, then one more question about the same clip and its true answer."""
-    parts = [{"type": "text", "text": question}]
-    turn = ({"role": "user", "content": parts}, {"role": "assistant", "content": answer})
-    return Task(name=name, messages=(*task.messages, *turn), earlier=task.turns)
 
 
 def _pick(choices: tuple[str, ...] | list[str], rng: np.random.Generator) -> str:

@@ -1,4 +1,4 @@
-"""Scenes, their clips and their dialogues: one truth."""
+"""The first world: scenes, their clips and their dialogues, one truth."""
 
 from collections import Counter
 
@@ -8,9 +8,9 @@ import pytest
 from q2a_core.lengths import MIN_SAMPLES, SAMPLE_RATE
 from q2a_core.world.answers import TIMES
 from q2a_core.world.corpus import Corpus
-from q2a_core.world.dialogues import NOUNS, make_task, sample_task, voice_chat_answer
+from q2a_core.world.first_world.sampler import FirstSampler
+from q2a_core.world.first_world.tasks import NOUNS, make_task, sample_task, voice_chat_answer
 from q2a_core.world.render import MAX_SECONDS, render
-from q2a_core.world.sampler import SceneSampler
 from q2a_core.world.speech import plan_utterances
 from q2a_core.world.speech.sentences import SPOKEN_QUESTIONS, split_of_sentence
 from q2a_core.world.speech.voices import voices
@@ -18,14 +18,16 @@ from q2a_core.world.speech.voices import voices
 
 @pytest.fixture(scope="module")
 def sampler(small_book):
-    return SceneSampler(small_book, "train", seed=3)
+    return FirstSampler(small_book.utterances, "train", seed=3)
 
 
 def test_a_scene_follows_from_its_index_alone(small_book, sampler):
     forwards = [sampler.scene(index) for index in range(30)]
-    again = SceneSampler(small_book, "train", seed=3)
+    again = FirstSampler(small_book.utterances, "train", seed=3)
     assert [again.scene(index) for index in reversed(range(30))] == forwards[::-1]
-    assert [SceneSampler(small_book, "train", seed=4).scene(i) for i in range(30)] != forwards
+    assert [
+        FirstSampler(small_book.utterances, "train", seed=4).scene(i) for i in range(30)
+    ] != forwards
 
 
 def test_clips_are_repeatable_finite_and_within_bounds(small_book, sampler):
@@ -42,7 +44,7 @@ def test_clips_are_repeatable_finite_and_within_bounds(small_book, sampler):
 
 
 def test_speech_is_audible_where_it_was_placed(small_book):
-    sampler = SceneSampler(small_book, "test", seed=1, kinds=("speech",))
+    sampler = FirstSampler(small_book.utterances, "test", seed=1, kinds=("speech",))
     from dataclasses import replace
 
     for index in range(8):
@@ -95,7 +97,7 @@ def test_dialogues_say_what_the_scene_holds(sampler):
 def test_voice_chat_answers_questions_and_acknowledges_statements(small_book):
     rng = np.random.default_rng(0)
     for kind in ("question", "speech", "both", "sound"):
-        scene = SceneSampler(small_book, "train", seed=2, kinds=(kind,)).scene(0)
+        scene = FirstSampler(small_book.utterances, "train", seed=2, kinds=(kind,)).scene(0)
         task = make_task(scene, "voice_chat", rng)
         assert [part["type"] for part in task.prompt[-1]["content"]] == ["audio"]
         assert task.answer == voice_chat_answer(scene)
@@ -105,8 +107,8 @@ def test_voice_chat_answers_questions_and_acknowledges_statements(small_book):
 
 
 def test_no_voice_sentence_or_question_of_the_test_split_is_trained_on():
-    train = plan_utterances("train", count=4000, seed=0)
-    test = plan_utterances("test", count=600, seed=0)
+    train = plan_utterances("train", count=4000, seed=0, level="first")
+    test = plan_utterances("test", count=600, seed=0, level="first")
     assert not {item.voice for item in train} & {item.voice for item in test}
     assert not {item.text for item in train} & {item.text for item in test}
     assert not set(voices("train")) & set(voices("test"))
@@ -115,13 +117,13 @@ def test_no_voice_sentence_or_question_of_the_test_split_is_trained_on():
 
 
 def test_the_same_index_of_the_two_splits_has_other_seeds(small_book):
-    train = SceneSampler(small_book, "train", seed=0).scene(5).rng(1)
-    test = SceneSampler(small_book, "test", seed=0).scene(5).rng(1)
+    train = FirstSampler(small_book.utterances, "train", seed=0).scene(5).rng(1)
+    test = FirstSampler(small_book.utterances, "test", seed=0).scene(5).rng(1)
     assert train.random() != test.random()
 
 
 def test_the_corpus_hands_over_clip_dialogue_and_words(small_book):
-    corpus = Corpus(small_book, "train", seed=0)
+    corpus = Corpus(small_book, "train", seed=0, level="first")
     kinds = Counter()
     for index in range(120):
         example = corpus.example(index)

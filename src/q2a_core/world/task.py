@@ -1,0 +1,63 @@
+"""One dialogue about a clip: what is asked in each turn and what is true to answer, or a greeting without a clip."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from q2a_core.text.chat import Message
+
+GREETINGS = ("Hello", "Hello!", "Hi", "Hi!", "Good morning.", "Who are you?", "What can you do?")
+GREETING_REPLY = "Hello! Play me a sound or say something."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """One dialogue about a scene."""
+
+    name: str
+    """What is asked for: one of `prompts.TASKS`."""
+    messages: tuple[Message, ...]
+    """User and assistant in turn; the last is the assistant's true answer."""
+    earlier: tuple[str, ...] = ()
+    """What the turns before the last ask for."""
+
+    @property
+    def turns(self) -> tuple[str, ...]:
+        """What each turn asks for."""
+        return (*self.earlier, self.name)
+
+    @property
+    def prompt(self) -> tuple[Message, ...]:
+        """The dialogue up to the last answer."""
+        return self.messages[:-1]
+
+    @property
+    def answer(self) -> str:
+        """The last answer."""
+        return str(self.messages[-1]["content"])
+
+
+def compose(name: str, turn: tuple[str | None, str]) -> Task:
+    """One turn about one clip, a question and its true answer; None is a clip without a word of text."""
+    question, answer = turn
+    parts = [{"type": "audio"}]
+    if question is not None:
+        parts.append({"type": "text", "text": question})
+    return Task(
+        name=name,
+        messages=({"role": "user", "content": parts}, {"role": "assistant", "content": answer}),
+    )
+
+
+def continued(task: Task, question: str, answer: str, *, name: str) -> Task:
+    """`task`, then one more question about the same clip and its true answer."""
+    parts = [{"type": "text", "text": question}]
+    turn = ({"role": "user", "content": parts}, {"role": "assistant", "content": answer})
+    return Task(name=name, messages=(*task.messages, *turn), earlier=task.turns)
+
+
+def greeting(rng: np.random.Generator) -> Task:
+    """A turn without any clip."""
+    parts = [{"type": "text", "text": GREETINGS[int(rng.integers(len(GREETINGS)))]}]
+    reply = {"role": "assistant", "content": GREETING_REPLY}
+    return Task(name="greet", messages=({"role": "user", "content": parts}, reply))
