@@ -18,6 +18,7 @@ from q2a_core.training import background, presence
 from q2a_core.training.class_run import ClassRun, is_trainable, stage_of
 from q2a_core.training.follow import Follower, series
 from q2a_core.training.own_pairs import PAIRS_FILE, write_pairs
+from q2a_core.training.pair_file import read_pairs
 from q2a_core.training.pair_report import PairReport, report_pairs
 from settings import change, kept
 
@@ -203,7 +204,6 @@ def _both_replies(
 @st.cache_data(max_entries=8, show_spinner="Judging your pairs with both checkpoints…")
 def _report(start: str, after: str, pairs: str, stamps: tuple[str, str]) -> PairReport:
     from q2a_core.checkpoint import open_checkpoint
-    from q2a_core.training.preferences import read_pairs
 
     own = read_pairs(Path(pairs) / PAIRS_FILE)
     return report_pairs(open_checkpoint(start), open_checkpoint(after), own)

@@ -15,8 +15,8 @@ from q2a_core.text.chat import MINI_TEMPLATE
 from q2a_core.training import loop, runlog, state
 from q2a_core.training.dpo import Preference
 from q2a_core.training.loop import Hooks, train
+from q2a_core.training.pair_file import PreferencePair
 from q2a_core.training.pairs import PairBlocks
-from q2a_core.training.preferences import PreferencePair
 from q2a_core.training.stages import StageConfig
 
 STAGE = StageConfig(

@@ -16,8 +16,8 @@ from q2a_core.training import dpo
 from q2a_core.training.dpo import Preference, pair_logps, reference_logps, train_dpo
 from q2a_core.training.loop import Hooks
 from q2a_core.training.optimizer import freeze
+from q2a_core.training.pair_file import PreferencePair
 from q2a_core.training.pairs import PairBlocks, collate_pairs, encode_pair, last_reply
-from q2a_core.training.preferences import PreferencePair
 from q2a_core.training.processes import Processes
 from q2a_core.training.runlog import read_log
 from q2a_core.training.stages import StageConfig

@@ -21,8 +21,8 @@ from q2a_core.training.own_pairs import (
     write_pairs,
     zip_pairs,
 )
+from q2a_core.training.pair_file import read_pairs
 from q2a_core.training.pair_report import histogram, report_pairs
-from q2a_core.training.preferences import read_pairs
 from q2a_core.training.stages import CLASS_BUDGET
 
 

@@ -21,9 +21,10 @@ from q2a_core.model import IGNORE_INDEX, Qwen2Audio
 from q2a_core.text import ChatFormat
 from q2a_core.training.folder import CONFIG_FILE, check_folder
 from q2a_core.training.loop import Hooks, train
+from q2a_core.training.losses import dpo_loss, sequence_logps
 from q2a_core.training.objective import Objective
+from q2a_core.training.pair_file import PreferencePair
 from q2a_core.training.pairs import PairBatch, PairBlocks, collate_pairs, encode_pair
-from q2a_core.training.preferences import PreferencePair, dpo_loss, sequence_logps
 from q2a_core.training.processes import Processes
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.state import write_whole

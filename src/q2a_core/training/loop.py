@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,6 @@ class Hooks:
     should_stop: Callable[[], bool] = lambda: False
     on_message: Callable[[str], None] = lambda message: None
     workers: int = 1
-    records: list[dict[str, Any]] = field(default_factory=list)
 
 
 def train(

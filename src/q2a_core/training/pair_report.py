@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from q2a_core.training.pair_file import PreferencePair
+
 if TYPE_CHECKING:
     from q2a_core.checkpoint import Checkpoint
-    from q2a_core.training.preferences import PreferencePair
 
 PAIRS_AT_ONCE = 8
 BINS = 17
@@ -60,7 +61,7 @@ class PairReport:
 
 
 def report_pairs(
-    before: "Checkpoint", after: "Checkpoint", pairs: Sequence["PreferencePair"]
+    before: "Checkpoint", after: "Checkpoint", pairs: Sequence[PreferencePair]
 ) -> PairReport:
     """Judge every pair with both checkpoints; the texts are read with the first one's tokenizer."""
     chosen_before, rejected_before = _logps(before, before, pairs)
@@ -74,7 +75,7 @@ def report_pairs(
 
 
 def _logps(
-    checkpoint: "Checkpoint", tokenizer_of: "Checkpoint", pairs: Sequence["PreferencePair"]
+    checkpoint: "Checkpoint", tokenizer_of: "Checkpoint", pairs: Sequence[PreferencePair]
 ) -> tuple[np.ndarray, np.ndarray]:
     import torch
 

@@ -15,7 +15,7 @@ from q2a_core.training.export import hand_over
 from q2a_core.training.folder import check_folder
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.origin import Origin, open_origin
-from q2a_core.training.preferences import PreferencePair
+from q2a_core.training.pair_file import PreferencePair
 from q2a_core.training.processes import Processes
 from q2a_core.training.sampled_pairs import Sampling, sample_pairs
 from q2a_core.training.stages import SAMPLED_PAIRS, StageConfig
