@@ -14,12 +14,12 @@ from attention_state import hold
 from panels import plain
 from preference_panel import PreferenceSettings
 from q2a_core import paths
-from q2a_core.training import background, presence
-from q2a_core.training.class_run import ClassRun, is_trainable, stage_of
-from q2a_core.training.follow import Follower, series
-from q2a_core.training.own_pairs import PAIRS_FILE, write_pairs
-from q2a_core.training.pair_file import read_pairs
-from q2a_core.training.pair_report import PairReport, report_pairs
+from q2a_core.training.preference.own_pairs import PAIRS_FILE, write_pairs
+from q2a_core.training.preference.pair_file import read_pairs
+from q2a_core.training.preference.pair_report import PairReport, report_pairs
+from q2a_core.training.runs import background, presence
+from q2a_core.training.runs.class_run import ClassRun, is_trainable, stage_of
+from q2a_core.training.runs.follow import Follower, series
 from settings import change, kept
 
 FAR = 10.0

@@ -11,15 +11,15 @@ import curves
 import state
 from explain import explain
 from panels import plain
-from q2a_core.training import background
-from q2a_core.training.expected import (
+from q2a_core.training.runs import background
+from q2a_core.training.runs.expected import (
     ShippedRun,
     band,
     beside_band,
     differences,
     expected_run,
 )
-from q2a_core.training.follow import Follower, RunStatus, Samples, names_in, samples_in, series
+from q2a_core.training.runs.follow import Follower, RunStatus, Samples, names_in, samples_in, series
 from settings import kept
 
 LOOK_EVERY = 0.5

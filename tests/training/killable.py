@@ -12,11 +12,12 @@ from q2a_core import presets
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat, Tokenizer, user_message
 from q2a_core.text.chat import MINI_TEMPLATE
-from q2a_core.training import loop, runlog, state
-from q2a_core.training.dpo import Preference
+from q2a_core.training import loop
 from q2a_core.training.loop import Hooks, train
-from q2a_core.training.pair_file import PreferencePair
-from q2a_core.training.pairs import PairBlocks
+from q2a_core.training.preference.dpo import Preference
+from q2a_core.training.preference.pair_batches import PairBlocks
+from q2a_core.training.preference.pair_file import PreferencePair
+from q2a_core.training.runs import runlog, state
 from q2a_core.training.stages import StageConfig
 
 STAGE = StageConfig(

@@ -13,7 +13,7 @@ import torch
 from q2a_core import lengths
 from q2a_core.errors import RunError
 from q2a_core.training.batches import Blocks, collate, encode_example
-from q2a_core.training.blocks import BLOCK, _deaf_children, steps_from
+from q2a_core.training.step_batches import BLOCK, _deaf_children, steps_from
 from q2a_core.world.corpus import Corpus
 from q2a_core.world.prompts import TASKS
 from q2a_core.world.speech.spelling import LETTERS

@@ -14,9 +14,9 @@ from q2a_core.training.batches import Blocks
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.optimizer import learning_rate
 from q2a_core.training.origin import note_start, noted_start
-from q2a_core.training.runlog import RunLog, read_log
+from q2a_core.training.runs.runlog import RunLog, read_log
+from q2a_core.training.runs.state import RunLock, load_newest, saved_states
 from q2a_core.training.stages import StageConfig
-from q2a_core.training.state import RunLock, load_newest, saved_states
 from q2a_core.training.supervised import Supervised
 from q2a_core.world.corpus import Corpus
 
@@ -236,7 +236,7 @@ def test_a_full_disk_leaves_the_earlier_state(tmp_path, small_book, chat_format,
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("q2a_core.training.state.torch.save", full)
+    monkeypatch.setattr("q2a_core.training.runs.state.torch.save", full)
     with pytest.raises(RunError, match=r"No space left.*earlier states are untouched"):
         _train(run, small_book, chat_format, resume=True)
     found = load_newest(run)

@@ -11,10 +11,10 @@ from q2a_core.checkpoint import open_checkpoint, save_checkpoint
 from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
 from q2a_core.training import origin, run, stages
-from q2a_core.training.class_run import is_trainable
-from q2a_core.training.folder import claim_folder, settings_of
 from q2a_core.training.origin import heads_of_start, note_start, noted_start, open_origin
-from q2a_core.training.presence import present
+from q2a_core.training.runs.claim import claim_folder, settings_of
+from q2a_core.training.runs.class_run import is_trainable
+from q2a_core.training.runs.presence import present
 from q2a_core.training.stages import StageConfig
 from q2a_core.world.mini_tokenizer import mini_chat_format
 

@@ -18,9 +18,9 @@ from q2a_core.training.batches import Blocks
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.optimizer import describe, freeze, learning_rate, make_optimizer, set_rates
 from q2a_core.training.processes import Processes
-from q2a_core.training.runlog import read_log
+from q2a_core.training.runs.runlog import read_log
+from q2a_core.training.runs.state import load_newest
 from q2a_core.training.stages import PARTS, StageConfig, with_part_rates
-from q2a_core.training.state import load_newest
 from q2a_core.training.step import accumulate_gradients, update
 from q2a_core.training.supervised import BY_TASK, Supervised
 from q2a_core.world.corpus import Corpus

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from q2a_core import paths
 from q2a_core.checkpoint import save_checkpoint
 from q2a_core.inference import AudioChat
-from q2a_core.training import background, class_run
+from q2a_core.training.runs import background, class_run
 from q2a_core.world.prompts import in_tags
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"

@@ -9,8 +9,6 @@ from typing import Any
 
 from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
-from q2a_core.training.blocks import StepBlocks, steps_from
-from q2a_core.training.folder import check_folder, claim_folder
 from q2a_core.training.objective import Objective
 from q2a_core.training.optimizer import (
     Optimizer,
@@ -22,10 +20,12 @@ from q2a_core.training.optimizer import (
 )
 from q2a_core.training.origin import note_start
 from q2a_core.training.processes import Processes
-from q2a_core.training.runlog import LOG_FILE, RunLog, precision_of, read_log
+from q2a_core.training.runs.claim import check_folder, claim_folder
+from q2a_core.training.runs.runlog import LOG_FILE, RunLog, precision_of, read_log
+from q2a_core.training.runs.state import RunLock, load_newest, restore, save_state, tidy
 from q2a_core.training.stages import StageConfig
-from q2a_core.training.state import RunLock, load_newest, restore, save_state, tidy
 from q2a_core.training.step import accumulate_gradients, update
+from q2a_core.training.step_batches import StepBlocks, steps_from
 from q2a_core.training.tally import Tally
 
 

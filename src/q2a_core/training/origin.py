@@ -14,9 +14,9 @@ from q2a_core import presets
 from q2a_core.checkpoint import Checkpoint, open_checkpoint
 from q2a_core.errors import CheckpointError, RunError
 from q2a_core.model import Qwen2Audio
-from q2a_core.training.class_run import is_trainable
+from q2a_core.training.runs.class_run import is_trainable
+from q2a_core.training.runs.state import write_whole
 from q2a_core.training.stages import StageConfig
-from q2a_core.training.state import write_whole
 
 START_FILE = "start.json"
 

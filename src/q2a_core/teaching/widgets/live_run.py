@@ -15,10 +15,10 @@ from typing import Any
 from q2a_core import paths
 from q2a_core.errors import RunError
 from q2a_core.teaching.widgets.curve import curve_svg
-from q2a_core.training import background
-from q2a_core.training.class_run import BEFORE, FRESH, ClassRun, is_trainable, stage_of
-from q2a_core.training.expected import band, beside_band, differences, expected_run
-from q2a_core.training.follow import Follower, RunStatus, samples_in, series
+from q2a_core.training.runs import background
+from q2a_core.training.runs.class_run import BEFORE, FRESH, ClassRun, is_trainable, stage_of
+from q2a_core.training.runs.expected import band, beside_band, differences, expected_run
+from q2a_core.training.runs.follow import Follower, RunStatus, samples_in, series
 
 LOOK_EVERY = 0.5
 """Seconds between two looks; a quarter of a second is the least that a notebook takes well."""

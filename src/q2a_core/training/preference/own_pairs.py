@@ -18,7 +18,7 @@ import numpy as np
 
 from q2a_core.audio.waveform import Waveform, wav_bytes
 from q2a_core.errors import RunError
-from q2a_core.training.pair_file import PreferencePair, pair_lines, read_pairs
+from q2a_core.training.preference.pair_file import PreferencePair, pair_lines, read_pairs
 
 if TYPE_CHECKING:
     from q2a_core.inference import AudioChat, Reply

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 from q2a_core.errors import RunError
-from q2a_core.training import background
-from q2a_core.training.runlog import LOG_FILE
+from q2a_core.training.runs import background
+from q2a_core.training.runs.runlog import LOG_FILE
+from q2a_core.training.runs.state import OWNER, write_whole
 from q2a_core.training.stages import StageConfig
-from q2a_core.training.state import OWNER, write_whole
 
 CONFIG_FILE = "config.json"
 """Inside a run: its stage's settings, from the moment it began."""

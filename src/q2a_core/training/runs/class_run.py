@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from q2a_core import paths
-from q2a_core.training import background, presence, stages
+from q2a_core.training import stages
+from q2a_core.training.runs import background, presence
 from q2a_core.training.stages import CLASS_BUDGET, FRESH_START, MICRO_BATCH, StageConfig
 
 STAGES = ("start", "pretrain", "sft", "dpo")

@@ -19,15 +19,20 @@ from torch import Tensor
 from q2a_core.errors import RunError
 from q2a_core.model import IGNORE_INDEX, Qwen2Audio
 from q2a_core.text import ChatFormat
-from q2a_core.training.folder import CONFIG_FILE, check_folder
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.losses import dpo_loss, sequence_logps
 from q2a_core.training.objective import Objective
-from q2a_core.training.pair_file import PreferencePair
-from q2a_core.training.pairs import PairBatch, PairBlocks, collate_pairs, encode_pair
+from q2a_core.training.preference.pair_batches import (
+    PairBatch,
+    PairBlocks,
+    collate_pairs,
+    encode_pair,
+)
+from q2a_core.training.preference.pair_file import PreferencePair
 from q2a_core.training.processes import Processes
+from q2a_core.training.runs.claim import CONFIG_FILE, check_folder
+from q2a_core.training.runs.state import write_whole
 from q2a_core.training.stages import StageConfig
-from q2a_core.training.state import write_whole
 
 REFERENCE_FILE = "reference.json"
 REFERENCE_BATCH = 8

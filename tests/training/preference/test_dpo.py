@@ -12,14 +12,19 @@ from q2a_core import presets
 from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import user_message
-from q2a_core.training import dpo
-from q2a_core.training.dpo import Preference, pair_logps, reference_logps, train_dpo
 from q2a_core.training.loop import Hooks
 from q2a_core.training.optimizer import freeze
-from q2a_core.training.pair_file import PreferencePair
-from q2a_core.training.pairs import PairBlocks, collate_pairs, encode_pair, last_reply
+from q2a_core.training.preference import dpo
+from q2a_core.training.preference.dpo import Preference, pair_logps, reference_logps, train_dpo
+from q2a_core.training.preference.pair_batches import (
+    PairBlocks,
+    collate_pairs,
+    encode_pair,
+    last_reply,
+)
+from q2a_core.training.preference.pair_file import PreferencePair
 from q2a_core.training.processes import Processes
-from q2a_core.training.runlog import read_log
+from q2a_core.training.runs.runlog import read_log
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.step import accumulate_gradients
 

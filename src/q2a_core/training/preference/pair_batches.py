@@ -14,8 +14,8 @@ from q2a_core import lengths as rates
 from q2a_core.audio.mel import log_mel
 from q2a_core.text import ChatFormat
 from q2a_core.training.batches import Batch, EncodedExample, collate
-from q2a_core.training.blocks import StepBlocks
-from q2a_core.training.pair_file import PreferencePair
+from q2a_core.training.preference.pair_file import PreferencePair
+from q2a_core.training.step_batches import StepBlocks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

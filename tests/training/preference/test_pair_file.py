@@ -7,7 +7,7 @@ import pytest
 
 from q2a_core.audio.waveform import write_wav
 from q2a_core.errors import RunError
-from q2a_core.training.pair_file import PreferencePair, read_pairs
+from q2a_core.training.preference.pair_file import PreferencePair, read_pairs
 
 GOOD = {"clip": "a.wav", "prompt": "What is it?", "chosen": "A dog.", "rejected": "A cat."}
 

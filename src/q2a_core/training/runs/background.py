@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from q2a_core import paths
 from q2a_core.errors import RunError
-from q2a_core.training.presence import (
+from q2a_core.training.runs.presence import (
     DOING,
     FAILED,
     HOLDER,
@@ -32,7 +32,7 @@ from q2a_core.training.presence import (
     taken,
     write_note,
 )
-from q2a_core.training.runlog import LOG_FILE, read_log
+from q2a_core.training.runs.runlog import LOG_FILE, read_log
 
 CHECKPOINT = "checkpoint"
 OUTPUT = ".output.txt"

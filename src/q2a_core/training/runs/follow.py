@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from q2a_core.training import background, presence
-from q2a_core.training.runlog import LOG_FILE, records_in
+from q2a_core.training.runs import background, presence
+from q2a_core.training.runs.runlog import LOG_FILE, records_in
 
 State = Literal["none", "preparing", "running", "stopping", "stopped", "finished", "died"]
 ACTIVE: tuple[State, ...] = ("preparing", "running", "stopping")

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from q2a_core import paths
-from q2a_core.training.follow import LogReader, series
-from q2a_core.training.presence import read_note
-from q2a_core.training.runlog import LOG_FILE
+from q2a_core.training.runs.follow import LogReader, series
+from q2a_core.training.runs.presence import read_note
+from q2a_core.training.runs.runlog import LOG_FILE
 from q2a_core.training.stages import PARTS, StageConfig
 
 WINDOW = 4

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from q2a_core.training.pair_file import PreferencePair
+from q2a_core.training.preference.pair_file import PreferencePair
 
 if TYPE_CHECKING:
     from q2a_core.checkpoint import Checkpoint
@@ -79,8 +79,8 @@ def _logps(
 ) -> tuple[np.ndarray, np.ndarray]:
     import torch
 
-    from q2a_core.training.dpo import pair_logps
-    from q2a_core.training.pairs import collate_pairs, encode_pair
+    from q2a_core.training.preference.dpo import pair_logps
+    from q2a_core.training.preference.pair_batches import collate_pairs, encode_pair
 
     model, chat_format = checkpoint.load_model(), tokenizer_of.chat_format
     pad_id = chat_format.pad_id

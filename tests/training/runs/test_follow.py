@@ -9,8 +9,8 @@ import pytest
 from q2a_core import paths
 from q2a_core.errors import RunError
 from q2a_core.paths import checkpoint_hash, shipped_checkpoints
-from q2a_core.training.class_run import class_stage
-from q2a_core.training.expected import (
+from q2a_core.training.runs.class_run import class_stage
+from q2a_core.training.runs.expected import (
     Band,
     ShippedRun,
     band,
@@ -20,7 +20,7 @@ from q2a_core.training.expected import (
     record_class_run,
     shipped_run,
 )
-from q2a_core.training.follow import (
+from q2a_core.training.runs.follow import (
     SILENT_END,
     Follower,
     LogReader,
@@ -28,8 +28,8 @@ from q2a_core.training.follow import (
     samples_in,
     series,
 )
-from q2a_core.training.presence import HOLDER, LAUNCH, STOP, is_held, present, write_note
-from q2a_core.training.runlog import RunLog, read_log
+from q2a_core.training.runs.presence import HOLDER, LAUNCH, STOP, is_held, present, write_note
+from q2a_core.training.runs.runlog import RunLog, read_log
 
 
 def step(number: int, **values) -> dict:
