@@ -22,7 +22,7 @@ from typing import Any
 
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.evaluation.metrics import Score, accuracy
-from q2a_core.training.runs.expected import record_class_run
+from q2a_core.training.runs.expected import keep_class_run
 from q2a_core.training.runs.runlog import read_log
 
 TRAINING_BAR, COMMAND_BAR = 75.0, 120.0
@@ -89,7 +89,7 @@ def measure(stage: str, count: int, folder: Path, record: Path | None) -> dict[s
     whole = time.perf_counter() - began
     log = run / "log.jsonl"
     if record is not None:
-        record_class_run(run, record / f"{stage}.json")
+        keep_class_run(run, record / f"{stage}.json")
     ask: Callable[..., list[Score]] = preference_scores
     arguments: tuple[Any, ...] = (count,)
     if stage in SUITES:

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from q2a_core.training.runs.layout import OWNER
 from q2a_core.training.runs.runlog import read_log
-from q2a_core.training.runs.state import OWNER, load_newest
+from q2a_core.training.runs.state import load_newest
 from training.killable import POINTS, STAGE, run_tiny
 
 KILLS = int(os.environ.get("Q2A_KILLS", "3"))

@@ -14,8 +14,9 @@ from q2a_core.training.batches import Blocks
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.optimizer import learning_rate
 from q2a_core.training.origin import note_start, noted_start
+from q2a_core.training.runs.presence import RunLock
 from q2a_core.training.runs.runlog import RunLog, read_log
-from q2a_core.training.runs.state import RunLock, load_newest, saved_states
+from q2a_core.training.runs.state import load_newest, saved_states
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.supervised import Supervised
 from q2a_core.world.corpus import Corpus

@@ -287,7 +287,7 @@ def export(
     Example: q2a train export my_run my_checkpoint
     """
     from q2a_core.training.export import export_newest
-    from q2a_core.training.runs.background import CHECKPOINT
+    from q2a_core.training.runs.layout import CHECKPOINT
 
     if output.resolve() != (run / CHECKPOINT).resolve():
         check_unused(output, replace=replace)

@@ -19,9 +19,9 @@ from q2a_core.errors import Q2AError
 from q2a_core.evaluation.metrics import LOWER_IS_BETTER
 from q2a_core.evaluation.tables import figure_text, without_errors
 from q2a_core.teaching.page import Page, Section, Table
-from q2a_core.training.runs.background import CHECKPOINT, known_runs, run_folder
+from q2a_core.training.runs.background import known_runs, run_folder
 from q2a_core.training.runs.follow import LogReader, names_in, series
-from q2a_core.training.runs.runlog import LOG_FILE
+from q2a_core.training.runs.layout import CHECKPOINT, LOG_FILE
 
 EXAMPLES = 6
 """Replies on the page."""

@@ -21,8 +21,10 @@ from q2a_core.training.optimizer import (
 from q2a_core.training.origin import note_start
 from q2a_core.training.processes import Processes
 from q2a_core.training.runs.claim import check_folder, claim_folder
-from q2a_core.training.runs.runlog import LOG_FILE, RunLog, precision_of, read_log
-from q2a_core.training.runs.state import RunLock, load_newest, restore, save_state, tidy
+from q2a_core.training.runs.layout import LOG_FILE
+from q2a_core.training.runs.presence import RunLock
+from q2a_core.training.runs.runlog import RunLog, precision_of, read_log
+from q2a_core.training.runs.state import load_newest, restore, save_state, tidy
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.step import accumulate_gradients, update
 from q2a_core.training.step_batches import StepBlocks, steps_from

@@ -14,7 +14,8 @@ from q2a_core import paths
 from q2a_core.errors import RunError
 from q2a_core.training.runs import background
 from q2a_core.training.runs.follow import Follower, RunStatus
-from q2a_core.training.runs.presence import HOLDER, is_held, present
+from q2a_core.training.runs.layout import HOLDER
+from q2a_core.training.runs.presence import is_held, present
 from q2a_core.training.runs.runlog import read_log
 from q2a_core.training.runs.state import load_newest
 
@@ -197,7 +198,8 @@ def test_a_free_name_is_free(home):
 
 def test_nothing_here_needs_torch():
     program = (
-        "import sys\nfrom q2a_core.training import stages\nfrom q2a_core.training.runs import background, expected, follow\n"
+        "import sys\nfrom q2a_core.training.runs import background, expected, follow\n"
+        "from q2a_core.training.preference import own_pairs, pair_report\n"
         "background.known_runs()\nprint('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

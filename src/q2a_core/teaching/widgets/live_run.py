@@ -19,6 +19,7 @@ from q2a_core.training.runs import background
 from q2a_core.training.runs.class_run import BEFORE, FRESH, ClassRun, is_trainable, stage_of
 from q2a_core.training.runs.expected import band, beside_band, differences, expected_run
 from q2a_core.training.runs.follow import Follower, RunStatus, samples_in, series
+from q2a_core.training.runs.layout import CHECKPOINT
 
 LOOK_EVERY = 0.5
 """Seconds between two looks; a quarter of a second is the least that a notebook takes well."""
@@ -61,7 +62,7 @@ class LiveRun:
     @property
     def checkpoint(self) -> Path | None:
         """What it trained; None if it came to no checkpoint."""
-        folder = self.folder / background.CHECKPOINT
+        folder = self.folder / CHECKPOINT
         return folder if (folder / "config.json").is_file() else None
 
     @property

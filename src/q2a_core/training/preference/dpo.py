@@ -2,9 +2,6 @@
 
 The reference is the model as it stands before the first step. Its log-probabilities never change, so they are computed
 once and kept beside the run, by the hash of the pair and of the reference's weights; no second model stays in memory.
-
-    RUN/reference.json         {"reference": weights and precision, "pairs": hash of all pairs in their order,
-                                "logps": {hash of the pair: [chosen, rejected]}}
 """
 
 import hashlib
@@ -30,11 +27,11 @@ from q2a_core.training.preference.pair_batches import (
 )
 from q2a_core.training.preference.pair_file import PreferencePair
 from q2a_core.training.processes import Processes
-from q2a_core.training.runs.claim import CONFIG_FILE, check_folder
+from q2a_core.training.runs.claim import check_folder
+from q2a_core.training.runs.layout import CONFIG_FILE, REFERENCE_FILE
 from q2a_core.training.runs.state import write_whole
 from q2a_core.training.stages import StageConfig
 
-REFERENCE_FILE = "reference.json"
 REFERENCE_BATCH = 8
 """Pairs that the reference judges at a time."""
 METRICS = ("loss", "accuracy", "margin", "chosen", "rejected", "kl")
