@@ -10,7 +10,7 @@ import torch
 from q2a_core import presets
 from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
-from q2a_core.training.batches import Blocks
+from q2a_core.training.batches import CorpusBatches
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.optimizer import learning_rate
 from q2a_core.training.origin import note_start, noted_start
@@ -52,7 +52,7 @@ def _train(
         stage,
         run,
         objective=Supervised(_model(), ctc_weight=stage.ctc_weight, seed=stage.seed),
-        blocks=Blocks(
+        batches=CorpusBatches(
             Corpus(book, "train", seed=0),
             chat_format,
             batch_size=stage.batch_size,

@@ -30,7 +30,7 @@ def silent(monkeypatch):
     def never(*_, **__):
         raise AssertionError("the preparations began")
 
-    for name in ("training_blocks", "preference_corpus", "held_out_examples", "absent_pairs"):
+    for name in ("training_batches", "preference_corpus", "held_out_examples", "absent_pairs"):
         monkeypatch.setattr(run, name, never)
     monkeypatch.setattr(run, "open_origin", never)
 
@@ -124,7 +124,7 @@ def test_the_start_is_written_when_the_run_begins(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise RunError("no speech")
 
-    monkeypatch.setattr(run, "training_blocks", refuse)
+    monkeypatch.setattr(run, "training_batches", refuse)
     with pytest.raises(RunError, match="no speech"):
         run.run_stage(replace(STAGE, start="mini-sft"), tmp_path / "run")
     assert not (tmp_path / "run" / START_FILE).exists()

@@ -27,7 +27,7 @@ from q2a_core.training.runs.runlog import RunLog, precision_of, read_log
 from q2a_core.training.runs.state import load_newest, restore, save_state, tidy
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.step import accumulate_gradients, update
-from q2a_core.training.step_batches import StepBlocks, steps_from
+from q2a_core.training.step_batches import StepBatches, steps_from
 from q2a_core.training.tally import Tally
 
 
@@ -68,7 +68,7 @@ def train(
     run: Path,
     *,
     objective: Objective,
-    blocks: StepBlocks,
+    batches: StepBatches,
     facts: dict[str, Any] | None = None,
     start: dict[str, Any] | None = None,
     resume: bool = False,
@@ -115,11 +115,11 @@ def train(
         )
         if writes:
             hooks.on_message(describe(stage, model))
-        blocks.deal(processes.rank, processes.count)
+        batches.deal(processes.rank, processes.count)
         clock = _Clock(stage, done)
         saved = done
         stopped = processes.any(hooks.should_stop())
-        made = steps_from(blocks, start=done, workers=hooks.workers)
+        made = steps_from(batches, start=done, workers=hooks.workers)
         with contextlib.closing(made) as steps:  # however it ends, the workers go at once
             while done < stage.steps and not stopped:
                 losses = accumulate_gradients(

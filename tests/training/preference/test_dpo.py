@@ -17,7 +17,7 @@ from q2a_core.training.optimizer import freeze
 from q2a_core.training.preference import dpo
 from q2a_core.training.preference.dpo import Preference, pair_logps, reference_logps, train_dpo
 from q2a_core.training.preference.pair_batches import (
-    PairBlocks,
+    PairBatches,
     collate_pairs,
     encode_pair,
     last_reply,
@@ -90,8 +90,8 @@ def test_both_replies_hear_their_own_clip(pairs, chat_format):
 
 def test_every_epoch_goes_through_all_pairs(pairs, chat_format):
     marks = [(float(number), 0.0) for number in range(len(pairs))]
-    blocks = PairBlocks(pairs, marks, chat_format, batch_size=2, seed=0)
-    drawn = [pair.reference[0] for pair in blocks.draw(range(14), np.random.default_rng(0))]
+    batches = PairBatches(pairs, marks, chat_format, batch_size=2, seed=0)
+    drawn = [pair.reference[0] for pair in batches.draw(range(14), np.random.default_rng(0))]
     assert sorted(drawn[:7]) == sorted(drawn[7:]) == [float(n) for n in range(7)]
     assert drawn[:7] != drawn[7:]
 
@@ -102,10 +102,10 @@ def test_micro_batches_of_pairs_are_one_batch(pairs, chat_format):
     for batch_size, accumulate in ((6, 1), (2, 3)):
         objective = Preference(_model(), beta=0.1, nll_weight=0.5)
         freeze(objective.model, STAGE)
-        blocks = PairBlocks(
+        batches = PairBatches(
             pairs, marks, chat_format, batch_size=batch_size, accumulate=accumulate, seed=0
         )
-        tally = accumulate_gradients(objective, blocks[0][0], processes=Processes())
+        tally = accumulate_gradients(objective, batches[0][0], processes=Processes())
         moving = [p for p in objective.parameters() if p.requires_grad]
         found.append((tally.means(), torch.cat([p.grad.flatten() for p in moving])))
     (means, gradient), (cut_means, cut_gradient) = found

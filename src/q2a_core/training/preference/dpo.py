@@ -21,7 +21,7 @@ from q2a_core.training.losses import dpo_loss, sequence_logps
 from q2a_core.training.objective import Objective
 from q2a_core.training.preference.pair_batches import (
     PairBatch,
-    PairBlocks,
+    PairBatches,
     collate_pairs,
     encode_pair,
 )
@@ -175,7 +175,7 @@ def train_dpo(
     )
     if processes.writes:
         processes.wait()
-    blocks = PairBlocks(
+    batches = PairBatches(
         pairs,
         references,
         chat_format,
@@ -187,7 +187,7 @@ def train_dpo(
         stage,
         run,
         objective=Preference(model, beta=stage.beta, nll_weight=stage.nll_weight),
-        blocks=blocks,
+        batches=batches,
         facts={"pairs": len(pairs), "reference": weights_hash(model), **(facts or {})},
         start=start,
         resume=resume,
