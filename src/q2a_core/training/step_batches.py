@@ -1,8 +1,9 @@
 """The batches of all training steps, made in worker processes: drawn, sorted by length, cut and dealt.
 
-A megabatch, the examples of eight steps, is drawn, sorted by length and cut, so that no batch carries much padding; then
-its steps are shuffled. Megabatch k depends on (seed, k) and on the size of a step alone: a run resumes at any step, and
-whether a step's examples come as one batch or as several micro-batches, in one process or in many, they are the same.
+A megabatch, the examples of eight steps, is drawn, sorted by length and cut, so that no batch carries much padding;
+then its steps are shuffled. Megabatch k depends on (seed, k) and on the size of a step alone: a run resumes at any
+step, and whether a step's examples come as one batch or as several micro-batches, in one process or in many, they are
+the same.
 
 A megabatch is drawn in lanes, each sorted and cut by itself, and every step has its part of each. Processes that share
 a run take lanes of their own, so that none makes clips for the others.
@@ -41,9 +42,8 @@ class StepBatches(torch.utils.data.Dataset):
         self._chat_format: ChatFormat | None = None
         self.batch_size, self.accumulate, self.seed = batch_size, accumulate, seed
         self.rank, self.processes = 0, 1
-        self.given_up: Any = (
-            None  # an event that tells workers that nobody waits for their megabatch
-        )
+        # an event that tells workers that nobody waits for their megabatch
+        self.given_up: Any = None
 
     def draw(self, numbers: Iterable[int], rng: np.random.Generator) -> list[Any]:
         """The encoded examples with these numbers; each has a `cost` to be sorted by."""

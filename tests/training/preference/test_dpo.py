@@ -134,8 +134,8 @@ def test_the_reference_is_computed_once_for_each_pair_and_model(
     tmp_path, pairs, chat_format, monkeypatch
 ):
     judged = []
-    judge = dpo._judge
-    monkeypatch.setattr(dpo, "_judge", lambda m, p, c: judged.append(len(p)) or judge(m, p, c))
+    judge = dpo.reply_logps
+    monkeypatch.setattr(dpo, "reply_logps", lambda m, p, c: judged.append(len(p)) or judge(m, p, c))
     cache = tmp_path / "reference.json"
 
     def ask(model, some):

@@ -32,8 +32,8 @@ from q2a_core.training.runs.layout import CONFIG_FILE, REFERENCE_FILE
 from q2a_core.training.runs.state import write_whole
 from q2a_core.training.stages import StageConfig
 
-REFERENCE_BATCH = 8
-"""Pairs that the reference judges at a time."""
+PAIRS_AT_ONCE = 8
+"""Pairs whose replies are read in one batch."""
 METRICS = ("loss", "accuracy", "margin", "chosen", "rejected", "kl")
 
 
@@ -77,6 +77,21 @@ def pair_logps(model: Qwen2Audio, pairs: PairBatch) -> Tensor:
     return sequence_logps(model, hidden_states, batch.labels)
 
 
+def reply_logps(
+    model: Qwen2Audio, pairs: Sequence[PreferencePair], chat_format: ChatFormat
+) -> list[tuple[float, float]]:
+    """Log-probabilities that `model`, wherever it lies, gives each pair's chosen and rejected reply; no gradients."""
+    device, pad_id = model.projector.linear.weight.device, chat_format.pad_id
+    found: list[tuple[float, float]] = []
+    for start in range(0, len(pairs), PAIRS_AT_ONCE):
+        part = [encode_pair(pair, chat_format) for pair in pairs[start : start + PAIRS_AT_ONCE]]
+        with torch.no_grad():
+            logps = pair_logps(model, collate_pairs(part, pad_id=pad_id).to(device))
+        chosen, rejected = logps.chunk(2)
+        found += zip(chosen.tolist(), rejected.tolist(), strict=True)
+    return found
+
+
 def weights_hash(model: Qwen2Audio) -> str:
     """SHA-256 over names and values of all weights."""
     digest = hashlib.sha256()
@@ -114,26 +129,15 @@ def reference_logps(
         )
     known = held["logps"] if held.get("reference") == reference else {}
     missing = {name: pair for name, pair in zip(hashes, pairs, strict=True) if name not in known}
-    names = list(missing)
-    for start in range(0, len(names), REFERENCE_BATCH):
-        part = names[start : start + REFERENCE_BATCH]
-        with torch.no_grad(), processes.accelerator.autocast():
-            logps = _judge(model, [missing[name] for name in part], chat_format)
-        known |= dict(zip(part, logps, strict=True))
+    if missing:
+        with processes.accelerator.autocast():
+            logps = reply_logps(model, list(missing.values()), chat_format)
+        known |= dict(zip(missing, logps, strict=True))
     if missing or held.get("pairs") != order:
         cache.parent.mkdir(parents=True, exist_ok=True)
         values = {"reference": reference, "pairs": order, "logps": known}
         write_whole(cache, json.dumps(values))
     return [(known[name][0], known[name][1]) for name in hashes]
-
-
-def _judge(
-    model: Qwen2Audio, pairs: Sequence[PreferencePair], chat_format: ChatFormat
-) -> list[tuple[float, float]]:
-    pad_id = chat_format.pad_id
-    batch = collate_pairs([encode_pair(pair, chat_format) for pair in pairs], pad_id=pad_id)
-    chosen, rejected = pair_logps(model, batch.to(model.projector.linear.weight.device)).chunk(2)
-    return list(zip(chosen.tolist(), rejected.tolist(), strict=True))
 
 
 def train_dpo(

@@ -15,7 +15,6 @@ from q2a_core.training.preference.pair_file import PreferencePair
 if TYPE_CHECKING:
     from q2a_core.checkpoint import Checkpoint
 
-PAIRS_AT_ONCE = 8
 BINS = 17
 """Columns of the histogram."""
 
@@ -77,21 +76,11 @@ def report_pairs(
 def _logps(
     checkpoint: "Checkpoint", tokenizer_of: "Checkpoint", pairs: Sequence[PreferencePair]
 ) -> tuple[np.ndarray, np.ndarray]:
-    import torch
+    from q2a_core.training.preference.dpo import reply_logps
 
-    from q2a_core.training.preference.dpo import pair_logps
-    from q2a_core.training.preference.pair_batches import collate_pairs, encode_pair
-
-    model, chat_format = checkpoint.load_model(), tokenizer_of.chat_format
-    pad_id = chat_format.pad_id
-    chosen, rejected = [], []
-    for start in range(0, len(pairs), PAIRS_AT_ONCE):
-        part = [encode_pair(pair, chat_format) for pair in pairs[start : start + PAIRS_AT_ONCE]]
-        with torch.inference_mode():
-            logps = pair_logps(model, collate_pairs(part, pad_id=pad_id)).double().numpy()
-        chosen.append(logps[: len(part)])
-        rejected.append(logps[len(part) :])
-    return np.concatenate(chosen), np.concatenate(rejected)
+    logps = reply_logps(checkpoint.load_model(), pairs, tokenizer_of.chat_format)
+    chosen, rejected = np.array(logps).T
+    return chosen, rejected
 
 
 def histogram(values: np.ndarray, bins: int = BINS) -> tuple[np.ndarray, np.ndarray]:

@@ -85,6 +85,19 @@ def stage_of(directory: Path) -> str | None:
     return stage if isinstance(stage, str) else None
 
 
+def shipped_starts(stage: str) -> dict[str, list[str]]:
+    """Shipped checkpoints that a stage may begin from, by the stage that made them, the best choice first."""
+    shipped = paths.shipped_checkpoints()
+    return {
+        before: [
+            name
+            for name in sorted(shipped, key=lambda name: (name != f"mini-{before}", name))
+            if stage_of(shipped[name]) == before and is_trainable(shipped[name])
+        ]
+        for before in BEFORE.get(stage, ())
+    }
+
+
 def starts_for(stage: str) -> dict[str, str]:
     """What a stage may begin from, the best choice first: a name to show and what to pass on.
 
@@ -92,13 +105,10 @@ def starts_for(stage: str) -> dict[str, str]:
     sense.
     """
     found: dict[str, str] = {}
-    for wanted in BEFORE.get(stage, ()):
-        shipped = paths.shipped_checkpoints()
-        for name in sorted(shipped, key=lambda name: (name != f"mini-{wanted}", name)):
-            if stage_of(shipped[name]) == wanted and is_trainable(shipped[name]):
-                found[name] = name
+    for before, names in shipped_starts(stage).items():
+        found |= {name: name for name in names}
         for name, directory in own_checkpoints().items():
-            if stage_of(directory) == wanted and is_trainable(directory):
+            if stage_of(directory) == before and is_trainable(directory):
                 found[f"run {name}"] = str(directory)
     if stage == "start":
         found["fresh weights"] = FRESH

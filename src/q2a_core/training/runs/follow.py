@@ -26,6 +26,20 @@ from q2a_core.training.runs.runlog import records_in
 State = Literal["none", "preparing", "running", "stopping", "stopped", "finished", "died"]
 ACTIVE: tuple[State, ...] = ("preparing", "running", "stopping")
 """States in which a process works in the folder."""
+LOOK_EVERY = 0.5
+"""Seconds between two looks of a face at a run that goes on; a quarter is the least that a notebook takes well."""
+STATE_WORDS: dict[str, str] = {
+    "none": "not begun",
+    "preparing": "preparing",
+    "running": "running",
+    "stopping": "stopping, its state is being saved",
+    "stopped": "stopped",
+    "finished": "finished",
+    "died": "died",
+}
+"""What a face says of each state; how a stopped run goes on is the face's own to say."""
+DOING_WORDS = {"speaking": "speaking phrases", "sampling": "sampling pairs of replies"}
+"""What a run is doing before its first step, in words."""
 TAIL = 256
 """Bytes before the place read up to that must still stand there."""
 SILENT_END = (
