@@ -22,8 +22,8 @@ from typing import Any
 
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.evaluation.metrics import Score, accuracy
-from q2a_core.training.expected import record_class_run
-from q2a_core.training.runlog import read_log
+from q2a_core.training.runs.expected import keep_class_run
+from q2a_core.training.runs.runlog import read_log
 
 TRAINING_BAR, COMMAND_BAR = 75.0, 120.0
 """Seconds of training, and of the whole command with what it has to speak and to sample first."""
@@ -49,8 +49,8 @@ def suite_scores(stage: str, count: int, *checkpoints: str) -> list[Score]:
 def preference_scores(count: int, before: str, after: str) -> list[Score]:
     """Share of held-out pairs in which the better reply is the likelier one; the pairs are the start's own mistakes."""
     from q2a_core.training.data import preference_corpus
-    from q2a_core.training.pair_report import report_pairs
-    from q2a_core.training.sampled_pairs import Sampling, sample_pairs
+    from q2a_core.training.preference.pair_report import report_pairs
+    from q2a_core.training.preference.sampled_pairs import Sampling, sample_pairs
     from q2a_core.training.stages import CLASS_BUDGET, dpo
 
     start = open_checkpoint(before)
@@ -89,7 +89,7 @@ def measure(stage: str, count: int, folder: Path, record: Path | None) -> dict[s
     whole = time.perf_counter() - began
     log = run / "log.jsonl"
     if record is not None:
-        record_class_run(run, record / f"{stage}.json")
+        keep_class_run(run, record / f"{stage}.json")
     ask: Callable[..., list[Score]] = preference_scores
     arguments: tuple[Any, ...] = (count,)
     if stage in SUITES:

@@ -17,7 +17,7 @@ from typing import Any
 
 import real_browser
 import workbench_in_browser as rows
-from q2a_core.training import background
+from q2a_core.training.runs import background
 from workbench_in_browser import median
 
 TWO_LINES = "import streamlit as st\nst.write('two lines')\n"

@@ -4,8 +4,8 @@ import streamlit as st
 
 from explain import explain
 from panels import plain
-from q2a_core.training import background
-from q2a_core.training.class_run import (
+from q2a_core.training.runs import background
+from q2a_core.training.runs.class_run import (
     BEFORE,
     STAGES,
     ClassRun,

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import streamlit as st
 
-from q2a_core.training.expected import Band
-from q2a_core.training.pair_report import histogram
+from q2a_core.training.preference.pair_report import histogram
+from q2a_core.training.runs.expected import Band
 
 TEAL, ORANGE, GREY = "#14918a", "#d97706", "#8a9799"
 HEIGHT = 260

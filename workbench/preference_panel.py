@@ -11,7 +11,7 @@ import stage_panel
 import stand
 from panels import plain
 from q2a_core.inspection import read_gallery
-from q2a_core.training.own_pairs import (
+from q2a_core.training.preference.own_pairs import (
     TRIES,
     OwnPair,
     clip_name,

@@ -14,11 +14,13 @@ from attention_state import hold
 from panels import plain
 from preference_panel import PreferenceSettings
 from q2a_core import paths
-from q2a_core.training import background, presence
-from q2a_core.training.class_run import ClassRun, is_trainable, stage_of
-from q2a_core.training.follow import Follower, series
-from q2a_core.training.own_pairs import PAIRS_FILE, write_pairs
-from q2a_core.training.pair_report import PairReport, report_pairs
+from q2a_core.training.preference.own_pairs import PAIRS_FILE, write_pairs
+from q2a_core.training.preference.pair_file import read_pairs
+from q2a_core.training.preference.pair_report import PairReport, report_pairs
+from q2a_core.training.runs import background, presence
+from q2a_core.training.runs.class_run import ClassRun, is_trainable, stage_of
+from q2a_core.training.runs.follow import Follower, series
+from q2a_core.training.runs.layout import CHECKPOINT, CONFIG_FILE, PAIRS
 from settings import change, kept
 
 FAR = 10.0
@@ -74,7 +76,7 @@ def begin(source: str, settings: PreferenceSettings) -> None:
     ):
         name = background.free_name("dpo")
         run = background.run_folder(name)
-        own = write_pairs(settings.pairs, run / "pairs") if settings.pairs else None
+        own = write_pairs(settings.pairs, run / PAIRS) if settings.pairs else None
         class_run = ClassRun(
             stage="dpo",
             start=source if source in paths.shipped_checkpoints() else str(directory),
@@ -102,8 +104,8 @@ def follow(session: state.Session) -> str:
 
 def _is_preference_run(name: str) -> bool:
     run = background.run_folder(name)
-    stage = presence.read_note(run / "config.json") or {}
-    return stage.get("name") == "dpo" or (run / "pairs").is_dir()
+    stage = presence.read_note(run / CONFIG_FILE) or {}
+    return stage.get("name") == "dpo" or (run / PAIRS).is_dir()
 
 
 def _draw_drift(follower: Follower) -> None:
@@ -124,7 +126,7 @@ def compare(
     """Before and after run `name`: margins of its pairs, replies to the clip above; needs torch to be `ready`."""
     run = background.run_folder(name)
     follower = session.of(run_panel.WatchSettings).follower(run)
-    after = run / background.CHECKPOINT
+    after = run / CHECKPOINT
     start = follower.stage.get("start")
     status = follower.refresh()
     if status.is_active or status.is_leaving or not after.is_dir() or not start:
@@ -134,9 +136,9 @@ def compare(
         st.caption(":material/hourglass_top: waits for the model to be loaded")
         return
     known = paths.shipped_checkpoints()
-    if (run / "pairs").is_dir():
+    if (run / PAIRS).is_dir():
         stamps = model_state.stamp(start, Path(start)), model_state.stamp("", after)
-        report = _report(start, str(after), str(run / "pairs"), stamps)
+        report = _report(start, str(after), str(run / PAIRS), stamps)
         _draw_margins(report, float(follower.stage.get("beta", 0.1)), name)
     columns = {start: known.get(start, Path(start)), f"run {name}": after}
     _both_replies(settings, columns, clip, question)
@@ -203,7 +205,6 @@ def _both_replies(
 @st.cache_data(max_entries=8, show_spinner="Judging your pairs with both checkpoints…")
 def _report(start: str, after: str, pairs: str, stamps: tuple[str, str]) -> PairReport:
     from q2a_core.checkpoint import open_checkpoint
-    from q2a_core.training.preferences import read_pairs
 
     own = read_pairs(Path(pairs) / PAIRS_FILE)
     return report_pairs(open_checkpoint(start), open_checkpoint(after), own)

@@ -11,31 +11,39 @@ import curves
 import state
 from explain import explain
 from panels import plain
-from q2a_core.training import background
-from q2a_core.training.expected import (
+from q2a_core.training.runs import background
+from q2a_core.training.runs.expected import (
     ShippedRun,
     band,
     beside_band,
     differences,
     expected_run,
 )
-from q2a_core.training.follow import Follower, RunStatus, Samples, names_in, samples_in, series
+from q2a_core.training.runs.follow import (
+    DOING_WORDS,
+    LOOK_EVERY,
+    STATE_WORDS,
+    Follower,
+    RunStatus,
+    Samples,
+    names_in,
+    samples_in,
+    series,
+)
 from settings import kept
 
-LOOK_EVERY = 0.5
-"""Seconds between two looks at a run that is going on."""
 STOP_PATIENCE, STOP_EVERY = 1.0, 0.02
 """Seconds for which a look at a run that is to stop waits for its end, and between two looks meanwhile."""
-WORDS = {
-    "none": (":material/radio_button_unchecked:", "no run yet"),
-    "preparing": (":material/hourglass_top:", "preparing"),
-    "running": (":material/directions_run:", "running"),
-    "stopping": (":material/pan_tool:", "stopping, its state is being saved"),
-    "stopped": (":material/pause_circle:", "stopped; Resume goes on where it stood"),
-    "finished": (":material/check_circle:", "finished"),
-    "died": (":material/error:", "died"),
+ICONS = {
+    "none": ":material/radio_button_unchecked:",
+    "preparing": ":material/hourglass_top:",
+    "running": ":material/directions_run:",
+    "stopping": ":material/pan_tool:",
+    "stopped": ":material/pause_circle:",
+    "finished": ":material/check_circle:",
+    "died": ":material/error:",
 }
-DOING = {"speaking": "speaking phrases", "sampling": "sampling pairs of replies"}
+WORDS = STATE_WORDS | {"stopped": "stopped; Resume goes on where it stood"}
 MEANINGS = {
     "loss": "Nats per token that the reply costs, or the preference loss (log 2 = 0.693 at the start).",
     "spelling": "CTC loss of the encoder's frames, nats per letter: how well it hears words.",
@@ -100,7 +108,7 @@ def _ends_soon(follower: Follower) -> bool:
 
 
 def _draw_state(run: Path, status: RunStatus) -> None:
-    icon, words = WORDS[status.state]
+    icon, words = ICONS[status.state], WORDS[status.state]
     with st.container(horizontal=True, vertical_alignment="center", key="run_state"):
         st.markdown(f"{icon} **{plain(run.name)}** {words}", width="stretch")
         if status.is_active:
@@ -137,7 +145,7 @@ def _try(action) -> None:
 def _progress(status: RunStatus) -> tuple[float, str]:
     if status.state == "preparing":
         if status.total:
-            doing = DOING.get(status.doing, "working")
+            doing = DOING_WORDS.get(status.doing, "working")
             return status.done / status.total, f"{doing}: {status.done} of {status.total}"
         return 0.0, "loading; new phrases are spoken once and then kept"
     if not status.steps:

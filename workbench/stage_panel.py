@@ -16,7 +16,7 @@ from explain import explain
 from panels import plain
 from q2a_core import paths
 from q2a_core.inspection.trace import describe_decoding
-from q2a_core.training.class_run import how_to_make, own_checkpoints, stage_of
+from q2a_core.training.runs.class_run import how_to_make, own_checkpoints, stage_of
 from q2a_core.world.prompts import in_tags
 from settings import change, kept
 

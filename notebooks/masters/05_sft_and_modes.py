@@ -38,8 +38,8 @@ from q2a_core.teaching.checks import check
 from q2a_core.teaching.run_lesson import lesson_steps
 from q2a_core.teaching.turns import turns_of
 from q2a_core.teaching.widgets.live_run import live_run, pick_start
-from q2a_core.training.class_run import ClassRun, class_stage
 from q2a_core.training.data import held_out_examples
+from q2a_core.training.runs.class_run import ClassRun, class_stage
 from q2a_core.training.task_losses import task_losses
 
 CLIPS = (

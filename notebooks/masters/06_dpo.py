@@ -34,11 +34,11 @@ from q2a_core.teaching.checks import check
 from q2a_core.teaching.run_lesson import lesson_steps
 from q2a_core.teaching.widgets.choose import choose_replies
 from q2a_core.teaching.widgets.live_run import live_run, pick_start
-from q2a_core.training.class_run import ClassRun
-from q2a_core.training.own_pairs import write_pairs
-from q2a_core.training.pair_report import report_pairs
-from q2a_core.training.preferences import read_pairs
-from q2a_core.training.thing_pairs import thing_pairs
+from q2a_core.training.preference.own_pairs import write_pairs
+from q2a_core.training.preference.pair_file import read_pairs
+from q2a_core.training.preference.pair_report import report_pairs
+from q2a_core.training.preference.thing_pairs import thing_pairs
+from q2a_core.training.runs.class_run import ClassRun
 from q2a_core.world.absent_things import things_asked
 
 START, why = pick_start("dpo")
@@ -275,6 +275,6 @@ print(
 # it does not say how many or which weights move (we move projector and decoder). The first word's belief is not the
 # whole reply. One seed: a difference of a few points on so few things is noise.
 #
-# **Where in the source:** `training/preferences.py`, `training/dpo.py`, `training/own_pairs.py`,
-# `training/pair_report.py`, `inspection/yes_rates.py`. **Where in the paper:** section 2, "Direct preference
+# **Where in the source:** `training/losses.py`, `training/preference/dpo.py`, `training/preference/own_pairs.py`,
+# `training/preference/pair_report.py`, `inspection/yes_rates.py`. **Where in the paper:** section 2, "Direct preference
 # optimization", equation 2.

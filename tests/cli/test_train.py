@@ -7,7 +7,7 @@ import pytest
 
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.cli import main
-from q2a_core.training.runlog import read_log
+from q2a_core.training.runs.runlog import read_log
 
 SMALL = ("--batch-size", "2", "--workers", "0")
 SPOKEN = ("--utterances", "100")

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from q2a_core.teaching.checks import check
-from q2a_core.training.preferences import dpo_loss
+from q2a_core.training.losses import dpo_loss
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ import pytest
 from q2a_core.audio.waveform import Waveform
 from q2a_core.inference import AudioChat
 from q2a_core.teaching.widgets.choose import Chooser, TwoReplies, choose_replies
-from q2a_core.training.own_pairs import write_pairs
-from q2a_core.training.preferences import read_pairs
+from q2a_core.training.preference.own_pairs import write_pairs
+from q2a_core.training.preference.pair_file import read_pairs
 
 
 def sound(hertz: float) -> Waveform:

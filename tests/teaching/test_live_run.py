@@ -11,12 +11,12 @@ from q2a_core import paths
 from q2a_core.errors import RunError
 from q2a_core.teaching.widgets.curve import curve_svg, smoothed
 from q2a_core.teaching.widgets.live_run import LiveRun, draw, go_on, live_run, pick_start
-from q2a_core.training import background
-from q2a_core.training.class_run import FRESH, ClassRun
-from q2a_core.training.expected import Band, expected_run
-from q2a_core.training.follow import Follower
+from q2a_core.training.runs import background
+from q2a_core.training.runs.class_run import FRESH, ClassRun
+from q2a_core.training.runs.expected import Band, expected_run
+from q2a_core.training.runs.follow import Follower
+from q2a_core.training.runs.state import load_newest
 from q2a_core.training.stages import FRESH_START
-from q2a_core.training.state import load_newest
 
 
 @pytest.fixture

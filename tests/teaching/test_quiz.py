@@ -66,7 +66,7 @@ def test_figures_are_those_of_the_code():
 def test_dpo_begins_where_the_quiz_says():
     import torch
 
-    from q2a_core.training.preferences import dpo_loss
+    from q2a_core.training.losses import dpo_loss
 
     chosen_logps, rejected_logps = torch.tensor([-3.0, -5.0]), torch.tensor([-7.0, -2.0])
     found = dpo_loss(chosen_logps, rejected_logps, chosen_logps, rejected_logps, beta=0.3)

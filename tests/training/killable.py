@@ -12,11 +12,12 @@ from q2a_core import presets
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat, Tokenizer, user_message
 from q2a_core.text.chat import MINI_TEMPLATE
-from q2a_core.training import loop, runlog, state
-from q2a_core.training.dpo import Preference
+from q2a_core.training import loop
 from q2a_core.training.loop import Hooks, train
-from q2a_core.training.pairs import PairBlocks
-from q2a_core.training.preferences import PreferencePair
+from q2a_core.training.preference.dpo import Preference
+from q2a_core.training.preference.pair_batches import PairBatches
+from q2a_core.training.preference.pair_file import PreferencePair
+from q2a_core.training.runs import runlog, state
 from q2a_core.training.stages import StageConfig
 
 STAGE = StageConfig(
@@ -68,7 +69,7 @@ def run_tiny(run: Path, tokenizer: Path, resume: bool, point: str | None, call: 
         )
         for number in range(9)
     ]
-    blocks = PairBlocks(
+    batches = PairBatches(
         pairs,
         [(-20.0, -21.0)] * len(pairs),
         chat_format,
@@ -77,7 +78,7 @@ def run_tiny(run: Path, tokenizer: Path, resume: bool, point: str | None, call: 
         seed=STAGE.seed,
     )
     objective = Preference(model, beta=0.1)
-    train(STAGE, run, objective=objective, blocks=blocks, resume=resume, hooks=Hooks(workers=0))
+    train(STAGE, run, objective=objective, batches=batches, resume=resume, hooks=Hooks(workers=0))
 
 
 def _deadly(function: Callable, after: bool, call: int) -> Callable:

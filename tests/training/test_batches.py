@@ -12,40 +12,40 @@ import torch
 
 from q2a_core import lengths
 from q2a_core.errors import RunError
-from q2a_core.training.batches import Blocks, collate, encode_example
-from q2a_core.training.blocks import BLOCK, _deaf_children, steps_from
+from q2a_core.training.batches import CorpusBatches, collate, encode_example
+from q2a_core.training.step_batches import MEGABATCH, _deaf_children, steps_from
 from q2a_core.world.corpus import Corpus
 from q2a_core.world.prompts import TASKS
 from q2a_core.world.speech.spelling import LETTERS
 
 
 @pytest.fixture
-def blocks(small_book, chat_format) -> Blocks:
-    return Blocks(
+def batches(small_book, chat_format) -> CorpusBatches:
+    return CorpusBatches(
         Corpus(small_book, "train", seed=0, level="first"), chat_format, batch_size=3, seed=0
     )
 
 
-def test_the_same_block_is_the_same_and_another_seed_another(blocks, small_book, chat_format):
-    again = Blocks(
+def test_the_same_megabatch_is_the_same_and_another_seed_another(batches, small_book, chat_format):
+    again = CorpusBatches(
         Corpus(small_book, "train", seed=0, level="first"), chat_format, batch_size=3, seed=0
     )
-    other = Blocks(
+    other = CorpusBatches(
         Corpus(small_book, "train", seed=1, level="first"), chat_format, batch_size=3, seed=1
     )
-    for [mine], [same] in zip(blocks[2], again[2], strict=True):
+    for [mine], [same] in zip(batches[2], again[2], strict=True):
         assert torch.equal(mine.input_ids, same.input_ids)
         assert torch.equal(mine.mel, same.mel)
     assert not all(
         mine.input_ids.shape == same.input_ids.shape and torch.equal(mine.input_ids, same.input_ids)
-        for [mine], [same] in zip(blocks[2], other[2], strict=True)
+        for [mine], [same] in zip(batches[2], other[2], strict=True)
     )
 
 
-def test_placeholders_labels_and_letters_fit_the_clips(blocks, chat_format):
+def test_placeholders_labels_and_letters_fit_the_clips(batches, chat_format):
     tokenizer = chat_format.tokenizer
     end = tokenizer.token_id("<|im_end|>")
-    for [batch] in blocks[0]:
+    for [batch] in batches[0]:
         placeholders = (batch.input_ids == chat_format.audio_token_id).sum()
         assert int(placeholders) == int(lengths.audio_tokens(batch.mel_lengths).sum())
         assert batch.mel.shape[2] >= lengths.conv_mel_frames(int(batch.mel_lengths.max()))
@@ -86,10 +86,10 @@ def test_every_labelled_token_knows_which_question_it_answers(grown_book, chat_f
     assert seen > 10, "several turns are part of both stages"
 
 
-def test_a_run_can_start_at_any_step(blocks):
-    first = list(itertools.islice(steps_from(blocks, start=0, workers=0), BLOCK + 2))
-    [later] = next(steps_from(blocks, start=BLOCK + 1, workers=0))
-    assert torch.equal(first[BLOCK + 1][0].input_ids, later.input_ids)
+def test_a_run_can_start_at_any_step(batches):
+    first = list(itertools.islice(steps_from(batches, start=0, workers=0), MEGABATCH + 2))
+    [later] = next(steps_from(batches, start=MEGABATCH + 1, workers=0))
+    assert torch.equal(first[MEGABATCH + 1][0].input_ids, later.input_ids)
 
 
 def _rows(batches) -> list[list[int]]:
@@ -108,13 +108,13 @@ def test_a_step_holds_the_same_dialogues_however_it_is_cut(
 ):
     corpus = Corpus(small_book, "train", seed=0, level="first")
     size = batch_size * accumulate
-    whole = Blocks(corpus, chat_format, batch_size=size, seed=0)[1]
-    cut = Blocks(corpus, chat_format, batch_size=batch_size, accumulate=accumulate, seed=0)
+    whole = CorpusBatches(corpus, chat_format, batch_size=size, seed=0)[1]
+    cut = CorpusBatches(corpus, chat_format, batch_size=batch_size, accumulate=accumulate, seed=0)
     shares = []
     for rank in range(processes):
         cut.deal(rank, processes)
         shares.append(cut[1])
-    for step in range(BLOCK):
+    for step in range(MEGABATCH):
         pieces = [batch for share in shares for batch in share[step]]
         assert len({len(share[step]) for share in shares}) == 1, "all take as many micro-batches"
         assert sorted(_rows(pieces)) == sorted(_rows(whole[step]))
@@ -128,24 +128,24 @@ def test_processes_draw_no_clips_for_each_other(small_book, chat_format, monkeyp
     example = Corpus.example
     monkeypatch.setattr(Corpus, "example", lambda s, i: drawn.append(i) or example(s, i))
     for rank in range(2):
-        share = Blocks(corpus, chat_format, batch_size=16, seed=0)
+        share = CorpusBatches(corpus, chat_format, batch_size=16, seed=0)
         share.deal(rank, 2)
         share[1]
-    assert sorted(drawn) == list(range(16 * BLOCK, 32 * BLOCK))
+    assert sorted(drawn) == list(range(16 * MEGABATCH, 32 * MEGABATCH))
 
 
-def test_a_step_smaller_than_the_processes_is_refused(blocks):
+def test_a_step_smaller_than_the_processes_is_refused(batches):
     with pytest.raises(RunError, match="3 dialogues for 4 processes; expected at least one each"):
-        blocks.deal(0, 4)
+        batches.deal(0, 4)
 
 
 def test_sorting_keeps_padding_small(small_book, chat_format):
-    blocks = Blocks(
+    batches = CorpusBatches(
         Corpus(small_book, "train", seed=0, level="first"), chat_format, batch_size=8, seed=0
     )
-    padded = sum(len(batch.mel_lengths) * int(batch.mel_lengths.max()) for [batch] in blocks[0])
-    heard = sum(int(batch.mel_lengths.sum()) for [batch] in blocks[0])
-    drawn = [blocks.corpus.example(index) for index in range(BLOCK * 8)]
+    padded = sum(len(batch.mel_lengths) * int(batch.mel_lengths.max()) for [batch] in batches[0])
+    heard = sum(int(batch.mel_lengths.sum()) for [batch] in batches[0])
+    drawn = [batches.corpus.example(index) for index in range(MEGABATCH * 8)]
     frames = [lengths.mel_frames(len(e.samples)) for e in drawn if e.samples is not None]
     unsorted = sum(8 * max(frames[i : i + 8]) for i in range(0, len(frames), 8))
     assert padded / heard < 1.25
@@ -167,26 +167,26 @@ def test_a_worker_that_is_starting_is_deaf_to_an_interrupt():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals to one process are POSIX's")
-def test_an_interrupt_of_all_processes_leaves_the_workers_to_the_trainer(blocks):
-    steps = steps_from(blocks, start=0, workers=1)
+def test_an_interrupt_of_all_processes_leaves_the_workers_to_the_trainer(batches):
+    steps = steps_from(batches, start=0, workers=1)
     next(steps)
     for child in multiprocessing.active_children():
         assert child.pid is not None
         os.kill(child.pid, signal.SIGINT)
-    for _ in range(4 * BLOCK):
+    for _ in range(4 * MEGABATCH):
         next(steps)
 
 
-def test_workers_leave_their_block_when_nobody_waits_for_it(blocks):
-    """A block takes seconds; a run that stops must not wait for the one that is being made."""
+def test_workers_leave_their_megabatch_when_nobody_waits_for_it(batches):
+    """A megabatch takes seconds; a run that stops must not wait for the one that is being made."""
     before = set(multiprocessing.active_children())
-    steps = steps_from(blocks, start=0, workers=1)
+    steps = steps_from(batches, start=0, workers=1)
     next(steps)
     assert set(multiprocessing.active_children()) > before
     steps.close()
     assert set(multiprocessing.active_children()) == before
-    assert len(blocks[3]) == BLOCK, "here the blocks are made as ever"
-    blocks.given_up = threading.Event()
-    blocks.given_up.set()
+    assert len(batches[3]) == MEGABATCH, "here the batches are made as ever"
+    batches.given_up = threading.Event()
+    batches.given_up.set()
     with pytest.raises(InterruptedError, match="nobody waits"):
-        blocks[3]
+        batches[3]

@@ -16,15 +16,15 @@ from q2a_core.model import Qwen2Audio
 from q2a_core.training import stages
 from q2a_core.training.command import command_of, unsaid
 from q2a_core.training.export import export_newest, hand_over
-from q2a_core.training.folder import claim_folder
 from q2a_core.training.loop import Hooks
 from q2a_core.training.model_card import about_run, model_card, trained_on
 from q2a_core.training.optimizer import make_optimizer
 from q2a_core.training.origin import note_start
 from q2a_core.training.processes import Processes
-from q2a_core.training.runlog import RunLog
+from q2a_core.training.runs.claim import claim_folder
+from q2a_core.training.runs.runlog import RunLog
+from q2a_core.training.runs.state import save_state
 from q2a_core.training.stages import CLASS_BUDGET
-from q2a_core.training.state import save_state
 from q2a_core.training.supervised import Supervised
 from q2a_core.world.mini_tokenizer import mini_chat_format
 

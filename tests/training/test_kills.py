@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from q2a_core.training.runlog import read_log
-from q2a_core.training.state import OWNER, load_newest
+from q2a_core.training.runs.layout import OWNER
+from q2a_core.training.runs.runlog import read_log
+from q2a_core.training.runs.state import load_newest
 from training.killable import POINTS, STAGE, run_tiny
 
 KILLS = int(os.environ.get("Q2A_KILLS", "3"))
@@ -26,7 +27,9 @@ pytestmark = pytest.mark.skipif(
 
 def _start(*arguments):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["q2a_core.training.dpo", "accelerate", "safetensors.torch"])
+    context.set_forkserver_preload(
+        ["q2a_core.training.preference.dpo", "accelerate", "safetensors.torch"]
+    )
     process = context.Process(target=run_tiny, args=arguments, daemon=True)
     process.start()
     return process

@@ -10,13 +10,14 @@ import torch
 from q2a_core import presets
 from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
-from q2a_core.training.batches import Blocks
+from q2a_core.training.batches import CorpusBatches
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.optimizer import learning_rate
 from q2a_core.training.origin import note_start, noted_start
-from q2a_core.training.runlog import RunLog, read_log
+from q2a_core.training.runs.presence import RunLock
+from q2a_core.training.runs.runlog import RunLog, read_log
+from q2a_core.training.runs.state import load_newest, saved_states
 from q2a_core.training.stages import StageConfig
-from q2a_core.training.state import RunLock, load_newest, saved_states
 from q2a_core.training.supervised import Supervised
 from q2a_core.world.corpus import Corpus
 
@@ -52,7 +53,7 @@ def _train(
         stage,
         run,
         objective=Supervised(_model(), ctc_weight=stage.ctc_weight, seed=stage.seed),
-        blocks=Blocks(
+        batches=CorpusBatches(
             Corpus(book, "train", seed=0, level="first"),
             chat_format,
             batch_size=stage.batch_size,
@@ -237,7 +238,7 @@ def test_a_full_disk_leaves_the_earlier_state(tmp_path, small_book, chat_format,
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("q2a_core.training.state.torch.save", full)
+    monkeypatch.setattr("q2a_core.training.runs.state.torch.save", full)
     with pytest.raises(RunError, match=r"No space left.*earlier states are untouched"):
         _train(run, small_book, chat_format, resume=True)
     found = load_newest(run)

@@ -10,11 +10,12 @@ from q2a_core import presets
 from q2a_core.checkpoint import open_checkpoint, save_checkpoint
 from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
-from q2a_core.training import origin, run, stages
-from q2a_core.training.class_run import is_trainable
-from q2a_core.training.folder import claim_folder, settings_of
+from q2a_core.training import run, stages
 from q2a_core.training.origin import heads_of_start, note_start, noted_start, open_origin
-from q2a_core.training.presence import present
+from q2a_core.training.runs.claim import claim_folder, settings_of
+from q2a_core.training.runs.class_run import is_trainable
+from q2a_core.training.runs.layout import START_FILE
+from q2a_core.training.runs.presence import present
 from q2a_core.training.stages import StageConfig
 from q2a_core.world.mini_tokenizer import mini_chat_format
 
@@ -29,7 +30,7 @@ def silent(monkeypatch):
     def never(*_, **__):
         raise AssertionError("the preparations began")
 
-    for name in ("training_blocks", "preference_corpus", "held_out_examples", "absent_pairs"):
+    for name in ("training_batches", "preference_corpus", "held_out_examples", "absent_pairs"):
         monkeypatch.setattr(run, name, never)
     monkeypatch.setattr(run, "open_origin", never)
 
@@ -123,10 +124,10 @@ def test_the_start_is_written_when_the_run_begins(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise RunError("no speech")
 
-    monkeypatch.setattr(run, "training_blocks", refuse)
+    monkeypatch.setattr(run, "training_batches", refuse)
     with pytest.raises(RunError, match="no speech"):
         run.run_stage(replace(STAGE, start="mini-sft"), tmp_path / "run")
-    assert not (tmp_path / "run" / origin.START_FILE).exists()
+    assert not (tmp_path / "run" / START_FILE).exists()
     note_start(tmp_path, begun.start)
     assert noted_start(tmp_path) == json.loads(json.dumps(begun.start))
     note_start(tmp_path, None)

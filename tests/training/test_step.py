@@ -14,13 +14,13 @@ import torch
 from q2a_core import presets
 from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
-from q2a_core.training.batches import Blocks
+from q2a_core.training.batches import CorpusBatches
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.optimizer import describe, freeze, learning_rate, make_optimizer, set_rates
 from q2a_core.training.processes import Processes
-from q2a_core.training.runlog import read_log
+from q2a_core.training.runs.runlog import read_log
+from q2a_core.training.runs.state import load_newest
 from q2a_core.training.stages import PARTS, StageConfig, with_part_rates
-from q2a_core.training.state import load_newest
 from q2a_core.training.step import accumulate_gradients, update
 from q2a_core.training.supervised import BY_TASK, Supervised
 from q2a_core.world.corpus import Corpus
@@ -39,9 +39,9 @@ def _objective(ctc_weight: float = 1.0) -> Supervised:
     return objective
 
 
-def _blocks(book, chat_format, batch_size: int, accumulate: int) -> Blocks:
+def _batches(book, chat_format, batch_size: int, accumulate: int) -> CorpusBatches:
     corpus = Corpus(book, "train", seed=0, level="first")
-    return Blocks(corpus, chat_format, batch_size=batch_size, accumulate=accumulate, seed=0)
+    return CorpusBatches(corpus, chat_format, batch_size=batch_size, accumulate=accumulate, seed=0)
 
 
 def _gradient(objective: Supervised) -> torch.Tensor:
@@ -52,8 +52,8 @@ def _gradient(objective: Supervised) -> torch.Tensor:
 @pytest.mark.parametrize("step", [0, 3])
 def test_four_micro_batches_of_four_are_a_batch_of_sixteen(small_book, chat_format, step):
     whole, cut = _objective(), _objective()
-    one = _blocks(small_book, chat_format, 16, 1)[0][step]
-    four = _blocks(small_book, chat_format, 4, 4)[0][step]
+    one = _batches(small_book, chat_format, 16, 1)[0][step]
+    four = _batches(small_book, chat_format, 4, 4)[0][step]
     assert [len(batch.input_ids) for batch in four] == [4, 4, 4, 4]
     tokens = [whole.counts(batch)["loss"] for batch in four]
     assert len(set(tokens)) > 1, "micro-batches with as many tokens would not tell the means apart"
@@ -69,8 +69,8 @@ def test_four_micro_batches_of_four_are_a_batch_of_sixteen(small_book, chat_form
 def test_in_double_precision_the_two_gradients_are_one(small_book, chat_format, monkeypatch):
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
     whole, cut = _objective().double(), _objective().double()
-    one = _blocks(small_book, chat_format, 16, 1)[0][0]
-    four = _blocks(small_book, chat_format, 4, 4)[0][0]
+    one = _batches(small_book, chat_format, 16, 1)[0][0]
+    four = _batches(small_book, chat_format, 4, 4)[0][0]
     for batch in (*one, *four):
         batch.mel = batch.mel.double()
     accumulate_gradients(whole, one, processes=Processes())
@@ -81,7 +81,7 @@ def test_in_double_precision_the_two_gradients_are_one(small_book, chat_format, 
 
 def test_losses_are_means_over_tokens_and_over_clips_with_speech(small_book, chat_format):
     objective = _objective()
-    batches = _blocks(small_book, chat_format, 4, 4)[0][1]
+    batches = _batches(small_book, chat_format, 4, 4)[0][1]
     means = accumulate_gradients(objective, batches, processes=Processes())
     with torch.no_grad():
         sums = [objective(batch) for batch in batches]
@@ -101,7 +101,7 @@ def test_without_its_weight_spelling_is_neither_computed_nor_learnt(small_book, 
     before = copy.deepcopy(objective.spelling_head.state_dict())
     optimizer = make_optimizer(objective, STAGE)
     means = accumulate_gradients(
-        objective, _blocks(small_book, chat_format, 4, 1)[0][0], processes=Processes()
+        objective, _batches(small_book, chat_format, 4, 1)[0][0], processes=Processes()
     )
     update(objective, optimizer, means, max_grad_norm=1.0, step=1)
     assert means["spelling"] == 0.0
@@ -112,7 +112,7 @@ def test_a_gradient_that_is_not_finite_leaves_the_weights_alone(small_book, chat
     objective = _objective()
     optimizer = make_optimizer(objective, STAGE)
     means = accumulate_gradients(
-        objective, _blocks(small_book, chat_format, 4, 1)[0][0], processes=Processes()
+        objective, _batches(small_book, chat_format, 4, 1)[0][0], processes=Processes()
     )
     weight = objective.model.decoder.embed_tokens.weight
     before = weight.detach().clone()
@@ -127,7 +127,7 @@ def test_a_micro_batch_without_a_clip_has_no_gradient_where_the_decoder_is_froze
 ):
     objective = _objective(ctc_weight=0.0)
     freeze(objective.model, replace(STAGE, trains=("audio_encoder",)))
-    batch = _blocks(small_book, chat_format, 2, 1)[0][0][0]
+    batch = _batches(small_book, chat_format, 2, 1)[0][0][0]
     ids = torch.where(batch.input_ids == chat_format.audio_token_id, 5, batch.input_ids)
     silent = replace(batch, mel=None, input_ids=ids)
     means = accumulate_gradients(objective, [silent], processes=Processes())
@@ -147,9 +147,9 @@ def test_a_stop_between_micro_batches_discards_the_step(tmp_path, small_book, ch
 
     def go_on(run: Path, hooks: Hooks, resume: bool = False) -> Supervised:
         objective = _objective()
-        blocks = _blocks(small_book, chat_format, STAGE.batch_size, STAGE.accumulate)
+        batches = _batches(small_book, chat_format, STAGE.batch_size, STAGE.accumulate)
         hooks.workers = 0
-        train(STAGE, run, objective=objective, blocks=blocks, hooks=hooks, resume=resume)
+        train(STAGE, run, objective=objective, batches=batches, hooks=hooks, resume=resume)
         return objective
 
     unbroken = go_on(tmp_path / "unbroken", Hooks())
@@ -169,10 +169,15 @@ def test_a_finished_run_stays_finished(tmp_path, small_book, chat_format):
     stage = replace(STAGE, steps=2)
     for resume in (False, True):
         objective = _objective()
-        blocks = _blocks(small_book, chat_format, 4, 2)
+        batches = _batches(small_book, chat_format, 4, 2)
         hooks = Hooks(workers=0)
         train(
-            stage, tmp_path / "run", objective=objective, blocks=blocks, hooks=hooks, resume=resume
+            stage,
+            tmp_path / "run",
+            objective=objective,
+            batches=batches,
+            hooks=hooks,
+            resume=resume,
         )
     steps = [r["step"] for r in read_log(tmp_path / "run" / "log.jsonl") if r["kind"] == "step"]
     assert steps == [1, 2]

@@ -9,7 +9,7 @@ from q2a_core import presets
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat, Tokenizer
 from q2a_core.text.chat import MINI_TEMPLATE
-from q2a_core.training.batches import Blocks
+from q2a_core.training.batches import CorpusBatches
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.processes import Processes
 from q2a_core.training.stages import StageConfig
@@ -41,7 +41,7 @@ def main(run: Path, book: Path, expected: int) -> None:
     )
     model = Qwen2Audio(presets.tiny(vocab_size=448, max_source_positions=500))
     model.init_weights(torch.Generator().manual_seed(0))
-    blocks = Blocks(
+    batches = CorpusBatches(
         Corpus(UtteranceBook.open(book), "train", seed=0, level="first"),
         chat_format,
         batch_size=stage.batch_size,
@@ -49,7 +49,7 @@ def main(run: Path, book: Path, expected: int) -> None:
         seed=stage.seed,
     )
     objective = Supervised(model, ctc_weight=stage.ctc_weight, seed=stage.seed)
-    train(stage, run, objective=objective, blocks=blocks, hooks=Hooks(workers=0))
+    train(stage, run, objective=objective, batches=batches, hooks=Hooks(workers=0))
     print(f"process {processes.rank} of {processes.count} is done")
 
 

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from q2a_core.errors import RunError
-from q2a_core.training.presence import present
-from q2a_core.training.runlog import RunLog, read_log
+from q2a_core.training.runs.presence import present
+from q2a_core.training.runs.runlog import RunLog, read_log
 
 STEP_SECONDS = float(os.environ.get("FAKE_STEP_SECONDS", "0.02"))
 

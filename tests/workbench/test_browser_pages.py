@@ -7,7 +7,7 @@ import pytest
 
 import real_browser
 from q2a_core.checkpoint import save_checkpoint
-from q2a_core.training.presence import is_held
+from q2a_core.training.runs.presence import is_held
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 PATIENCE = 60_000  # ms
@@ -17,9 +17,9 @@ PATCH = """
 from pathlib import Path
 import sys as system
 from q2a_core import paths
-from q2a_core.training import background, lesson
+from q2a_core.training.runs import background, class_run
 paths.data_samples = lambda: Path({gallery!r})
-lesson.is_trainable = lambda directory: True
+class_run.is_trainable = lambda directory: True
 spawn = background._spawn
 background._spawn = lambda command, output: spawn([system.executable, {trainer!r}, *command[4:]], output)
 """

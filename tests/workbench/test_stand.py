@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 from q2a_core import paths
 from q2a_core.audio import wav_bytes
 from q2a_core.teaching import launch
-from q2a_core.training import background
-from q2a_core.training.runlog import RunLog
+from q2a_core.training.runs import background
+from q2a_core.training.runs.runlog import RunLog
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
 

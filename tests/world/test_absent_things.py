@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from q2a_core.training.own_pairs import write_pairs
-from q2a_core.training.preferences import read_pairs
-from q2a_core.training.thing_pairs import absent_pairs, thing_pairs
+from q2a_core.training.preference.own_pairs import write_pairs
+from q2a_core.training.preference.pair_file import read_pairs
+from q2a_core.training.preference.thing_pairs import absent_pairs, thing_pairs
 from q2a_core.world.absent_things import things_asked
 
 

@@ -221,7 +221,7 @@ def dpo(
 
     Example: q2a train dpo --run my_run --pairs my_pairs.jsonl --sampled 0
     """
-    from q2a_core.training.preferences import read_pairs
+    from q2a_core.training.preference.pair_file import read_pairs
     from q2a_core.training.run import run_dpo
     from q2a_core.training.stages import ABSENT_PAIRS, SAMPLED_PAIRS
     from q2a_core.training.stages import dpo as stage
@@ -286,8 +286,8 @@ def export(
 
     Example: q2a train export my_run my_checkpoint
     """
-    from q2a_core.training.background import CHECKPOINT
     from q2a_core.training.export import export_newest
+    from q2a_core.training.runs.layout import CHECKPOINT
 
     if output.resolve() != (run / CHECKPOINT).resolve():
         check_unused(output, replace=replace)

@@ -35,8 +35,8 @@ def run_to_end(
     on_pairs: Any = None,
 ) -> None:
     """Train in the run's folder, with progress bars, until the last step or Ctrl-C; say where the checkpoint lies."""
-    from q2a_core.training.folder import check_folder
-    from q2a_core.training.presence import present
+    from q2a_core.training.runs.claim import check_folder
+    from q2a_core.training.runs.presence import present
 
     folder = Path(os.path.abspath(run or paths.runs_dir() / config.name))
     finished = False

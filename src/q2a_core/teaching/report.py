@@ -20,9 +20,9 @@ from q2a_core.evaluation.metrics import LOWER_IS_BETTER
 from q2a_core.evaluation.results_file import conditions_of, figure_text
 from q2a_core.evaluation.tables import without_errors
 from q2a_core.teaching.page import Page, Section, Table
-from q2a_core.training.background import CHECKPOINT, known_runs, run_folder
-from q2a_core.training.follow import LogReader, names_in, series
-from q2a_core.training.runlog import LOG_FILE
+from q2a_core.training.runs.background import known_runs, run_folder
+from q2a_core.training.runs.follow import LogReader, names_in, series
+from q2a_core.training.runs.layout import CHECKPOINT, LOG_FILE
 
 EXAMPLES = 6
 """Replies on the page."""

@@ -76,13 +76,13 @@ def time_training(
 ) -> float:
     """Mean seconds of a step of SFT at class budget; the first step, in which processes start, is not counted."""
     from q2a_core.checkpoint import open_checkpoint
-    from q2a_core.training.blocks import steps_from
-    from q2a_core.training.class_run import class_stage
-    from q2a_core.training.data import training_blocks
+    from q2a_core.training.data import training_batches
     from q2a_core.training.optimizer import freeze, learning_rate, make_optimizer, set_rates
     from q2a_core.training.processes import Processes
+    from q2a_core.training.runs.class_run import class_stage
     from q2a_core.training.stages import MICRO_BATCH
     from q2a_core.training.step import accumulate_gradients, update
+    from q2a_core.training.step_batches import steps_from
     from q2a_core.training.supervised import Supervised
     from q2a_core.world.mini_tokenizer import mini_chat_format
 
@@ -103,11 +103,11 @@ def time_training(
     objective.to(processes.device).train()
     freeze(objective.model, stage)
     optimizer = make_optimizer(objective, stage)
-    blocks, _ = training_blocks(stage, mini_chat_format())
-    batches = steps_from(blocks, start=0, workers=workers)
+    batches, _ = training_batches(stage, mini_chat_format())
+    made = steps_from(batches, start=0, workers=workers)
     began = 0.0
     for step in range(steps + 1):
-        tally = accumulate_gradients(objective, next(batches), processes=processes)
+        tally = accumulate_gradients(objective, next(made), processes=processes)
         assert tally is not None, "nothing asks this run to stop"
         set_rates(optimizer, learning_rate(stage, step))
         update(objective, optimizer, tally, max_grad_norm=stage.max_grad_norm, step=step + 1)

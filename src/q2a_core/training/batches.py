@@ -11,7 +11,7 @@ from q2a_core import lengths
 from q2a_core.audio.mel import log_mel, stack_mels
 from q2a_core.model import IGNORE_INDEX
 from q2a_core.text import ChatFormat
-from q2a_core.training.blocks import StepBlocks
+from q2a_core.training.step_batches import StepBatches
 from q2a_core.world.corpus import Corpus, Example
 from q2a_core.world.mel_changes import bend_time, draw_pace, mask_mel, pace, vary_mel
 from q2a_core.world.prompts import TASKS
@@ -155,7 +155,7 @@ def label_tasks_of(example: EncodedExample) -> np.ndarray:
     return np.where(mask, places[turn], 0)
 
 
-class Blocks(StepBlocks):
+class CorpusBatches(StepBatches):
     """Training steps from a corpus; example `index` of the corpus is seen once."""
 
     def __init__(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from q2a_core.text import ChatFormat
-from q2a_core.training.batches import Blocks
+from q2a_core.training.batches import CorpusBatches
 from q2a_core.training.stages import StageConfig
 from q2a_core.world.corpus import Corpus, Example
 from q2a_core.world.speech import UtteranceBook, open_or_build
@@ -19,9 +19,9 @@ SAMPLES = 4
 Progress = Callable[[int, int], None]
 
 
-def training_blocks(
+def training_batches(
     stage: StageConfig, chat_format: ChatFormat, *, on_speech: Progress | None = None
-) -> tuple[Blocks, str]:
+) -> tuple[CorpusBatches, str]:
     """The stage's training steps, and the hash of the speech in them; speaks the utterances if need be."""
     book = open_or_build(
         "train",
@@ -31,14 +31,14 @@ def training_blocks(
         engines=stage.engines,
         progress=on_speech,
     )
-    blocks = Blocks(
+    batches = CorpusBatches(
         _corpus(stage, book, "train"),
         chat_format,
         batch_size=stage.batch_size,
         accumulate=stage.accumulate,
         seed=stage.seed,
     )
-    return blocks, book.hash
+    return batches, book.hash
 
 
 def preference_corpus(stage: StageConfig, *, on_speech: Progress | None = None) -> Corpus:

@@ -11,15 +11,15 @@ from q2a_core.checkpoint import save_checkpoint
 from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat
-from q2a_core.training.background import CHECKPOINT
-from q2a_core.training.folder import settings_of
 from q2a_core.training.loop import Hooks
 from q2a_core.training.model_card import about_run, model_card, trained_on
 from q2a_core.training.origin import heads_of_start, noted_start
 from q2a_core.training.processes import PRECISIONS, Processes
-from q2a_core.training.runlog import LOG_FILE, precision_of, read_log, steps_done
+from q2a_core.training.runs.claim import settings_of
+from q2a_core.training.runs.layout import CHECKPOINT, LOG_FILE
+from q2a_core.training.runs.runlog import precision_of, read_log, steps_done
+from q2a_core.training.runs.state import load_newest, restore_weights
 from q2a_core.training.stages import StageConfig
-from q2a_core.training.state import load_newest, restore_weights
 from q2a_core.world.mini_tokenizer import mini_chat_format
 
 

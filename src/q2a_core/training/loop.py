@@ -3,14 +3,12 @@
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
-from q2a_core.training.blocks import StepBlocks, steps_from
-from q2a_core.training.folder import check_folder, claim_folder
 from q2a_core.training.objective import Objective
 from q2a_core.training.optimizer import (
     Optimizer,
@@ -22,10 +20,14 @@ from q2a_core.training.optimizer import (
 )
 from q2a_core.training.origin import note_start
 from q2a_core.training.processes import Processes
-from q2a_core.training.runlog import LOG_FILE, RunLog, precision_of, read_log
+from q2a_core.training.runs.claim import check_folder, claim_folder
+from q2a_core.training.runs.layout import LOG_FILE
+from q2a_core.training.runs.presence import RunLock
+from q2a_core.training.runs.runlog import RunLog, precision_of, read_log
+from q2a_core.training.runs.state import load_newest, restore, save_state, tidy
 from q2a_core.training.stages import StageConfig
-from q2a_core.training.state import RunLock, load_newest, restore, save_state, tidy
 from q2a_core.training.step import accumulate_gradients, update
+from q2a_core.training.step_batches import StepBatches, steps_from
 from q2a_core.training.tally import Tally
 
 
@@ -59,7 +61,6 @@ class Hooks:
     should_stop: Callable[[], bool] = lambda: False
     on_message: Callable[[str], None] = lambda message: None
     workers: int = 1
-    records: list[dict[str, Any]] = field(default_factory=list)
 
 
 def train(
@@ -67,7 +68,7 @@ def train(
     run: Path,
     *,
     objective: Objective,
-    blocks: StepBlocks,
+    batches: StepBatches,
     facts: dict[str, Any] | None = None,
     start: dict[str, Any] | None = None,
     resume: bool = False,
@@ -114,11 +115,11 @@ def train(
         )
         if writes:
             hooks.on_message(describe(stage, model))
-        blocks.deal(processes.rank, processes.count)
+        batches.deal(processes.rank, processes.count)
         clock = _Clock(stage, done)
         saved = done
         stopped = processes.any(hooks.should_stop())
-        made = steps_from(blocks, start=done, workers=hooks.workers)
+        made = steps_from(batches, start=done, workers=hooks.workers)
         with contextlib.closing(made) as steps:  # however it ends, the workers go at once
             while done < stage.steps and not stopped:
                 losses = accumulate_gradients(

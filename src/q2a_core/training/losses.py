@@ -1,5 +1,7 @@
 """The losses, as pure functions of tensors."""
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,11 +44,11 @@ class SpellingHead(nn.Module):
         return self.linear(model.audio_encoder.layer_norm(encoder_frames)).float().log_softmax(-1)
 
 
-def spelling_loss(log_probs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """CTC summed over the clips in which somebody speaks, each divided by its letters; and their number."""
+def spelling_loss(log_probs: Tensor, batch: Batch) -> Tensor:
+    """CTC summed over the clips in which somebody speaks, each divided by its letters."""
     spoken = batch.letter_lengths > 0
     if not bool(spoken.any()):
-        return log_probs.sum() * 0.0, spoken.sum()
+        return log_probs.sum() * 0.0
     frames = lengths.encoder_frames(batch.mel_lengths)[spoken]
     letter_lengths = batch.letter_lengths[spoken]
     losses = F.ctc_loss(
@@ -57,13 +59,57 @@ def spelling_loss(log_probs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         reduction="none",
         zero_infinity=True,
     )
-    return (losses / letter_lengths).sum(), spoken.sum()
+    return (losses / letter_lengths).sum()
 
 
-def greedy_spelling(log_probs: Tensor, frames: int) -> str:
-    """What the encoder alone would spell for one clip, log_probs (E, len(LETTERS) + 1) of which `frames` are valid.
+def sequence_logps(model: Qwen2Audio, hidden_states: Tensor, labels: Tensor) -> Tensor:
+    """Log-probability of each row's labelled tokens, summed (B,); hidden_states (B, T, D), labels (B, T).
 
-    The best class of each frame, repeats and blanks dropped.
+    As in `next_token_losses`, only the hidden states that predict a labelled token become logits.
     """
-    best = torch.unique_consecutive(log_probs[:frames].argmax(-1)).tolist()
-    return "".join(LETTERS[c - 1] for c in best if c)
+    targets = labels[:, 1:]
+    counted = targets != IGNORE_INDEX
+    logits = model.decoder.lm_head(hidden_states[:, :-1][counted]).float()
+    logps = -F.cross_entropy(logits, targets[counted], reduction="none")
+    return logps.new_zeros(targets.shape).masked_scatter(counted, logps).sum(-1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PreferenceLoss:
+    """What a batch of pairs gives; every field is (B,), and only `loss` carries a gradient."""
+
+    loss: Tensor
+    accuracy: Tensor  # 1 where the chosen reply has the larger reward
+    margin: Tensor  # reward of the chosen reply over the rejected one's
+    chosen: Tensor  # log-probability of the chosen reply under the policy
+    rejected: Tensor
+    kl: Tensor  # estimate of KL(reference || policy) in nats per reply
+
+
+def dpo_loss(
+    policy_chosen: Tensor,
+    policy_rejected: Tensor,
+    reference_chosen: Tensor,
+    reference_rejected: Tensor,
+    *,
+    beta: float,
+) -> PreferenceLoss:
+    """-log sigmoid(beta * (how much more the policy prefers chosen to rejected than its frozen reference does)).
+
+    Rafailov et al. 2023, eq. 7, with the names of its authors' code. All log-probabilities are (B,), and a reply's
+    reward is beta * (policy - reference). The KL is estimated without bias where the replies are the reference's own
+    samples: their mean log-ratio.
+    """
+    chosen_ratio = policy_chosen - reference_chosen
+    rejected_ratio = policy_rejected - reference_rejected
+    loss = -F.logsigmoid(beta * (chosen_ratio - rejected_ratio))
+    with torch.no_grad():
+        margin = beta * (chosen_ratio - rejected_ratio)
+        return PreferenceLoss(
+            loss=loss,
+            accuracy=(margin > 0).to(margin.dtype),
+            margin=margin,
+            chosen=policy_chosen.detach(),
+            rejected=policy_rejected.detach(),
+            kl=-(chosen_ratio + rejected_ratio) / 2,
+        )

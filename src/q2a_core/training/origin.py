@@ -1,7 +1,4 @@
-"""What a run begins from: fresh weights, or a checkpoint that this workbench's training can go on with.
-
-RUN/start.json    that checkpoint: name, hash, clips and what it heard; from the first step on, none for fresh weights
-"""
+"""What a run begins from: fresh weights, or a checkpoint that this workbench's training can go on with."""
 
 import json
 from dataclasses import dataclass
@@ -14,11 +11,10 @@ from q2a_core import presets
 from q2a_core.checkpoint import Checkpoint, open_checkpoint
 from q2a_core.errors import CheckpointError, RunError
 from q2a_core.model import Qwen2Audio
-from q2a_core.training.class_run import is_trainable
+from q2a_core.training.runs.class_run import is_trainable
+from q2a_core.training.runs.layout import START_FILE
+from q2a_core.training.runs.state import write_whole
 from q2a_core.training.stages import StageConfig
-from q2a_core.training.state import write_whole
-
-START_FILE = "start.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,18 +9,18 @@ from q2a_core.inference import GenerationSettings, generate
 from q2a_core.inference.batch import prompt_batch
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat
-from q2a_core.training.data import held_out_examples, preference_corpus, training_blocks
-from q2a_core.training.dpo import train_dpo
+from q2a_core.training.data import held_out_examples, preference_corpus, training_batches
 from q2a_core.training.export import hand_over
-from q2a_core.training.folder import check_folder
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.origin import Origin, open_origin
-from q2a_core.training.preferences import PreferencePair
+from q2a_core.training.preference.dpo import train_dpo
+from q2a_core.training.preference.pair_file import PreferencePair
+from q2a_core.training.preference.sampled_pairs import Sampling, sample_pairs
+from q2a_core.training.preference.thing_pairs import absent_pairs
 from q2a_core.training.processes import Processes
-from q2a_core.training.sampled_pairs import Sampling, sample_pairs
+from q2a_core.training.runs.claim import check_folder
 from q2a_core.training.stages import SAMPLED_PAIRS, StageConfig
 from q2a_core.training.supervised import Supervised
-from q2a_core.training.thing_pairs import absent_pairs
 from q2a_core.world.corpus import Example
 from q2a_core.world.mini_tokenizer import mini_chat_format
 
@@ -46,13 +46,13 @@ def run_stage(
             check_folder(run, stage, resume=resume)
         origin = open_origin(stage)
         objective = _objective(stage, origin)
-        blocks, book = training_blocks(stage, chat_format, on_speech=on_speech)
+        batches, book = training_batches(stage, chat_format, on_speech=on_speech)
         _listen(stage, chat_format, hooks)
     train(
         stage,
         run,
         objective=objective,
-        blocks=blocks,
+        batches=batches,
         facts={"book": book},
         start=origin.start,
         resume=resume,

@@ -47,7 +47,7 @@ class Supervised(Objective):
             if self.connected:
                 audio_embeds = model.embed_frames(encoder_frames, batch.mel_lengths)
             if "spelling" in self.weights:
-                spelling, _ = spelling_loss(self.spelling_head(model, encoder_frames), batch)
+                spelling = spelling_loss(self.spelling_head(model, encoder_frames), batch)
         hidden_states = model.hidden_states(batch.input_ids, audio_embeds=audio_embeds)
         losses, counted = next_token_losses(model, hidden_states, batch.labels)
         loss = losses.sum()

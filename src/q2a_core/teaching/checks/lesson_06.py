@@ -18,7 +18,7 @@ def judge_loss(answer: Any) -> Verdict:
     """The mean DPO loss of some pairs, as the package computes it."""
     import torch
 
-    from q2a_core.training.preferences import dpo_loss
+    from q2a_core.training.losses import dpo_loss
 
     cases = [_logps(count, seed=seed) for seed, count in enumerate(PAIRS)]
     found, due = [], []
@@ -105,7 +105,7 @@ def _loss_mistakes(pc: Any, pr: Any, rc: Any, rr: Any, *, beta: float) -> dict[s
 
 def judge_margins(answer: Any) -> Verdict:
     """Reward margins of the pairs, and the share above 0."""
-    from q2a_core.training.preferences import dpo_loss
+    from q2a_core.training.losses import dpo_loss
 
     cases = [_logps(count, seed=10 + seed) for seed, count in enumerate(PAIRS)]
     still = _logps(4, seed=30)

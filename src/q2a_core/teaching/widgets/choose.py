@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from q2a_core.audio.waveform import Waveform, wav_bytes
-from q2a_core.training.own_pairs import OwnPair, clip_name, two_replies
+from q2a_core.training.preference.own_pairs import OwnPair, clip_name, two_replies
 
 if TYPE_CHECKING:
     from q2a_core.inference import AudioChat

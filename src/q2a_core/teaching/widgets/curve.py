@@ -7,7 +7,7 @@ import html
 
 import numpy as np
 
-from q2a_core.training.expected import Band
+from q2a_core.training.runs.expected import Band
 
 WIDTH, HEIGHT = 560, 230
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 34

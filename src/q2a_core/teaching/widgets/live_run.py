@@ -12,28 +12,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from q2a_core import paths
 from q2a_core.errors import RunError
 from q2a_core.teaching.widgets.curve import curve_svg
-from q2a_core.training import background
-from q2a_core.training.class_run import BEFORE, FRESH, ClassRun, is_trainable, stage_of
-from q2a_core.training.expected import band, beside_band, differences, expected_run
-from q2a_core.training.follow import Follower, RunStatus, samples_in, series
+from q2a_core.training.runs import background
+from q2a_core.training.runs.class_run import FRESH, ClassRun, shipped_starts
+from q2a_core.training.runs.expected import band, beside_band, differences, expected_run
+from q2a_core.training.runs.follow import (
+    DOING_WORDS,
+    LOOK_EVERY,
+    STATE_WORDS,
+    Follower,
+    RunStatus,
+    samples_in,
+    series,
+)
+from q2a_core.training.runs.layout import CHECKPOINT
 
-LOOK_EVERY = 0.5
-"""Seconds between two looks; a quarter of a second is the least that a notebook takes well."""
 STOP_PATIENCE = 120.0
 """Seconds in which a run that was asked to stop must have saved its state."""
-WORDS = {
-    "none": "not begun",
-    "preparing": "preparing",
-    "running": "running",
-    "stopping": "stopping, its state is being saved",
-    "stopped": "stopped; go_on(run) continues it where it stood",
-    "finished": "finished",
-    "died": "died",
-}
-DOING = {"speaking": "speaking phrases, once", "sampling": "sampling pairs of replies"}
+WORDS = STATE_WORDS | {"stopped": "stopped; go_on(run) continues it where it stood"}
 SHOWN_REPLIES = 2
 """Replies to each held-out clip that are shown, the last ones."""
 
@@ -61,7 +58,7 @@ class LiveRun:
     @property
     def checkpoint(self) -> Path | None:
         """What it trained; None if it came to no checkpoint."""
-        folder = self.folder / background.CHECKPOINT
+        folder = self.folder / CHECKPOINT
         return folder if (folder / "config.json").is_file() else None
 
     @property
@@ -98,15 +95,14 @@ def pick_start(stage: str) -> tuple[str, str]:
     Where that one does not ship, pre-training begins with fresh weights and other stages with the next best shipped
     checkpoint. Raises RunError if nothing fits.
     """
-    wanted = tuple(BEFORE.get(stage, ()))
-    shipped = paths.shipped_checkpoints()
-    for place, before in enumerate(wanted):
+    shipped = shipped_starts(stage)
+    wanted = list(shipped)
+    for place, names in enumerate(shipped.values()):
         if stage == "pretrain" and place > 0:
             break
-        for name in sorted(shipped, key=lambda name: (name != f"mini-{before}", name)):
-            if stage_of(shipped[name]) == before and is_trainable(shipped[name]):
-                apart = "" if place == 0 else f"; mini-{wanted[0]} does not ship"
-                return name, f"The run begins from {name}, which ships{apart}."
+        if names:
+            apart = "" if place == 0 else f"; mini-{wanted[0]} does not ship"
+            return names[0], f"The run begins from {names[0]}, which ships{apart}."
     if stage in ("start", "pretrain"):
         missing = f"mini-{wanted[0]} does not ship here, so the" if wanted else "The"
         return FRESH, (
@@ -199,7 +195,7 @@ def draw(follower: Follower, status: RunStatus) -> Picture:
 def _how_far(status: RunStatus) -> str:
     if status.state == "preparing":
         if status.total:
-            return f": {DOING.get(status.doing, 'working')}, {status.done} of {status.total}"
+            return f": {DOING_WORDS.get(status.doing, 'working')}, {status.done} of {status.total}"
         return ": loading; new phrases are spoken once and then kept"
     if not status.steps:
         return ""

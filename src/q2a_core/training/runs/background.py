@@ -1,9 +1,5 @@
 """Runs of `q2a train` in processes of their own: started, found again by their folder, stopped and resumed.
 
-    RUN/.launch.json   the last start from here: process id, options and time
-    RUN/.stop          a stop was asked for since
-    RUN/.output.txt    what that process printed
-
 Nothing of a run lives in the process that started it, so a closed tab, another page or a workbench that was started
 again finds it. A face may poll these functions: they import no torch, and `Follower` reads what was added to the log.
 """
@@ -21,21 +17,19 @@ from typing import Any, Literal
 
 from q2a_core import paths
 from q2a_core.errors import RunError
-from q2a_core.training.presence import (
+from q2a_core.training.runs.layout import (
+    CONFIG_FILE,
     DOING,
     FAILED,
     HOLDER,
     LAUNCH,
+    LOG_FILE,
+    OUTPUT,
     STOP,
-    is_held,
-    read_note,
-    taken,
-    write_note,
 )
-from q2a_core.training.runlog import LOG_FILE, read_log
+from q2a_core.training.runs.presence import is_held, read_note, taken, write_note
+from q2a_core.training.runs.runlog import read_log
 
-CHECKPOINT = "checkpoint"
-OUTPUT = ".output.txt"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 START_PATIENCE = 60.0
 """Seconds in which a process that was started elsewhere must have shown itself."""
@@ -64,9 +58,7 @@ def known_runs() -> list[str]:
     root = paths.runs_dir()
     found = []
     for path in root.iterdir() if root.is_dir() else ():
-        marks = [
-            path / name for name in ("config.json", LAUNCH, LOG_FILE) if (path / name).is_file()
-        ]
+        marks = [path / name for name in (CONFIG_FILE, LAUNCH, LOG_FILE) if (path / name).is_file()]
         if marks and NAME.fullmatch(path.name):
             found.append((max(mark.stat().st_mtime for mark in marks), path.name))
     return [name for _, name in sorted(found, reverse=True)]
@@ -88,7 +80,7 @@ def launch(run: Path, options: Sequence[str], *, resume: bool = False) -> None:
     _wait_for_leaving(run)
     if occupied(run):
         raise RunError(taken(run))
-    if not resume and (run / "config.json").is_file():
+    if not resume and (run / CONFIG_FILE).is_file():
         raise RunError(f"{run.name} already holds a run; resume it or choose another name")
     command = [sys.executable, "-m", "q2a_core.cli", "train", *options, "--run", str(run)]
     command += ["--resume"] if resume else []

@@ -1,6 +1,6 @@
 """Preference pairs that a person makes: two replies of a checkpoint to one clip, the better one chosen.
 
-They are kept with their sound, written as the JSONL that `preferences.read_pairs` takes with the clips beside it, and
+They are kept with their sound, written as the JSONL that `pair_file.read_pairs` takes with the clips beside it, and
 read back from what somebody uploads. Names in an upload are labels: nothing outside the upload is ever opened.
 """
 
@@ -18,10 +18,10 @@ import numpy as np
 
 from q2a_core.audio.waveform import Waveform, wav_bytes
 from q2a_core.errors import RunError
+from q2a_core.training.preference.pair_file import PreferencePair, pair_lines, read_pairs
 
 if TYPE_CHECKING:
     from q2a_core.inference import AudioChat, Reply
-    from q2a_core.training.preferences import PreferencePair
 
 PAIRS_FILE = "pairs.jsonl"
 TRIES = 24
@@ -135,8 +135,6 @@ def receive_pairs(
 
     Raises RunError for the first line that is no pair, for a clip that is in neither, and for more than one list.
     """
-    from q2a_core.training.preferences import pair_lines, read_pairs
-
     lists = [name for name in uploads if name.lower().endswith((".jsonl", ".json"))]
     if len(lists) != 1:
         raise RunError(
@@ -182,7 +180,7 @@ def _line_with_safe_clip(
     return json.dumps(values | {"clip": ours})
 
 
-def _own(pair: "PreferencePair") -> OwnPair:
+def _own(pair: PreferencePair) -> OwnPair:
     samples = pair.waveform()
     return OwnPair(
         clip=None if samples is None else clip_name(samples),

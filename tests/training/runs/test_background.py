@@ -12,11 +12,12 @@ import pytest
 
 from q2a_core import paths
 from q2a_core.errors import RunError
-from q2a_core.training import background
-from q2a_core.training.follow import Follower, RunStatus
-from q2a_core.training.presence import HOLDER, is_held, present
-from q2a_core.training.runlog import read_log
-from q2a_core.training.state import load_newest
+from q2a_core.training.runs import background
+from q2a_core.training.runs.follow import Follower, RunStatus
+from q2a_core.training.runs.layout import HOLDER
+from q2a_core.training.runs.presence import is_held, present
+from q2a_core.training.runs.runlog import read_log
+from q2a_core.training.runs.state import load_newest
 
 pytestmark = pytest.mark.timeout(1200)
 PATIENCE = 300
@@ -137,7 +138,7 @@ def test_what_ends_at_once_says_why(home):
 def test_a_command_in_a_terminal_is_seen_and_keeps_others_out(home):
     run = background.run_folder("by_hand")
     holds = (
-        "import sys\nfrom pathlib import Path\nfrom q2a_core.training.presence import present\n"
+        "import sys\nfrom pathlib import Path\nfrom q2a_core.training.runs.presence import present\n"
         f"with present(Path({str(run)!r})) as presence:\n"
         "    presence.note('speaking')(30, 120)\n    print('here', flush=True)\n    sys.stdin.read()\n"
     )
@@ -197,7 +198,8 @@ def test_a_free_name_is_free(home):
 
 def test_nothing_here_needs_torch():
     program = (
-        "import sys\nfrom q2a_core.training import background, expected, follow, stages\n"
+        "import sys\nfrom q2a_core.training.runs import background, expected, follow\n"
+        "from q2a_core.training.preference import own_pairs, pair_report\n"
         "background.known_runs()\nprint('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -17,7 +17,7 @@ from q2a_core.inference.batch import prompt_batch
 from q2a_core.lengths import audio_tokens
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat
-from q2a_core.training.preferences import PreferencePair
+from q2a_core.training.preference.pair_file import PreferencePair
 from q2a_core.world.corpus import Corpus, Example
 from q2a_core.world.judge import judge
 

@@ -4,13 +4,9 @@ import json
 from pathlib import Path
 
 from q2a_core.errors import RunError
-from q2a_core.training import background
-from q2a_core.training.runlog import LOG_FILE
+from q2a_core.training.runs.layout import CHECKPOINT, CONFIG_FILE, LAUNCH, LOG_FILE, OWNER
+from q2a_core.training.runs.state import write_whole
 from q2a_core.training.stages import StageConfig
-from q2a_core.training.state import OWNER, write_whole
-
-CONFIG_FILE = "config.json"
-"""Inside a run: its stage's settings, from the moment it began."""
 
 
 def check_folder(run: Path, stage: StageConfig, *, resume: bool) -> None:
@@ -25,7 +21,7 @@ def check_folder(run: Path, stage: StageConfig, *, resume: bool) -> None:
             raise RunError(
                 f"{run.name} holds no run to go on with; leave out --resume, or name the run's folder"
             )
-        foreign = [name for name in (LOG_FILE, background.CHECKPOINT) if (run / name).exists()]
+        foreign = [name for name in (LOG_FILE, CHECKPOINT) if (run / name).exists()]
         if foreign and not _was_begun(run):
             raise RunError(
                 f"{run.name} holds {' and '.join(foreign)} that no run wrote, which this one would write over; "
@@ -66,7 +62,7 @@ def settings_of(run: Path) -> StageConfig:
 
 def _was_begun(run: Path) -> bool:
     """Whether a run without settings came this far: it was killed before it wrote them, or launched by a face."""
-    return any((run / name).is_file() for name in (OWNER, background.LAUNCH))
+    return any((run / name).is_file() for name in (OWNER, LAUNCH))
 
 
 def _differing(before: StageConfig, now: StageConfig) -> list[str]:

@@ -1,16 +1,11 @@
 """A training run's state on disk: whole or not there at all, and found again after a kill.
 
-    RUN/config.json            the stage's config
-    RUN/log.jsonl              the run log
-    RUN/states/step-0000250/   weights.safetensors, optimizer.pt, state.json with their SHA-256
-
 A state is written into a hidden folder, flushed, and renamed. Loading takes the newest whole one; a damaged one is
 moved aside, never deleted.
 """
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from pathlib import Path
@@ -22,11 +17,10 @@ from torch import nn
 from q2a_core.checkpoint.save import flush, swap_in
 from q2a_core.errors import RunError
 from q2a_core.training.optimizer import Optimizer
+from q2a_core.training.runs.layout import STATES
 
 KEPT_STATES = 2
 """Newest states that stay on disk."""
-OWNER = ".owner"
-"""In a run's folder: the process that trains or trained there last."""
 FILES = ("weights.safetensors", "optimizer.pt")
 
 
@@ -42,7 +36,7 @@ def save_state(
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    target = run / "states" / f"step-{step:07d}"
+    target = run / STATES / f"step-{step:07d}"
     staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         staging.mkdir(parents=True)
@@ -83,7 +77,7 @@ def _discard(state: Path) -> None:
 
 def saved_states(run: Path) -> list[Path]:
     """Folders of saved states, oldest first, whole or not."""
-    return sorted((run / "states").glob("step-*")) if (run / "states").is_dir() else []
+    return sorted((run / STATES).glob("step-*")) if (run / STATES).is_dir() else []
 
 
 def load_newest(run: Path) -> tuple[Path, dict[str, Any]] | None:
@@ -97,7 +91,7 @@ def load_newest(run: Path) -> tuple[Path, dict[str, Any]] | None:
 
 def tidy(run: Path) -> None:
     """Remove half-written states and move damaged ones aside; only for the process that holds the run."""
-    for leftover in (run / "states").glob(".*.tmp"):
+    for leftover in (run / STATES).glob(".*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)
     for path in saved_states(run):
         if _whole(path) is None:
@@ -139,29 +133,6 @@ def write_whole(path: Path, text: str) -> None:
     staging.write_text(text, encoding="utf-8")
     flush(staging)
     staging.replace(path)
-
-
-class RunLock:
-    """Holds a run's folder for one process; raises RunError if another has it. The system frees it at a kill."""
-
-    def __init__(self, run: Path):
-        from filelock import FileLock, Timeout
-
-        run.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(run / ".lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise RunError(
-                f"another process is training in {run.name}; wait for it, stop it, or choose another folder"
-            ) from error
-        (run / OWNER).write_text(str(os.getpid()), encoding="utf-8")
-
-    def __enter__(self) -> "RunLock":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 def _sha256(path: Path) -> str:

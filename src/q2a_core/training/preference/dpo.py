@@ -2,9 +2,6 @@
 
 The reference is the model as it stands before the first step. Its log-probabilities never change, so they are computed
 once and kept beside the run, by the hash of the pair and of the reference's weights; no second model stays in memory.
-
-    RUN/reference.json         {"reference": weights and precision, "pairs": hash of all pairs in their order,
-                                "logps": {hash of the pair: [chosen, rejected]}}
 """
 
 import hashlib
@@ -19,18 +16,24 @@ from torch import Tensor
 from q2a_core.errors import RunError
 from q2a_core.model import IGNORE_INDEX, Qwen2Audio
 from q2a_core.text import ChatFormat
-from q2a_core.training.folder import CONFIG_FILE, check_folder
 from q2a_core.training.loop import Hooks, train
+from q2a_core.training.losses import dpo_loss, sequence_logps
 from q2a_core.training.objective import Objective
-from q2a_core.training.pairs import PairBatch, PairBlocks, collate_pairs, encode_pair
-from q2a_core.training.preferences import PreferencePair, dpo_loss, sequence_logps
+from q2a_core.training.preference.pair_batches import (
+    PairBatch,
+    PairBatches,
+    collate_pairs,
+    encode_pair,
+)
+from q2a_core.training.preference.pair_file import PreferencePair
 from q2a_core.training.processes import Processes
+from q2a_core.training.runs.claim import check_folder
+from q2a_core.training.runs.layout import CONFIG_FILE, REFERENCE_FILE
+from q2a_core.training.runs.state import write_whole
 from q2a_core.training.stages import StageConfig
-from q2a_core.training.state import write_whole
 
-REFERENCE_FILE = "reference.json"
-REFERENCE_BATCH = 8
-"""Pairs that the reference judges at a time."""
+PAIRS_AT_ONCE = 8
+"""Pairs whose replies are read in one batch."""
 METRICS = ("loss", "accuracy", "margin", "chosen", "rejected", "kl")
 
 
@@ -74,6 +77,21 @@ def pair_logps(model: Qwen2Audio, pairs: PairBatch) -> Tensor:
     return sequence_logps(model, hidden_states, batch.labels)
 
 
+def reply_logps(
+    model: Qwen2Audio, pairs: Sequence[PreferencePair], chat_format: ChatFormat
+) -> list[tuple[float, float]]:
+    """Log-probabilities that `model`, wherever it lies, gives each pair's chosen and rejected reply; no gradients."""
+    device, pad_id = model.projector.linear.weight.device, chat_format.pad_id
+    found: list[tuple[float, float]] = []
+    for start in range(0, len(pairs), PAIRS_AT_ONCE):
+        part = [encode_pair(pair, chat_format) for pair in pairs[start : start + PAIRS_AT_ONCE]]
+        with torch.no_grad():
+            logps = pair_logps(model, collate_pairs(part, pad_id=pad_id).to(device))
+        chosen, rejected = logps.chunk(2)
+        found += zip(chosen.tolist(), rejected.tolist(), strict=True)
+    return found
+
+
 def weights_hash(model: Qwen2Audio) -> str:
     """SHA-256 over names and values of all weights."""
     digest = hashlib.sha256()
@@ -111,26 +129,15 @@ def reference_logps(
         )
     known = held["logps"] if held.get("reference") == reference else {}
     missing = {name: pair for name, pair in zip(hashes, pairs, strict=True) if name not in known}
-    names = list(missing)
-    for start in range(0, len(names), REFERENCE_BATCH):
-        part = names[start : start + REFERENCE_BATCH]
-        with torch.no_grad(), processes.accelerator.autocast():
-            logps = _judge(model, [missing[name] for name in part], chat_format)
-        known |= dict(zip(part, logps, strict=True))
+    if missing:
+        with processes.accelerator.autocast():
+            logps = reply_logps(model, list(missing.values()), chat_format)
+        known |= dict(zip(missing, logps, strict=True))
     if missing or held.get("pairs") != order:
         cache.parent.mkdir(parents=True, exist_ok=True)
         values = {"reference": reference, "pairs": order, "logps": known}
         write_whole(cache, json.dumps(values))
     return [(known[name][0], known[name][1]) for name in hashes]
-
-
-def _judge(
-    model: Qwen2Audio, pairs: Sequence[PreferencePair], chat_format: ChatFormat
-) -> list[tuple[float, float]]:
-    pad_id = chat_format.pad_id
-    batch = collate_pairs([encode_pair(pair, chat_format) for pair in pairs], pad_id=pad_id)
-    chosen, rejected = pair_logps(model, batch.to(model.projector.linear.weight.device)).chunk(2)
-    return list(zip(chosen.tolist(), rejected.tolist(), strict=True))
 
 
 def train_dpo(
@@ -172,7 +179,7 @@ def train_dpo(
     )
     if processes.writes:
         processes.wait()
-    blocks = PairBlocks(
+    batches = PairBatches(
         pairs,
         references,
         chat_format,
@@ -184,7 +191,7 @@ def train_dpo(
         stage,
         run,
         objective=Preference(model, beta=stage.beta, nll_weight=stage.nll_weight),
-        blocks=blocks,
+        batches=batches,
         facts={"pairs": len(pairs), "reference": weights_hash(model), **(facts or {})},
         start=start,
         resume=resume,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from q2a_core.text import user_message
-from q2a_core.training.own_pairs import OwnPair, clip_name
-from q2a_core.training.preferences import PreferencePair
+from q2a_core.training.preference.own_pairs import OwnPair, clip_name
+from q2a_core.training.preference.pair_file import PreferencePair
 from q2a_core.world.absent_things import ThingAsked, things_asked
 
 

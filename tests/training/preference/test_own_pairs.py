@@ -12,8 +12,7 @@ from q2a_core.audio import Waveform, load_waveform, wav_bytes
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.errors import Q2AError, RunError
 from q2a_core.inference import AudioChat
-from q2a_core.training.class_run import ClassRun, class_stage, how_to_make, starts_for
-from q2a_core.training.own_pairs import (
+from q2a_core.training.preference.own_pairs import (
     OwnPair,
     clip_name,
     receive_pairs,
@@ -21,8 +20,9 @@ from q2a_core.training.own_pairs import (
     write_pairs,
     zip_pairs,
 )
-from q2a_core.training.pair_report import histogram, report_pairs
-from q2a_core.training.preferences import read_pairs
+from q2a_core.training.preference.pair_file import read_pairs
+from q2a_core.training.preference.pair_report import histogram, report_pairs
+from q2a_core.training.runs.class_run import ClassRun, class_stage, how_to_make, starts_for
 from q2a_core.training.stages import CLASS_BUDGET
 
 
@@ -132,7 +132,7 @@ def test_the_report_is_that_of_the_two_checkpoints(tmp_path, pairs, tiny_checkpo
     import torch
 
     from q2a_core.checkpoint import save_checkpoint
-    from q2a_core.training.pairs import encode_pair
+    from q2a_core.training.preference.pair_batches import encode_pair
 
     before = open_checkpoint(tiny_checkpoint)
     moved = copy.deepcopy(tiny_model)

@@ -9,18 +9,18 @@ import pytest
 from q2a_core import paths
 from q2a_core.errors import RunError
 from q2a_core.paths import checkpoint_hash, shipped_checkpoints
-from q2a_core.training.class_run import class_stage
-from q2a_core.training.expected import (
+from q2a_core.training.runs.class_run import class_stage
+from q2a_core.training.runs.expected import (
     Band,
     ShippedRun,
     band,
-    class_run,
     differences,
     expected_run,
-    record_class_run,
+    keep_class_run,
+    recorded_class_run,
     shipped_run,
 )
-from q2a_core.training.follow import (
+from q2a_core.training.runs.follow import (
     SILENT_END,
     Follower,
     LogReader,
@@ -28,8 +28,9 @@ from q2a_core.training.follow import (
     samples_in,
     series,
 )
-from q2a_core.training.presence import HOLDER, LAUNCH, STOP, is_held, present, write_note
-from q2a_core.training.runlog import RunLog, read_log
+from q2a_core.training.runs.layout import HOLDER, LAUNCH, STOP
+from q2a_core.training.runs.presence import is_held, present, write_note
+from q2a_core.training.runs.runlog import RunLog, read_log
 
 
 def step(number: int, **values) -> dict:
@@ -238,7 +239,7 @@ def test_a_run_is_held_against_ours_at_class_budget_or_else_the_long_one(tmp_pat
         log.write("step", step=number, loss=1 / number, note="猫")
     (run / "start.json").write_text('{"hash": "abc"}', "utf-8")
     long = expected_run("sft")
-    record_class_run(run, samples / "class_runs" / "sft.json")
+    keep_class_run(run, samples / "class_runs" / "sft.json")
     monkeypatch.setattr(paths, "data_samples", lambda: samples)
     ours = expected_run("sft")
     assert ours.title == "our run at class budget"
@@ -252,7 +253,7 @@ def test_a_run_is_held_against_ours_at_class_budget_or_else_the_long_one(tmp_pat
 
 def test_our_class_runs_are_what_a_class_starts(tmp_path):
     for stage in ("pretrain", "sft", "dpo"):
-        ours = class_run(stage)
+        ours = recorded_class_run(stage)
         if ours is None:
             continue
         settings = class_stage(stage).to_dict()

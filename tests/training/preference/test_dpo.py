@@ -12,14 +12,19 @@ from q2a_core import presets
 from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import user_message
-from q2a_core.training import dpo
-from q2a_core.training.dpo import Preference, pair_logps, reference_logps, train_dpo
 from q2a_core.training.loop import Hooks
 from q2a_core.training.optimizer import freeze
-from q2a_core.training.pairs import PairBlocks, collate_pairs, encode_pair, last_reply
-from q2a_core.training.preferences import PreferencePair
+from q2a_core.training.preference import dpo
+from q2a_core.training.preference.dpo import Preference, pair_logps, reference_logps, train_dpo
+from q2a_core.training.preference.pair_batches import (
+    PairBatches,
+    collate_pairs,
+    encode_pair,
+    last_reply,
+)
+from q2a_core.training.preference.pair_file import PreferencePair
 from q2a_core.training.processes import Processes
-from q2a_core.training.runlog import read_log
+from q2a_core.training.runs.runlog import read_log
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.step import accumulate_gradients
 
@@ -86,8 +91,8 @@ def test_both_replies_hear_their_own_clip(pairs, chat_format):
 
 def test_every_epoch_goes_through_all_pairs(pairs, chat_format):
     marks = [(float(number), 0.0) for number in range(len(pairs))]
-    blocks = PairBlocks(pairs, marks, chat_format, batch_size=2, seed=0)
-    drawn = [pair.reference[0] for pair in blocks.draw(range(14), np.random.default_rng(0))]
+    batches = PairBatches(pairs, marks, chat_format, batch_size=2, seed=0)
+    drawn = [pair.reference[0] for pair in batches.draw(range(14), np.random.default_rng(0))]
     assert sorted(drawn[:7]) == sorted(drawn[7:]) == [float(n) for n in range(7)]
     assert drawn[:7] != drawn[7:]
 
@@ -98,10 +103,10 @@ def test_micro_batches_of_pairs_are_one_batch(pairs, chat_format):
     for batch_size, accumulate in ((6, 1), (2, 3)):
         objective = Preference(_model(), beta=0.1, nll_weight=0.5)
         freeze(objective.model, STAGE)
-        blocks = PairBlocks(
+        batches = PairBatches(
             pairs, marks, chat_format, batch_size=batch_size, accumulate=accumulate, seed=0
         )
-        tally = accumulate_gradients(objective, blocks[0][0], processes=Processes())
+        tally = accumulate_gradients(objective, batches[0][0], processes=Processes())
         moving = [p for p in objective.parameters() if p.requires_grad]
         found.append((tally.means(), torch.cat([p.grad.flatten() for p in moving])))
     (means, gradient), (cut_means, cut_gradient) = found
@@ -130,8 +135,8 @@ def test_the_reference_is_computed_once_for_each_pair_and_model(
     tmp_path, pairs, chat_format, monkeypatch
 ):
     judged = []
-    judge = dpo._judge
-    monkeypatch.setattr(dpo, "_judge", lambda m, p, c: judged.append(len(p)) or judge(m, p, c))
+    judge = dpo.reply_logps
+    monkeypatch.setattr(dpo, "reply_logps", lambda m, p, c: judged.append(len(p)) or judge(m, p, c))
     cache = tmp_path / "reference.json"
 
     def ask(model, some):

@@ -1,11 +1,12 @@
-"""Training steps in blocks, made in worker processes: drawn, sorted by length, cut and dealt.
+"""The batches of all training steps, made in worker processes: drawn, sorted by length, cut and dealt.
 
-A block of eight steps is drawn, sorted by length and cut, so that no batch carries much padding; then the steps are
-shuffled. Block k depends on (seed, k) and on the size of a step alone: a run resumes at any step, and whether a step's
-examples come as one batch or as several micro-batches, in one process or in many, they are the same.
+A megabatch, the examples of eight steps, is drawn, sorted by length and cut, so that no batch carries much padding;
+then its steps are shuffled. Megabatch k depends on (seed, k) and on the size of a step alone: a run resumes at any
+step, and whether a step's examples come as one batch or as several micro-batches, in one process or in many, they are
+the same.
 
-A block is drawn in lanes, each sorted and cut by itself, and every step has its part of each. Processes that share a
-run take lanes of their own, so that none makes clips for the others.
+A megabatch is drawn in lanes, each sorted and cut by itself, and every step has its part of each. Processes that share
+a run take lanes of their own, so that none makes clips for the others.
 """
 
 import contextlib
@@ -20,16 +21,16 @@ import torch
 from q2a_core.errors import RunError
 from q2a_core.text import ChatFormat
 
-BLOCK = 8
+MEGABATCH = 8
 """Steps drawn and sorted together."""
 LANES = (4, 2, 1)
-"""Parts of a block that are sorted apart: the first number that leaves LANE_WIDTH dialogues of a step to each."""
+"""Parts of a megabatch that are sorted apart: the first number that leaves LANE_WIDTH dialogues of a step to each."""
 LANE_WIDTH = 8
 """Shorter lanes find too few clips of one length."""
 
 
-class StepBlocks(torch.utils.data.Dataset):
-    """Item k is block k: BLOCK steps, each the list of micro-batches that this process computes."""
+class StepBatches(torch.utils.data.Dataset):
+    """Item k is megabatch k: MEGABATCH steps, each the list of micro-batches that this process computes."""
 
     def __init__(self, chat_format: ChatFormat, *, batch_size: int, seed: int, accumulate: int = 1):
         self._chat = (
@@ -41,7 +42,8 @@ class StepBlocks(torch.utils.data.Dataset):
         self._chat_format: ChatFormat | None = None
         self.batch_size, self.accumulate, self.seed = batch_size, accumulate, seed
         self.rank, self.processes = 0, 1
-        self.given_up: Any = None  # an event that tells workers that nobody waits for their block
+        # an event that tells workers that nobody waits for their megabatch
+        self.given_up: Any = None
 
     def draw(self, numbers: Iterable[int], rng: np.random.Generator) -> list[Any]:
         """The encoded examples with these numbers; each has a `cost` to be sorted by."""
@@ -63,29 +65,29 @@ class StepBlocks(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return 2**31
 
-    def __getitem__(self, block: int) -> list[list[Any]]:
-        rng = np.random.default_rng([self.seed, block, 11])
+    def __getitem__(self, number: int) -> list[list[Any]]:
+        rng = np.random.default_rng([self.seed, number, 11])
         size = self.batch_size * self.accumulate
         lanes = next(n for n in LANES if n == 1 or (size % n == 0 and size // n >= LANE_WIDTH))
         shared = lanes % self.processes == 0
-        first, width = block * BLOCK * size, size // lanes
+        first, width = number * MEGABATCH * size, size // lanes
         drawn = []
         for lane in range(self.rank, lanes, self.processes) if shared else range(lanes):
-            numbers = range(first + lane, first + BLOCK * size, lanes)
+            numbers = range(first + lane, first + MEGABATCH * size, lanes)
             examples = self.draw(
-                self._while_wanted(numbers), np.random.default_rng([self.seed, block, 11, lane])
+                self._while_wanted(numbers), np.random.default_rng([self.seed, number, 11, lane])
             )
             drawn.append(sorted(examples, key=lambda example: example.cost))
         return [
             self._cut([e for lane in drawn for e in lane[i * width : (i + 1) * width]], shared)
-            for i in rng.permutation(BLOCK)
+            for i in rng.permutation(MEGABATCH)
         ]
 
     def _while_wanted(self, numbers: range) -> Iterator[int]:
-        """`numbers`, until the trainer has gone: it waits for its workers, and a block takes over a second."""
+        """`numbers`, until the trainer has gone: it waits for its workers, and a megabatch takes over a second."""
         for number in numbers:
             if self.given_up is not None and self.given_up.is_set():
-                raise InterruptedError("nobody waits for this block any more")
+                raise InterruptedError("nobody waits for this megabatch any more")
             yield number
 
     def _cut(self, examples: list[Any], ours_alone: bool) -> list[Any]:
@@ -113,27 +115,29 @@ class StepBlocks(torch.utils.data.Dataset):
         return self.chat_format.pad_id
 
 
-def steps_from(blocks: StepBlocks, *, start: int, workers: int) -> Generator[list[Any], None, None]:
+def steps_from(
+    batches: StepBatches, *, start: int, workers: int
+) -> Generator[list[Any], None, None]:
     """The micro-batches of steps number `start`, `start` + 1, ... for ever; 0 workers makes them in this process."""
     context = multiprocessing.get_context("spawn") if workers else None
     given_up = None if context is None else context.Event()
-    blocks.given_up = given_up  # goes to the workers with the blocks
+    batches.given_up = given_up  # goes to the workers with the batches
     loader = torch.utils.data.DataLoader(
-        blocks,
+        batches,
         batch_size=None,
-        sampler=_CountFrom(start // BLOCK),
+        sampler=_CountFrom(start // MEGABATCH),
         num_workers=workers,
         multiprocessing_context=context,
         prefetch_factor=2 if workers else None,
         worker_init_fn=_begin_worker if workers else None,
     )
-    skip = start % BLOCK
+    skip = start % MEGABATCH
     with _deaf_children() if workers else contextlib.nullcontext():
         made = iter(loader)
-    blocks.given_up = None
+    batches.given_up = None
     try:
-        for block in made:
-            yield from block[skip:]
+        for megabatch in made:
+            yield from megabatch[skip:]
             skip = 0
     finally:
         if given_up is not None:

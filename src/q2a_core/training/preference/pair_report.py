@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from q2a_core.training.preference.pair_file import PreferencePair
+
 if TYPE_CHECKING:
     from q2a_core.checkpoint import Checkpoint
-    from q2a_core.training.preferences import PreferencePair
 
-PAIRS_AT_ONCE = 8
 BINS = 17
 """Columns of the histogram."""
 
@@ -60,7 +60,7 @@ class PairReport:
 
 
 def report_pairs(
-    before: "Checkpoint", after: "Checkpoint", pairs: Sequence["PreferencePair"]
+    before: "Checkpoint", after: "Checkpoint", pairs: Sequence[PreferencePair]
 ) -> PairReport:
     """Judge every pair with both checkpoints; the texts are read with the first one's tokenizer."""
     chosen_before, rejected_before = _logps(before, before, pairs)
@@ -74,23 +74,13 @@ def report_pairs(
 
 
 def _logps(
-    checkpoint: "Checkpoint", tokenizer_of: "Checkpoint", pairs: Sequence["PreferencePair"]
+    checkpoint: "Checkpoint", tokenizer_of: "Checkpoint", pairs: Sequence[PreferencePair]
 ) -> tuple[np.ndarray, np.ndarray]:
-    import torch
+    from q2a_core.training.preference.dpo import reply_logps
 
-    from q2a_core.training.dpo import pair_logps
-    from q2a_core.training.pairs import collate_pairs, encode_pair
-
-    model, chat_format = checkpoint.load_model(), tokenizer_of.chat_format
-    pad_id = chat_format.pad_id
-    chosen, rejected = [], []
-    for start in range(0, len(pairs), PAIRS_AT_ONCE):
-        part = [encode_pair(pair, chat_format) for pair in pairs[start : start + PAIRS_AT_ONCE]]
-        with torch.inference_mode():
-            logps = pair_logps(model, collate_pairs(part, pad_id=pad_id)).double().numpy()
-        chosen.append(logps[: len(part)])
-        rejected.append(logps[len(part) :])
-    return np.concatenate(chosen), np.concatenate(rejected)
+    logps = reply_logps(checkpoint.load_model(), pairs, tokenizer_of.chat_format)
+    chosen, rejected = np.array(logps).T
+    return chosen, rejected
 
 
 def histogram(values: np.ndarray, bins: int = BINS) -> tuple[np.ndarray, np.ndarray]:

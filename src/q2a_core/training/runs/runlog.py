@@ -5,9 +5,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-LOG_FILE = "log.jsonl"
-"""Its name within a run."""
-
 
 class RunLog:
     """Appends records to `log.jsonl`; a silent one, of a process that must not write, does nothing."""

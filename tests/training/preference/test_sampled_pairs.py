@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from q2a_core.training import sampled_pairs
-from q2a_core.training.sampled_pairs import Sampling, best_and_worst, sample_pairs, sample_replies
+from q2a_core.training.preference import sampled_pairs
+from q2a_core.training.preference.sampled_pairs import (
+    Sampling,
+    best_and_worst,
+    sample_pairs,
+    sample_replies,
+)
 from q2a_core.world.corpus import Example
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.task import compose

@@ -1,7 +1,6 @@
-"""Preferences: the DPO loss as pure functions of log-probabilities, and pairs of replies as data.
+"""A preference pair, a prompt with a chosen and a rejected reply, and the JSONL file that such pairs are read from.
 
-Rafailov et al. 2023, eq. 7, with the names of its authors' code: a pair is a prompt with a chosen and a rejected reply,
-and the loss asks that the policy prefer the chosen one by more than its frozen reference does.
+Imports no torch. Where a line is no pair, the error names it, what was found there and what is expected.
 """
 
 import hashlib
@@ -12,67 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from q2a_core import lengths
 from q2a_core.errors import AudioError, RunError
-from q2a_core.model import IGNORE_INDEX, Qwen2Audio
 from q2a_core.text import user_message
 from q2a_core.text.chat import Message
-
-
-def sequence_logps(model: Qwen2Audio, hidden_states: Tensor, labels: Tensor) -> Tensor:
-    """Log-probability of each row's labelled tokens, summed (B,); hidden_states (B, T, D), labels (B, T).
-
-    As in `next_token_losses`, only the hidden states that predict a labelled token become logits.
-    """
-    targets = labels[:, 1:]
-    counted = targets != IGNORE_INDEX
-    logits = model.decoder.lm_head(hidden_states[:, :-1][counted]).float()
-    logps = -F.cross_entropy(logits, targets[counted], reduction="none")
-    return logps.new_zeros(targets.shape).masked_scatter(counted, logps).sum(-1)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PreferenceLoss:
-    """What a batch of pairs gives; every field is (B,), and only `loss` carries a gradient."""
-
-    loss: Tensor
-    accuracy: Tensor  # 1 where the chosen reply has the larger reward
-    margin: Tensor  # reward of the chosen reply over the rejected one's
-    chosen: Tensor  # log-probability of the chosen reply under the policy
-    rejected: Tensor
-    kl: Tensor  # estimate of KL(reference || policy) in nats per reply
-
-
-def dpo_loss(
-    policy_chosen: Tensor,
-    policy_rejected: Tensor,
-    reference_chosen: Tensor,
-    reference_rejected: Tensor,
-    *,
-    beta: float,
-) -> PreferenceLoss:
-    """-log sigmoid(beta * (how much more the policy prefers chosen to rejected than the reference does)).
-
-    All log-probabilities are (B,). A reply's reward is beta * (policy - reference). The KL is estimated without bias
-    where the replies are the reference's own samples: their mean log-ratio.
-    """
-    chosen_ratio = policy_chosen - reference_chosen
-    rejected_ratio = policy_rejected - reference_rejected
-    loss = -F.logsigmoid(beta * (chosen_ratio - rejected_ratio))
-    with torch.no_grad():
-        margin = beta * (chosen_ratio - rejected_ratio)
-        return PreferenceLoss(
-            loss=loss,
-            accuracy=(margin > 0).to(margin.dtype),
-            margin=margin,
-            chosen=policy_chosen.detach(),
-            rejected=policy_rejected.detach(),
-            kl=-(chosen_ratio + rejected_ratio) / 2,
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,12 +10,36 @@ from typing import Any, Literal
 
 import numpy as np
 
-from q2a_core.training import background, presence
-from q2a_core.training.runlog import LOG_FILE, records_in
+from q2a_core.training.runs import background, presence
+from q2a_core.training.runs.layout import (
+    CHECKPOINT,
+    CONFIG_FILE,
+    DOING,
+    FAILED,
+    HOLDER,
+    LAUNCH,
+    LOG_FILE,
+    STOP,
+)
+from q2a_core.training.runs.runlog import records_in
 
 State = Literal["none", "preparing", "running", "stopping", "stopped", "finished", "died"]
 ACTIVE: tuple[State, ...] = ("preparing", "running", "stopping")
 """States in which a process works in the folder."""
+LOOK_EVERY = 0.5
+"""Seconds between two looks of a face at a run that goes on; a quarter is the least that a notebook takes well."""
+STATE_WORDS: dict[str, str] = {
+    "none": "not begun",
+    "preparing": "preparing",
+    "running": "running",
+    "stopping": "stopping, its state is being saved",
+    "stopped": "stopped",
+    "finished": "finished",
+    "died": "died",
+}
+"""What a face says of each state; how a stopped run goes on is the face's own to say."""
+DOING_WORDS = {"speaking": "speaking phrases", "sampling": "sampling pairs of replies"}
+"""What a run is doing before its first step, in words."""
 TAIL = 256
 """Bytes before the place read up to that must still stand there."""
 SILENT_END = (
@@ -100,9 +124,9 @@ class Follower:
         occupied = background.occupied(self.run)
         self.log.refresh()
         if not self.stage:
-            self.stage = presence.read_note(self.run / "config.json") or {}
+            self.stage = presence.read_note(self.run / CONFIG_FILE) or {}
         begun = background.has_begun(self.run)
-        asked = (self.run / background.STOP).is_file()
+        asked = (self.run / STOP).is_file()
         values: dict[str, Any] = {"step": self._step(), "steps": int(self.stage.get("steps", 0))}
         if occupied:
             if asked and begun and self._stopped():
@@ -118,14 +142,14 @@ class Follower:
     def _ended(self, begun: bool, asked: bool) -> State:
         """What the files say of a run that nobody works on."""
         if not begun:
-            names = (background.LAUNCH, presence.HOLDER, LOG_FILE)
+            names = (LAUNCH, HOLDER, LOG_FILE)
             if not any((self.run / name).is_file() for name in names):
                 return "none"
             return "stopped" if asked else "died"
         if self._stopped():
             return "stopped"
         finished = self._last_mark().get("finished")
-        return "finished" if finished and (self.run / background.CHECKPOINT).is_dir() else "died"
+        return "finished" if finished and (self.run / CHECKPOINT).is_dir() else "died"
 
     def _stopped(self) -> bool:
         """Whether the log's last beginning ended with a save before the last step."""
@@ -140,7 +164,7 @@ class Follower:
         return max((int(record.get("step", 0)) for record in self.records[-8:]), default=0)
 
     def _doing(self) -> dict[str, Any]:
-        note = presence.read_note(self.run / presence.DOING)
+        note = presence.read_note(self.run / DOING)
         return (
             {}
             if note is None
@@ -148,7 +172,7 @@ class Follower:
         )
 
     def _error(self) -> str:
-        failed = presence.read_note(self.run / presence.FAILED) or {}
+        failed = presence.read_note(self.run / FAILED) or {}
         return failed.get("error") or background.last_output(self.run) or SILENT_END
 
     def _seconds_left(self) -> float | None:

@@ -1,10 +1,5 @@
 """Who works in a run's folder, from a command's first moment to its last, and what it does before the first step.
 
-    RUN/.presence      locked by `q2a train`; the system frees it at a kill
-    RUN/.holder        the process id of whoever locked it
-    RUN/.doing         what it does before the first step: {"what", "done", "total"}
-    RUN/.failed        the error that ended it: {"error"}
-
 Imports no torch: a face may look several times a second.
 """
 
@@ -17,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from q2a_core.errors import Q2AError, RunError, in_words
+from q2a_core.training.runs.layout import DOING, FAILED, HOLDER, LAUNCH, LOCK, OWNER, PRESENCE, STOP
 
-PRESENCE, HOLDER, DOING, FAILED = ".presence", ".holder", ".doing", ".failed"
-LAUNCH, STOP = ".launch.json", ".stop"
-"""What a face leaves there, in background.py."""
 LOCK_PATIENCE = 2.0
 """Seconds that a new run waits for the lock: a look at it holds it for a moment."""
 NOTE_EVERY = 0.25
@@ -92,6 +85,31 @@ def present(run: Path, check: Callable[[], None] = lambda: None) -> Iterator[Pre
     finally:
         (run / DOING).unlink(missing_ok=True)
         lock.release()
+
+
+class RunLock:
+    """The training loop's own hold on a run's folder; raises RunError if another has it. The system frees it at a kill.
+
+    `present` is for commands, and watchers ask after it. This one also keeps apart those who call `train` from Python,
+    where no command holds the folder, and is tried once: a look never holds it.
+    """
+
+    def __init__(self, run: Path):
+        from filelock import FileLock, Timeout
+
+        run.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(run / LOCK)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunError(taken(run)) from error
+        (run / OWNER).write_text(str(os.getpid()), encoding="utf-8")
+
+    def __enter__(self) -> "RunLock":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 def _was_launched(run: Path) -> bool:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from q2a_core import paths
-from q2a_core.training import background, presence, stages
+from q2a_core.training import stages
+from q2a_core.training.runs import background, presence
+from q2a_core.training.runs.layout import CHECKPOINT
 from q2a_core.training.stages import CLASS_BUDGET, FRESH_START, MICRO_BATCH, StageConfig
 
 STAGES = ("start", "pretrain", "sft", "dpo")
@@ -72,10 +74,7 @@ def class_stage(name: str) -> StageConfig:
 
 def own_checkpoints() -> dict[str, Path]:
     """Checkpoints of the user's runs by the run's name, newest first."""
-    folders = {
-        name: background.run_folder(name) / background.CHECKPOINT
-        for name in background.known_runs()
-    }
+    folders = {name: background.run_folder(name) / CHECKPOINT for name in background.known_runs()}
     return {name: path for name, path in folders.items() if (path / "config.json").is_file()}
 
 
@@ -86,6 +85,19 @@ def stage_of(directory: Path) -> str | None:
     return stage if isinstance(stage, str) else None
 
 
+def shipped_starts(stage: str) -> dict[str, list[str]]:
+    """Shipped checkpoints that a stage may begin from, by the stage that made them, the best choice first."""
+    shipped = paths.shipped_checkpoints()
+    return {
+        before: [
+            name
+            for name in sorted(shipped, key=lambda name: (name != f"mini-{before}", name))
+            if stage_of(shipped[name]) == before and is_trainable(shipped[name])
+        ]
+        for before in BEFORE.get(stage, ())
+    }
+
+
 def starts_for(stage: str) -> dict[str, str]:
     """What a stage may begin from, the best choice first: a name to show and what to pass on.
 
@@ -93,13 +105,10 @@ def starts_for(stage: str) -> dict[str, str]:
     sense.
     """
     found: dict[str, str] = {}
-    for wanted in BEFORE.get(stage, ()):
-        shipped = paths.shipped_checkpoints()
-        for name in sorted(shipped, key=lambda name: (name != f"mini-{wanted}", name)):
-            if stage_of(shipped[name]) == wanted and is_trainable(shipped[name]):
-                found[name] = name
+    for before, names in shipped_starts(stage).items():
+        found |= {name: name for name in names}
         for name, directory in own_checkpoints().items():
-            if stage_of(directory) == wanted and is_trainable(directory):
+            if stage_of(directory) == before and is_trainable(directory):
                 found[f"run {name}"] = str(directory)
     if stage == "start":
         found["fresh weights"] = FRESH

@@ -14,8 +14,8 @@ from q2a_core import lengths
 from q2a_core.audio.mel import log_mel
 from q2a_core.text import ChatFormat
 from q2a_core.training.batches import Batch, EncodedExample, collate
-from q2a_core.training.blocks import StepBlocks
-from q2a_core.training.preferences import PreferencePair
+from q2a_core.training.preference.pair_file import PreferencePair
+from q2a_core.training.step_batches import StepBatches
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +89,7 @@ def collate_pairs(pairs: Sequence[EncodedPair], *, pad_id: int) -> PairBatch:
     return PairBatch(batch=collate(rows, pad_id=pad_id), reference=torch.tensor(logps))
 
 
-class PairBlocks(StepBlocks):
+class PairBatches(StepBatches):
     """Training steps from a list of pairs; each epoch goes through all of them in an order of its own."""
 
     def __init__(

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from q2a_core import paths
-from q2a_core.training.follow import LogReader, series
-from q2a_core.training.presence import read_note
-from q2a_core.training.runlog import LOG_FILE
+from q2a_core.training.runs.follow import LogReader, series
+from q2a_core.training.runs.layout import LOG_FILE, START_FILE
+from q2a_core.training.runs.presence import read_note
 from q2a_core.training.stages import PARTS, StageConfig
 
 WINDOW = 4
@@ -74,10 +74,10 @@ class ShippedRun:
 
 def expected_run(stage: str) -> ShippedRun | None:
     """What a student's run of this stage is held against: ours at class budget, or else the long one."""
-    return class_run(stage) or shipped_run(stage)
+    return recorded_class_run(stage) or shipped_run(stage)
 
 
-def class_run(stage: str) -> ShippedRun | None:
+def recorded_class_run(stage: str) -> ShippedRun | None:
     """Our run of this stage at class budget; None if none ships."""
     recorded = read_note(paths.data_samples() / "class_runs" / f"{stage}.json")
     if recorded is None:
@@ -90,11 +90,11 @@ def class_run(stage: str) -> ShippedRun | None:
     )
 
 
-def record_class_run(run: Path, path: Path) -> None:
-    """Keep the log of a run, and which weights it began from, in the file that `class_run` reads."""
+def keep_class_run(run: Path, path: Path) -> None:
+    """Keep the log of a run, and which weights it began from, in the file that `recorded_class_run` reads."""
     reader = LogReader(run / LOG_FILE)
     reader.refresh()
-    start = read_note(run / "start.json") or {}
+    start = read_note(run / START_FILE) or {}
     lines = ",\n".join(json.dumps(record, ensure_ascii=False) for record in reader.records)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
@@ -149,7 +149,7 @@ def beside_band(expected: Band, step: int, shipped: ShippedRun) -> str:
 def differences(shipped: ShippedRun, run: Path, stage: dict[str, Any]) -> list[str]:
     """In which settings a run differs from the shipped one, in words; [] if the curves should agree."""
     found = []
-    start = read_note(run / "start.json") or {}
+    start = read_note(run / START_FILE) or {}
     if start.get("hash") != shipped.start_hash:
         theirs = shipped.start_hash or "fresh weights"
         found.append(f"ours began from {theirs}, yours from {start.get('hash') or 'fresh weights'}")
