@@ -50,6 +50,7 @@ def test_known_lengths():
     assert rates.tokens_of_samples(16_000) == 25
     assert rates.tokens_of_samples(480_000) == 750
     assert (rates.MEL_FRAME_RATE, rates.ENCODER_FRAME_RATE, rates.AUDIO_TOKEN_RATE) == (100, 50, 25)
+    assert (rates.ENCODER_FRAME_SECONDS, rates.TOKEN_SECONDS) == (0.02, 0.04)
 
 
 def stem(mel: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,6 @@ from q2a_core.inspection.edits import AUDIO_TOKENS, Site, sites, windows
 from settings import change, kept
 
 FILLS = {"mean": "the clip's mean", "zero": "zeros", "noise": "noise", "other": "another clip"}
-TOKEN_SECONDS = lengths.SAMPLES_PER_TOKEN / lengths.SAMPLE_RATE
 QUESTIONS = {False: "Is it needed?", True: "Is it enough?"}
 FIRST_WIDTH = 5
 """Tokens of the range that is proposed first: 200 ms."""
@@ -106,7 +105,7 @@ def outcome(case: Case, key: str, edit: Edit) -> None:
     """What the reply does, as a whole and word by word."""
     name = f"{key}|{edit.other_key}"
     effect = cases.effect(name, edit.span, edit.site, edit.fill, edit.keep, case, edit.other)
-    first, stop = (f"{TOKEN_SECONDS * token:.2f}" for token in edit.span)
+    first, stop = (f"{lengths.TOKEN_SECONDS * token:.2f}" for token in edit.span)
     kept = "With nothing but" if edit.keep else "Without"
     st.markdown(f"**{kept} {first}–{stop} s:** {plain(effect.reply) or '(an empty reply)'}")
     st.markdown(verdict(effect))

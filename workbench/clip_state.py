@@ -13,13 +13,14 @@ import streamlit as st
 
 import stand
 from q2a_core.audio import Waveform, load_waveform
+from q2a_core.config import EncoderConfig
 from q2a_core.errors import Q2AError
 from q2a_core.inspection import ClipView, Sample, Trace, recorded_trace, view_clip
 from q2a_core.inspection.front_end import MelSettings, Resynthesis, resynthesise
 from q2a_core.paths import content_hash
 
-WINDOW_SECONDS = 30.0
-"""What the model hears at once; longer clips are cut on request."""
+WINDOW_SECONDS = EncoderConfig().max_seconds
+"""What the published model hears at once (30 s); longer clips are cut on request."""
 
 log = logging.getLogger(__name__)
 

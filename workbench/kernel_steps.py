@@ -10,9 +10,9 @@ from model_state import ModelLoad
 from q2a_core.inspection import flash_clip
 from q2a_core.inspection.flash_clip import EncoderInputs, HeadRun, StepView
 from q2a_core.inspection.flash_pictures import held_pictures, map_picture, side_by_side
+from q2a_core.lengths import ENCODER_FRAME_SECONDS
 from settings import change, kept
 
-FRAME_SECONDS = 0.02
 CLIPS_KEPT, RUNS_KEPT = 4, 24
 
 
@@ -182,7 +182,7 @@ def _row(view: StepView) -> None:
             rows,
             key="kernel_row",
             default=0,
-            format_func=lambda place: f"{FRAME_SECONDS * (view.queries[0] + place):.2f} s",
+            format_func=lambda place: f"{ENCODER_FRAME_SECONDS * (view.queries[0] + place):.2f} s",
         )
     st.markdown(row_table(view, row))
 
@@ -206,4 +206,5 @@ def _number(value: float) -> str:
 
 
 def _times(span: tuple[int, int]) -> str:
-    return f"{FRAME_SECONDS * span[0]:.2f}-{FRAME_SECONDS * span[1]:.2f} s"
+    first, stop = (ENCODER_FRAME_SECONDS * frame for frame in span)
+    return f"{first:.2f}-{stop:.2f} s"

@@ -11,6 +11,7 @@ import curves
 import state
 from explain import explain
 from panels import plain
+from q2a_core.lengths import SAMPLE_RATE
 from q2a_core.training import background
 from q2a_core.training.expected import (
     ShippedRun,
@@ -209,7 +210,7 @@ def draw_sample(sample: Samples, sound: bytes | None = None) -> None:
         for step, said in sample.said[-3:]:
             st.caption(f"step {step}: “{plain(said)}”")
         if sound:
-            st.audio(sound, sample_rate=16_000)
+            st.audio(sound, sample_rate=SAMPLE_RATE)
 
 
 @st.cache_data(max_entries=4, show_spinner="Rendering the clips…")
