@@ -42,18 +42,18 @@ def plain(text: str) -> str:
     return re.sub(r":(?=\w)", ":\u2060", escaped).replace("\n", "  \n")
 
 
-def player(clip: Clip, *, token: int | None = None, redraw: bool = False) -> None:
+def player(clip: Clip, *, token: int | None = None) -> None:
     """The clip to hear and to see; audio token `token` is chosen when it appears.
 
-    A token that is clicked becomes `Session.spot.token`. With `redraw` the whole page runs again then.
+    A token that is clicked becomes `Session.spot.token`.
     """
     view = clip_state.clip_view(clip)
     data = player_data(view, clip.waveform.samples, name=clip.waveform.name, token=token)
-    mount = _mount_player if redraw else st.fragment(_mount_player)
     # as bytes: a dict would make Streamlit import pandas to look for tables in it, before the first picture
-    mount(json.dumps(data).encode())
+    _mount_player(json.dumps(data).encode())
 
 
+@st.fragment
 def _mount_player(data: bytes) -> None:
     mount_player(data=data, key="player", on_token_change=_choose_token)
 
