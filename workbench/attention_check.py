@@ -10,7 +10,7 @@ import attention_cases as cases
 import clip_state
 from attention_state import AttentionState, Span, hold
 from model_state import ModelLoad
-from panels import plain
+from plain import plain
 from q2a_core import lengths
 from q2a_core.inspection import read_gallery
 from q2a_core.inspection.attention_views import busiest_range

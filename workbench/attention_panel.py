@@ -14,9 +14,9 @@ import address
 import clip_state
 from attention_state import hold
 from clip_state import Clip
-from explain import explain
 from frame import PageText
-from panels import plain, player_data
+from guarded import told
+from panels import player_data
 from q2a_core.inspection.attention_widget import (
     ATTENTION_SKELETON,
     attention_css,
@@ -98,15 +98,15 @@ def look(session: Session, clip: Clip, asked: str | None) -> None:
             icon=":material/timer:",
         )
         return
-    try:
-        from attention_cases import case_key, opened  # they need torch, which is there now
-        from attention_maps import maps
+    from attention_cases import case_key, opened  # they need torch, which is there now
+    from attention_maps import maps
 
+    case = None
+    with told(columns[1]):
         case = opened(clip, asked, load)
-    except Exception as error:
+    if case is None:
         with columns[0]:
             show(session, clip)
-        columns[1].error(plain(explain(error)))
         return
     maps(session, clip, case, case_key(clip, asked, load), load, columns)
 

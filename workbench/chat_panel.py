@@ -9,9 +9,10 @@ import dialogue_state
 import model_state
 from clip_state import Clip
 from dialogue_state import Dialogue, Turn
-from explain import explain
+from guarded import tell
 from model_state import ModelLoad
-from panels import model_status, plain
+from panels import model_status
+from plain import plain
 from q2a_core.inspection import RecordedReply
 from state import Session
 
@@ -113,7 +114,7 @@ def _answer(
             time.sleep(0.2)
         waiting.empty()
         if error := load.future.exception():
-            st.error(plain(explain(error)))
+            tell(error)
             return
         dialogue = session.dialogue(clip, load)
         waveform = clip.waveform if clip and turn.clip else None

@@ -10,7 +10,7 @@ import stand
 import state
 from clip_state import Clip
 from explain import CUT
-from panels import plain
+from plain import plain
 from q2a_core.inspection import read_gallery
 from q2a_core.inspection.player import PLAYER_HEIGHT
 from settings import kept, value_of

@@ -9,7 +9,8 @@ import panels
 import spoken_book
 import state
 from explain import explain
-from panels import plain
+from guarded import tell
+from plain import plain
 from q2a_core import paths
 from q2a_core.audio import wav_bytes
 from q2a_core.errors import Q2AError
@@ -52,18 +53,15 @@ def _item(suite: str, number: int, book: str, _book: UtteranceBook) -> Item:
 
 def examples(session: Session, reports: list[Report]) -> None:
     """Choose an example, or step through the wrong replies."""
-    try:
-        recorded = _recorded(tuple((report.name, report.hash) for report in reports), reports)
-        _filter(recorded, reports)
-        if left_out := browse.left_out(reports, recorded):
-            st.caption(
-                f"{left_out} recorded replies are left out: their clip or question is not what this code asks today."
-            )
-        asked = _choice()
-        found = [example for example in recorded if _place(example) == (asked.suite, asked.number)]
-        _draw(session, asked, found[0] if found else None)
-    except Exception as error:
-        st.error(plain(explain(error)))
+    recorded = _recorded(tuple((report.name, report.hash) for report in reports), reports)
+    _filter(recorded, reports)
+    if left_out := browse.left_out(reports, recorded):
+        st.caption(
+            f"{left_out} recorded replies are left out: their clip or question is not what this code asks today."
+        )
+    asked = _choice()
+    found = [example for example in recorded if _place(example) == (asked.suite, asked.number)]
+    _draw(session, asked, found[0] if found else None)
 
 
 def _place(example: Example) -> tuple[str, int]:
@@ -186,7 +184,7 @@ def _progress() -> None:
     job = spoken_book.current()
     error = job.future.exception() if job and job.future.done() else None
     if error:
-        st.error(plain(explain(error)))
+        tell(error)
         st.caption("Questions, truths and recorded replies can be read and judged without a sound.")
         st.button("Try again", key="speak_again", on_click=spoken_book.begin)
     elif job and not job.future.done():

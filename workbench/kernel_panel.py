@@ -10,8 +10,9 @@ import streamlit as st
 import address
 import panels
 from clip_state import Clip
-from explain import explain
+from guarded import part
 from model_state import ModelLoad
+from plain import plain
 from settings import change, kept
 from state import Session
 
@@ -32,10 +33,7 @@ def kernel(session: Session, clip: Clip | None, *, may_load: bool) -> None:
             "The tiles are made of this checkpoint's own queries, keys and values; they appear as soon as it is there."
         )
         return
-    try:
-        _draw(session, clip, load)
-    except Exception as error:
-        st.error(panels.plain(explain(error)))
+    part(_draw, session, clip, load)
     address.write(session, clip)
 
 
@@ -85,7 +83,7 @@ def _draw(session: Session, clip: Clip, load: ModelLoad) -> None:
         else:
             bug_panel.hunt(session, case, tile)
     checkpoint = load.future.result().checkpoint
-    st.caption(f"Weights of {panels.plain(checkpoint.name)} {checkpoint.hash}, fp32.")
+    st.caption(f"Weights of {plain(checkpoint.name)} {checkpoint.hash}, fp32.")
 
 
 def _place(session: Session, column: Any, label: str, name: str, count: int) -> int:

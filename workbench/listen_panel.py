@@ -10,7 +10,7 @@ import panels
 import stand
 import state
 from clip_state import Clip
-from explain import explain
+from guarded import told
 from q2a_core import lengths
 from q2a_core.inspection.budget import Dimensions, token_budget
 from q2a_core.inspection.front_end import (
@@ -43,14 +43,11 @@ def closer(session: Session, clip: Clip | None) -> None:
         format_func=lambda name: f"{ICONS[name]} {name}",
         label_visibility="collapsed",
     )
-    with st.container(key="closer_panel"):
-        try:
-            if choice == BUDGET:
-                budget(session, clip)
-            else:
-                lab(clip)
-        except Exception as error:
-            st.error(panels.plain(explain(error)))
+    with st.container(key="closer_panel"), told():
+        if choice == BUDGET:
+            budget(session, clip)
+        else:
+            lab(clip)
 
 
 def budget(session: Session, clip: Clip | None) -> None:

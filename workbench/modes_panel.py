@@ -12,10 +12,11 @@ import modes_state
 from clip_state import Clip
 from explain import explain
 from frame import PageText
+from guarded import told
 from model_state import ModelLoad
 from modes_html import listening_html, tokens_html
 from modes_state import ModesSettings
-from panels import plain
+from plain import plain
 from q2a_core.audio import Waveform, wav_bytes
 from q2a_core.inspection import read_gallery
 from q2a_core.inspection.modes import QUESTION_VOICES, ModeReply, ModeTurn, mode_turns
@@ -84,12 +85,9 @@ def replies(
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{turn.name.capitalize()}**")
             st.caption(turn.given + (f": “{plain(turn.text)}”" if turn.text else ""))
-            try:
+            with told():
                 answered[turn.name] = _answer(settings, clip, load, turn, split=split)
-            except Exception as error:
-                st.error(plain(explain(error)))
-                continue
-            _draw_reply(answered[turn.name], clip)
+                _draw_reply(answered[turn.name], clip)
     if question is None and missing:
         st.info(plain(missing), icon=":material/mic:")
     return answered

@@ -9,7 +9,7 @@ import clip_state
 import model_state
 import stage_panel
 import stand
-from panels import plain
+from plain import plain
 from q2a_core.inspection import read_gallery
 from q2a_core.training.own_pairs import (
     TRIES,

@@ -11,7 +11,7 @@ import run_panel
 import stage_panel
 import state
 from attention_state import hold
-from panels import plain
+from plain import plain
 from preference_panel import PreferenceSettings
 from q2a_core import paths
 from q2a_core.training import background, presence

@@ -6,12 +6,12 @@ from streamlit.delta_generator import DeltaGenerator
 
 import modes_state
 from clip_state import Clip
-from explain import explain
+from guarded import tell, told
 from model_state import ModelLoad
 from modes_html import probe_svg, probe_words, tokens_html
 from modes_panel import turn_key
 from modes_state import Job, ModesSettings
-from panels import plain
+from plain import plain
 from q2a_core.inspection.mode_probe import ModeProbe
 from q2a_core.inspection.mode_scenes import MODE_TASKS
 from q2a_core.inspection.modes import ModeReply
@@ -168,12 +168,10 @@ def push(
         (columns[1], KINDS[settings.direction].capitalize(), vector),
         (columns[2], "A random direction", control),
     ):
-        column.markdown(f"**{title}**, {settings.strength:+g}")
-        try:
+        with column, told():
+            st.markdown(f"**{title}**, {settings.strength:+g}")
             pushed = _pushed(settings, load, done, along, split=split)
-            column.html(tokens_html(pushed.pieces, pushed.reply.logps, label=title))
-        except Exception as error:
-            column.error(plain(explain(error)))
+            st.html(tokens_html(pushed.pieces, pushed.reply.logps, label=title))
     _draw_effects(settings, load, found)
 
 
@@ -222,7 +220,7 @@ def _finished(job: Job, name: str):
     if not is_done:
         return None
     if error := job.future.exception():
-        st.error(plain(explain(error)))
+        tell(error)
         if st.button("Try again", key=f"retry_{name}"):
             modes_state.forget(job)
             st.rerun()

@@ -4,7 +4,7 @@ import streamlit as st
 
 import curves
 import run_panel
-from panels import plain
+from plain import plain
 from q2a_core.training.class_run import STAGES
 from q2a_core.training.expected import ShippedRun, band, shipped_run
 from q2a_core.training.follow import names_in, samples_in, series

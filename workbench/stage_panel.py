@@ -13,7 +13,7 @@ import model_state
 import stand
 from attention_state import hold
 from explain import explain
-from panels import plain
+from plain import plain
 from q2a_core import paths
 from q2a_core.inspection.trace import describe_decoding
 from q2a_core.training.class_run import how_to_make, own_checkpoints, stage_of
