@@ -80,8 +80,8 @@ def look(session: Session, clip: Clip, asked: str | None) -> None:
     """The clip with its maps, and beside them what an edit does; without a model the clip alone."""
     left, right = st.columns([3, 2], gap="large")
     columns = left.container(key="attention_pictures"), right.container(key="attention_edit")
-    load = session.load()
-    if load is None or not load.future.done() or load.future.exception():
+    load = session.ready()
+    if load is None:
         with columns[0]:
             show(session, clip)
         columns[1].caption(

@@ -23,7 +23,7 @@ USER, ASSISTANT = ":material/person:", ":material/hearing:"
 def chat(session: Session, clip: Clip | None, *, split: bool = False) -> None:
     """The dialogue; a question asked while the model loads waits for it."""
     load = session.load()
-    dialogue = _opened(session, clip, load)
+    dialogue = session.dialogue(clip, load) if load and load.is_ready else None
     with st.container(
         horizontal=True,
         horizontal_alignment="distribute",
@@ -54,13 +54,6 @@ def chat(session: Session, clip: Clip | None, *, split: bool = False) -> None:
     elif not (dialogue and dialogue.turns):
         with beginning.container():
             _draw_beginning(clip)
-
-
-def _opened(session: Session, clip: Clip | None, load: ModelLoad | None) -> Dialogue | None:
-    """The dialogue, if its model is there."""
-    if load is None or not load.future.done() or load.future.exception():
-        return None
-    return session.dialogue(clip, load)
 
 
 def _ask(clip: Clip | None, dialogue: Dialogue | None, *, ready: bool) -> Turn | None:

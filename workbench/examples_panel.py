@@ -162,10 +162,11 @@ def _sound(asked: Question) -> Item | None:
             help="The test speakers say their sentences once; it takes a minute or so and is kept in the cache.",
         )
         return None
-    if job.book is None:
+    if not job.is_ready:
         _progress()
         return None
-    item = _item(asked.suite, asked.number, job.book.hash, job.book)
+    book = job.future.result()
+    item = _item(asked.suite, asked.number, book.hash, book)
     st.audio(item.samples, sample_rate=SAMPLE_RATE)
     st.button(
         "Open it on the other pages",
@@ -206,8 +207,8 @@ def _live(session: Session, asked: Question, item: Item | None) -> list[Said]:
     """The chosen checkpoint's reply, and on request those of the other shipped ones."""
     if item is None:
         return []
-    load = session.load()
-    if load is None or not load.future.done() or load.future.exception():
+    load = session.ready()
+    if load is None:
         panels.model_status(session, key="retry_example")
         return []
     chat = load.future.result()

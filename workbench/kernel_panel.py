@@ -25,8 +25,8 @@ def kernel(session: Session, clip: Clip | None, *, may_load: bool) -> None:
     if clip is None:
         st.caption("Once there is a clip its encoder's queries and keys meet here, tile by tile.")
         return
-    load = session.load() if may_load else None
-    if load is None or not load.future.done() or load.future.exception():
+    load = session.ready() if may_load else None
+    if load is None:
         if may_load:
             panels.model_status(session, key="retry_kernel")
         st.caption(

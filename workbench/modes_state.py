@@ -7,7 +7,6 @@ knob does not end it. Nothing here imports torch before a model is loaded.
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import streamlit as st
 
 import clip_state
 import state
+from job import Job
 from q2a_core.audio import Waveform
 from q2a_core.errors import SpeechError
 from q2a_core.inspection.modes import MIXED_TEXT, SPOKEN_QUESTION, speak_question
@@ -82,21 +82,18 @@ def settings() -> ModesSettings:
 
 
 @dataclass
-class Job:
-    """Something that runs in a thread; all tabs that ask for the same look at the same one."""
+class ProbeJob(Job[Any]):
+    """A probe, or what pushes along it do; it waits until no other one runs."""
 
     key: tuple[Any, ...]
-    future: "Future[Any]" = field(default_factory=Future)
     phase: str = "waiting for another one to end"
-    done: int = 0
-    total: int = 0
-    started: float = field(default_factory=time.monotonic)
 
     def at(self, phase: str) -> Callable[[int, int], None]:
         """A progress callback of one phase."""
 
         def report(done: int, total: int) -> None:
-            self.phase, self.done, self.total = phase, done, total
+            self.phase = phase
+            self.progress(done, total)
 
         return report
 
@@ -104,15 +101,15 @@ class Job:
     def line(self) -> str:
         """How far it is, in words."""
         count = f" {self.done} of {self.total}" if self.total else ""
-        return f"{self.phase}{count} … {time.monotonic() - self.started:.0f} s"
+        return f"{self.phase}{count} … {self.seconds:.0f} s"
 
 
-def probe_job(load: "ModelLoad", task: str) -> Job:
+def probe_job(load: "ModelLoad", task: str) -> ProbeJob:
     """The probe of a loaded checkpoint on one task, running or done."""
     return _job("probe", load.source, load.stamp, task, _load=load)
 
 
-def effects_job(load: "ModelLoad", probe: "ModeProbe", layer: int, direction: str) -> Job:
+def effects_job(load: "ModelLoad", probe: "ModeProbe", layer: int, direction: str) -> ProbeJob:
     """What pushes at `layer` along what the probe found do to other clips, with a random direction beside them."""
     key = ("effects", load.source, load.stamp, probe.task.name, layer, direction)
     return _job(*key, _load=load, _probe=probe)
@@ -123,7 +120,7 @@ def known_jobs() -> set[tuple[Any, ...]]:
     return _known()
 
 
-def forget(job: Job) -> None:
+def forget(job: ProbeJob) -> None:
     """Let the next call start it anew."""
     _known().discard(job.key)
     _job.clear(*job.key)  # type: ignore[attr-defined]
@@ -135,26 +132,19 @@ def _known() -> set[tuple[Any, ...]]:
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)
-def _job(*key: Any, _load: "ModelLoad", _probe: "ModeProbe | None" = None) -> Job:
-    job = Job(key)
+def _job(*key: Any, _load: "ModelLoad", _probe: "ModeProbe | None" = None) -> ProbeJob:
+    def run() -> Any:
+        with _one_at_a_time:
+            job.started = time.monotonic()
+            return _run_probe(job, _load) if _probe is None else _run_effects(job, _load, _probe)
 
-    def run() -> None:
-        try:
-            with _one_at_a_time:
-                job.started = time.monotonic()
-                if _probe is None:
-                    job.future.set_result(_run_probe(job, _load))
-                else:
-                    job.future.set_result(_run_effects(job, _load, _probe))
-        except BaseException as error:
-            job.future.set_exception(error)
-
+    job = ProbeJob(key)
     _known().add(key)
-    threading.Thread(target=run, name=f"job {key[0]}", daemon=True).start()
+    job.start(run, name=f"job {key[0]}")
     return job
 
 
-def _run_probe(job: Job, load: "ModelLoad") -> Any:
+def _run_probe(job: ProbeJob, load: "ModelLoad") -> Any:
     from q2a_core.inspection.mode_probe import mode_probe
     from q2a_core.inspection.mode_scenes import MODE_TASKS
 
@@ -165,7 +155,7 @@ def _run_probe(job: Job, load: "ModelLoad") -> Any:
     )
 
 
-def _run_effects(job: Job, load: "ModelLoad", probe: "ModeProbe") -> Any:
+def _run_effects(job: ProbeJob, load: "ModelLoad", probe: "ModeProbe") -> Any:
     from q2a_core.inspection.mode_scenes import mode_clips
     from q2a_core.inspection.steering import random_direction, steering_effects
 
@@ -189,7 +179,7 @@ def _run_effects(job: Job, load: "ModelLoad", probe: "ModeProbe") -> Any:
     return effects
 
 
-def _book(job: Job, task: Any) -> Any:
+def _book(job: ProbeJob, task: Any) -> Any:
     """Test utterances to draw from; None where there is no speech engine and the task can do without."""
     from q2a_core.inspection.mode_scenes import probe_book
 

@@ -76,7 +76,7 @@ def choose(
         step=0.1,
         help="How boldly the two replies are drawn; low, and both say the same.",
     )
-    is_ready = bool(load and load.future.done() and not load.future.exception())
+    is_ready = bool(load and load.is_ready)
     what = (clip.key if clip else "", question, source)
     if st.button(
         "Two replies",

@@ -10,7 +10,7 @@ from guarded import tell, told
 from model_state import ModelLoad
 from modes_html import probe_svg, probe_words, tokens_html
 from modes_panel import turn_key
-from modes_state import Job, ModesSettings
+from modes_state import ModesSettings, ProbeJob
 from plain import plain
 from q2a_core.inspection.mode_probe import ModeProbe
 from q2a_core.inspection.mode_scenes import MODE_TASKS
@@ -212,7 +212,7 @@ def _draw_effects(settings: ModesSettings, load: ModelLoad, found: ModeProbe) ->
     )
 
 
-def _finished(job: Job, name: str):
+def _finished(job: ProbeJob, name: str):
     """The job's result; while it runs a line that looks again, and where it failed its reason."""
     is_done = job.future.done()
     # a fragment in the end too: the browser may still ask for one more look
@@ -228,7 +228,7 @@ def _finished(job: Job, name: str):
     return job.future.result()
 
 
-def _watch(job: Job, *, was_done: bool) -> None:
+def _watch(job: ProbeJob, *, was_done: bool) -> None:
     if was_done:
         return
     if job.future.done():

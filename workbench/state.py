@@ -75,6 +75,11 @@ class Session:
         """The chosen checkpoint, loading or loaded; None if none is chosen or it is too early."""
         return load_model(self.source) if self.source and self.has_painted else None
 
+    def ready(self) -> ModelLoad | None:
+        """The chosen checkpoint if it is loaded, else None."""
+        load = self.load()
+        return load if load and load.is_ready else None
+
     def dialogue(self, clip: Clip | None, load: ModelLoad) -> Dialogue:
         """The dialogue about this clip with this loaded model; each has its own, so going back loses nothing."""
         key = (clip.key if clip else "", load.source, load.stamp)
