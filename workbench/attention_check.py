@@ -8,7 +8,7 @@ import streamlit as st
 
 import attention_cases as cases
 import clip_state
-from attention_state import AttentionState, Span, hold
+from attention_state import AttentionState, Span
 from model_state import ModelLoad
 from plain import plain
 from q2a_core import lengths
@@ -119,7 +119,7 @@ def outcome(case: Case, key: str, edit: Edit) -> None:
 
 def set_span(look: AttentionState, key: str, span: Span) -> None:
     """Move the range, and its slider with it."""
-    hold(look.spans, key, span)
+    look.spans[key] = span
     st.session_state[_span_key(key)] = span
 
 
@@ -144,7 +144,7 @@ def _span(look: AttentionState, case: Case, key: str, weights: np.ndarray) -> Sp
     if first == stop:
         first = min(first, case.num_tokens - 1)
         stop = first + 1
-    hold(look.spans, key, (first, stop))
+    look.spans[key] = first, stop
     return first, stop
 
 

@@ -10,7 +10,6 @@ import address
 import attention_cases as cases
 import attention_check as check
 from attention_panel import show
-from attention_state import hold
 from clip_state import Clip
 from guarded import told
 from model_state import ModelLoad
@@ -146,7 +145,7 @@ def _clicks(session: Session, case: Case, key: str) -> dict[str, Any]:
         rows = len(case.words) if look.part == "decoder" else case.num_tokens
         look.rows.pop((key, look.part), None)
         if 0 <= row < rows:
-            hold(look.rows, (key, look.part), row)
+            look.rows[key, look.part] = row
 
     def mark() -> None:
         first, stop = clicked("range")

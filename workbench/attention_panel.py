@@ -12,7 +12,6 @@ from streamlit.components.v2 import component
 
 import address
 import clip_state
-from attention_state import hold
 from clip_state import Clip
 from frame import PageText
 from guarded import told
@@ -71,7 +70,7 @@ def question(session: Session, clip: Clip | None) -> str | None:
         placeholder="no question: the clip alone, as in voice chat",
         label_visibility="collapsed",
     )
-    hold(known, key, text)
+    known[key] = text
     return text.strip() or None
 
 

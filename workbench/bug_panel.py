@@ -1,12 +1,12 @@
 """Find the bug: a kernel that is broken in one of five ways, its errors from outside, and a guess."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 import kernel_steps
-from kernel_state import BugHunt
 from kernel_steps import RUNS_KEPT, Case
 from q2a_core.inspection.bug_hunt import ErrorPattern, error_pattern, judge_guess, planted
 from q2a_core.inspection.flash_pictures import error_pictures
@@ -17,18 +17,34 @@ from state import Session
 LAST_SEED = 9999
 
 
+@dataclass
+class BugHunt:
+    """One planted bug and what was guessed."""
+
+    seed: int = 1
+    guesses: list[str] = field(default_factory=list)
+    """Names of faults, in order."""
+    shown: bool = False
+    """Whether the visitor gave up and was told."""
+
+    def turn_to(self, seed: int) -> None:
+        """Look for another bug, if it is another one."""
+        if seed != self.seed:
+            self.seed, self.guesses, self.shown = seed, [], False
+
+
 def hunt(session: Session, case: Case, tile: int) -> None:
     """The error pattern of a broken kernel; which one it is is told once it was found, or on request."""
     seed = _seed()
-    if session.bug.seed != seed:
-        session.bug = BugHunt(seed)
+    bug = session.of(BugHunt)
+    bug.turn_to(seed)
     pattern = _pattern(case.key, case.layer, case.head, tile, seed, case)
     left, right = st.columns([1, 1], gap="large")
     with left:
         _errors(pattern, tile)
     with right:
         st.markdown(pattern_words(pattern))
-        _guess(session.bug)
+        _guess(bug)
 
 
 def _seed() -> int:

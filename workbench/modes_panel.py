@@ -99,7 +99,7 @@ def _answer(
     from q2a_core.inspection.modes import answer_turn
 
     key = (*turn_key(clip, load, turn), split)
-    return settings.once(key, lambda: answer_turn(load.future.result(), turn, split=split))
+    return settings.results.once(key, lambda: answer_turn(load.future.result(), turn, split=split))
 
 
 def turn_key(clip: Clip, load: ModelLoad, turn: ModeTurn) -> tuple[Any, ...]:
@@ -145,7 +145,7 @@ def meter(
     done = answered[settings.scored]
     other = clip_state.sample_clip(others[settings.other]) if others and settings.other else None
     key = ("meter", turn_key(clip, load, done.turn), other.key if other else None, split)
-    listening = settings.once(
+    listening = settings.results.once(
         key, lambda: _score(load, done, other.waveform if other else None, split=split)
     )
     if not listening.pieces:

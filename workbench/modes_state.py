@@ -20,6 +20,7 @@ from job import Job
 from q2a_core.audio import Waveform
 from q2a_core.errors import SpeechError
 from q2a_core.inspection.modes import MIXED_TEXT, SPOKEN_QUESTION, speak_question
+from remembered import Remembered
 from settings import kept
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ HELD_OUT = 48
 """Other clips, on which a push is measured."""
 HELD_OUT_SEED = 1
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
-KEPT = 128
+RESULTS_KEPT = 128
 _one_at_a_time = threading.Lock()
 
 
@@ -52,7 +53,7 @@ class ModesSettings:
     layer: int = 0
     strength: float = 1.0
     direction: str = "means"
-    kept: dict[Any, Any] = field(default_factory=dict)
+    results: Remembered[Any, Any] = field(default_factory=lambda: Remembered(RESULTS_KEPT))
 
     def widget(
         self, draw: Callable[..., Any], label: str, name: str, *args: Any, **options: Any
@@ -64,21 +65,10 @@ class ModesSettings:
         setattr(self, name, value)
         return value
 
-    def once(self, key: Any, compute: Callable[[], Any]) -> Any:
-        """What `compute` gave for this key; the last KEPT results are held."""
-        if key not in self.kept:
-            self.kept[key] = compute()
-            while len(self.kept) > KEPT:
-                self.kept.pop(next(iter(self.kept)))
-        return self.kept[key]
-
 
 def settings() -> ModesSettings:
     """This tab's settings."""
-    session = state.session()
-    if session.modes is None:
-        session.modes = ModesSettings()
-    return session.modes
+    return state.session().of(ModesSettings)
 
 
 @dataclass

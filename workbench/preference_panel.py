@@ -20,6 +20,7 @@ from q2a_core.training.own_pairs import (
     two_replies,
     zip_pairs,
 )
+from remembered import Remembered
 from settings import kept
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class PreferenceSettings:
     drawn: "tuple[tuple[str, ...], tuple[Reply, Reply] | None] | None" = None
     """What was asked, and the two replies that came; None in their place if all were the same."""
     pairs: list[OwnPair] = field(default_factory=list)
-    outcomes: dict[tuple[str, ...], stage_panel.Outcome] = field(default_factory=dict)
+    outcomes: Remembered[tuple[str, ...], stage_panel.Outcome] = field(default_factory=Remembered)
 
 
 def question_for(clip: clip_state.Clip | None) -> str:

@@ -10,7 +10,6 @@ import model_state
 import run_panel
 import stage_panel
 import state
-from attention_state import hold
 from plain import plain
 from preference_panel import PreferenceSettings
 from q2a_core import paths
@@ -197,7 +196,7 @@ def _both_replies(
             stage_panel.draw_outcome(settings.outcomes.get(keys[name]))
     if asked:
         for name, outcome in stage_panel.ask_together(columns, slots, clip, question).items():
-            hold(settings.outcomes, keys[name], outcome)
+            settings.outcomes[keys[name]] = outcome
 
 
 @st.cache_data(max_entries=8, show_spinner="Judging your pairs with both checkpoints…")

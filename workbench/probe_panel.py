@@ -111,7 +111,7 @@ def _draw_readings(
     lines = []
     for name, done in answered.items():
         key = ("reading", found.task.name, turn_key(clip, load, done.turn))
-        values = settings.once(
+        values = settings.results.once(
             key,
             lambda done=done: turn_readings(
                 load.future.result(), found, done.turn.waveform, done.turn.text, split=True

@@ -11,13 +11,13 @@ import clip_state
 import dialogue_state
 import model_state
 import stand
-from attention_state import hold
 from explain import explain
 from plain import plain
 from q2a_core import paths
 from q2a_core.inspection.trace import describe_decoding
 from q2a_core.training.class_run import how_to_make, own_checkpoints, stage_of
 from q2a_core.world.prompts import in_tags
+from remembered import Remembered
 from settings import change, kept
 
 if TYPE_CHECKING:
@@ -35,11 +35,7 @@ AT_MOST = 4
 class StagesSettings:
     """What the page Stages keeps."""
 
-    outcomes: dict[tuple[str, ...], "Outcome"] = field(default_factory=dict)
-
-    def keep(self, key: tuple[str, ...], outcome: "Outcome") -> None:
-        """Hold what was said; the oldest go."""
-        hold(self.outcomes, key, outcome)
+    outcomes: Remembered[tuple[str, ...], "Outcome"] = field(default_factory=Remembered)
 
 
 @dataclass
@@ -176,7 +172,7 @@ def replies(
             draw_outcome(settings.outcomes.get(keys[name]))
     if asked:
         for name, outcome in ask_together(columns, slots, clip, question).items():
-            settings.keep(keys[name], outcome)
+            settings.outcomes[keys[name]] = outcome
 
 
 def put_to(name: str, path: Path, question: str) -> str:
