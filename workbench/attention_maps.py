@@ -10,7 +10,7 @@ import address
 import attention_cases as cases
 import attention_check as check
 from attention_panel import show
-from clip_state import Clip
+from clip_state import PickedClip
 from guarded import told
 from model_state import ModelLoad
 from q2a_core.inspection import attention_views as views
@@ -23,7 +23,12 @@ PARTS = {"decoder": "What the reply reads", "encoder": "What the encoder reads"}
 
 
 def maps(
-    session: Session, clip: Clip, case: Case, key: str, load: ModelLoad, columns: Sequence[Any]
+    session: Session,
+    clip: PickedClip,
+    case: Case,
+    key: str,
+    load: ModelLoad,
+    columns: Sequence[Any],
 ) -> None:
     """Pictures to the left, the edit to the right."""
     look = session.attention

@@ -12,7 +12,7 @@ from streamlit.components.v2 import component
 
 import address
 import clip_state
-from clip_state import Clip
+from clip_state import PickedClip
 from frame import PageText
 from guarded import told
 from panels import player_data
@@ -55,7 +55,7 @@ the clip, and for a steady sound that is the answer itself. And where the eviden
 )
 
 
-def question(session: Session, clip: Clip | None) -> str | None:
+def question(session: Session, clip: PickedClip | None) -> str | None:
     """The question about this clip; None is the clip alone."""
     known = session.attention.questions
     key = clip.key if clip else ""
@@ -75,7 +75,7 @@ def question(session: Session, clip: Clip | None) -> str | None:
 
 
 @st.fragment
-def look(session: Session, clip: Clip, asked: str | None) -> None:
+def look(session: Session, clip: PickedClip, asked: str | None) -> None:
     """The clip with its maps, and beside them what an edit does; without a model the clip alone."""
     left, right = st.columns([3, 2], gap="large")
     columns = left.container(key="attention_pictures"), right.container(key="attention_edit")
@@ -111,7 +111,11 @@ def look(session: Session, clip: Clip, asked: str | None) -> None:
 
 
 def show(
-    session: Session, clip: Clip, *, on: dict[str, Callable[[], None]] | None = None, **parts: Any
+    session: Session,
+    clip: PickedClip,
+    *,
+    on: dict[str, Callable[[], None]] | None = None,
+    **parts: Any,
 ) -> None:
     """The player with whatever is known under it; `on` holds what to do when something is clicked.
 

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 import kernel_steps
-from kernel_steps import RUNS_KEPT, Case
+from kernel_steps import RUNS_KEPT, KernelCase
 from q2a_core.inspection.bug_hunt import ErrorPattern, error_pattern, judge_guess, planted
 from q2a_core.inspection.flash_pictures import error_pictures
 from q2a_core.inspection.flash_steps import FAULTS
@@ -33,7 +33,7 @@ class BugHunt:
             self.seed, self.guesses, self.shown = seed, [], False
 
 
-def hunt(session: Session, case: Case, tile: int) -> None:
+def hunt(session: Session, case: KernelCase, tile: int) -> None:
     """The error pattern of a broken kernel; which one it is is told once it was found, or on request."""
     seed = _seed()
     bug = session.of(BugHunt)
@@ -74,7 +74,7 @@ def _seed() -> int:
 
 @st.cache_resource(max_entries=RUNS_KEPT, show_spinner=False)
 def _pattern(
-    key: tuple[Any, ...], layer: int, head: int, tile: int, seed: int, _case: Case
+    key: tuple[Any, ...], layer: int, head: int, tile: int, seed: int, _case: KernelCase
 ) -> ErrorPattern:
     length = kernel_steps.inputs(_case).length
     return error_pattern(*kernel_steps.head(_case), length=length, tile=tile, seed=seed)

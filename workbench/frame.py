@@ -15,7 +15,7 @@ import panels
 import stand
 import state
 import tour
-from clip_state import Clip
+from clip_state import PickedClip
 from guarded import part
 from plain import plain
 from state import Session
@@ -40,7 +40,7 @@ def top(
     *,
     player: bool = True,
     beside: bool = False,
-) -> Clip | None:
+) -> PickedClip | None:
     """Draw the top of a page; returns the clip, or None until there is one that can be read.
 
     The chat stands `beside` the player, or in a popover that its button in the heading opens. A page that
@@ -67,7 +67,7 @@ def top(
     unknown = st.empty()
     left, right = (st.container(), popover) if popover else st.columns([3, 2], gap="large")
     with left:
-        clip: Clip | None = part(_clip, session, title, player=player)
+        clip: PickedClip | None = part(_clip, session, title, player=player)
     if said := address.sentence(visit):
         unknown.info(plain(said), icon=":material/link_off:")
     with right, st.container(width="stretch" if beside else CHAT_WIDTH):
@@ -77,7 +77,7 @@ def top(
     return clip
 
 
-def _clip(session: Session, title: str, *, player: bool) -> Clip | None:
+def _clip(session: Session, title: str, *, player: bool) -> PickedClip | None:
     """The choice of a clip and its player. Raises Q2AError."""
     clip = clip_panel.clip_choice()
     address.settle(session, clip, title)

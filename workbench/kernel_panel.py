@@ -9,7 +9,7 @@ import streamlit as st
 
 import address
 import panels
-from clip_state import Clip
+from clip_state import PickedClip
 from guarded import part
 from model_state import ModelLoad
 from plain import plain
@@ -20,7 +20,7 @@ STEPS, BUG = "Step by step", "Find the bug"
 ICONS = {STEPS: ":material/grid_on:", BUG: ":material/bug_report:"}
 
 
-def kernel(session: Session, clip: Clip | None, *, may_load: bool) -> None:
+def kernel(session: Session, clip: PickedClip | None, *, may_load: bool) -> None:
     """One head of the clip in tiles; until the model is there, what is going to be seen."""
     if clip is None:
         st.caption("Once there is a clip its encoder's queries and keys meet here, tile by tile.")
@@ -37,7 +37,7 @@ def kernel(session: Session, clip: Clip | None, *, may_load: bool) -> None:
     address.write(session, clip)
 
 
-def _draw(session: Session, clip: Clip, load: ModelLoad) -> None:
+def _draw(session: Session, clip: PickedClip, load: ModelLoad) -> None:
     import bug_panel
     import kernel_steps
 
@@ -70,7 +70,7 @@ def _draw(session: Session, clip: Clip, load: ModelLoad) -> None:
                 step=0.5,
                 help="The clip is padded to the longer one's frames, as a batch pads it; 0 is alone.",
             )
-        case = kernel_steps.Case(clip, load, layer, head, beside)
+        case = kernel_steps.KernelCase(clip, load, layer, head, beside)
         with columns[2]:
             tile = _knob(
                 "Tile", kernel_steps.tiles(case), "kernel_tile", lambda size: f"{size} × {size}"

@@ -9,7 +9,7 @@ import model_state
 import panels
 import stand
 import state
-from clip_state import Clip
+from clip_state import PickedClip
 from guarded import told
 from q2a_core import lengths
 from q2a_core.inspection.budget import Dimensions, token_budget
@@ -31,7 +31,7 @@ KNOBS = {"lab_n_fft": "n_fft", "lab_hop": "hop_length", "lab_mels": "num_mels"}
 """Widget keys and the field of `MelSettings` that each sets."""
 
 
-def closer(session: Session, clip: Clip | None) -> None:
+def closer(session: Session, clip: PickedClip | None) -> None:
     """One of two closer looks; only the one that is chosen is computed."""
     choice = kept(
         st.segmented_control,
@@ -50,7 +50,7 @@ def closer(session: Session, clip: Clip | None) -> None:
             lab(clip)
 
 
-def budget(session: Session, clip: Clip | None) -> None:
+def budget(session: Session, clip: PickedClip | None) -> None:
     """The counts for this clip beside those for any length."""
     dimensions = state.dimensions(session)
     if dimensions is None:
@@ -125,7 +125,7 @@ def _bytes(count: int) -> str:
     return f"{count} bytes"
 
 
-def lab(clip: Clip | None) -> None:
+def lab(clip: PickedClip | None) -> None:
     """Three knobs of the front end, and the sound that is left of the clip."""
     if clip is None:
         st.caption("Once there is a clip you hear here what other mel settings leave of it.")

@@ -6,10 +6,10 @@ import numpy as np
 import streamlit as st
 
 import clip_state
-import dialogue_state
+import conversation_state
 import files
 import modes_state
-from clip_state import Clip
+from clip_state import PickedClip
 from explain import explain
 from frame import PageText
 from guarded import told
@@ -69,7 +69,7 @@ def settings_row(settings: ModesSettings) -> tuple[Waveform | None, str | None]:
 
 
 def replies(
-    settings: ModesSettings, clip: Clip, load: ModelLoad, *, split: bool
+    settings: ModesSettings, clip: PickedClip, load: ModelLoad, *, split: bool
 ) -> dict[str, ModeReply]:
     """Four replies side by side; those that could be given, by mode."""
     question, missing = settings_row(settings)
@@ -94,7 +94,7 @@ def replies(
 
 
 def _answer(
-    settings: ModesSettings, clip: Clip, load: ModelLoad, turn: ModeTurn, *, split: bool
+    settings: ModesSettings, clip: PickedClip, load: ModelLoad, turn: ModeTurn, *, split: bool
 ) -> ModeReply:
     from q2a_core.inspection.modes import answer_turn
 
@@ -102,17 +102,17 @@ def _answer(
     return settings.results.once(key, lambda: answer_turn(load.future.result(), turn, split=split))
 
 
-def turn_key(clip: Clip, load: ModelLoad, turn: ModeTurn) -> tuple[Any, ...]:
+def turn_key(clip: PickedClip, load: ModelLoad, turn: ModeTurn) -> tuple[Any, ...]:
     """What a turn's results depend on: clip, prompt, checkpoint."""
     asked = turn.question and hash(turn.question.samples.tobytes())
     return clip.key, load.source, load.stamp, turn.name, turn.text, asked, turn.question_first
 
 
-def _draw_reply(done: ModeReply, clip: Clip) -> None:
+def _draw_reply(done: ModeReply, clip: PickedClip) -> None:
     if done.turn.question is not None:
         st.audio(wav_bytes(done.turn.waveform.samples), format="audio/wav")
     st.html(tokens_html(done.pieces, done.reply.logps, label=f"reply in {done.turn.name}"))
-    doubt = " · may be a guess" if done.reply.confidence < dialogue_state.LOW_CONFIDENCE else ""
+    doubt = " · may be a guess" if done.reply.confidence < conversation_state.LOW_CONFIDENCE else ""
     st.caption(f"confidence {done.reply.confidence:.0%}{doubt}")
     for notice in done.reply.notices:
         if notice not in clip.waveform.notices:
@@ -121,7 +121,7 @@ def _draw_reply(done: ModeReply, clip: Clip) -> None:
 
 def meter(
     settings: ModesSettings,
-    clip: Clip,
+    clip: PickedClip,
     load: ModelLoad,
     answered: dict[str, ModeReply],
     *,

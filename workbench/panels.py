@@ -10,7 +10,7 @@ import clip_state
 import model_state
 import stand
 import state
-from clip_state import Clip
+from clip_state import PickedClip
 from guarded import tell
 from model_state import ModelLoad
 from plain import plain
@@ -31,7 +31,7 @@ export default function ({ data, parentElement, setStateValue }) {
 mount_player = component("q2a_player", html=SKELETON, css=player_css(), js=player_js() + MOUNT)
 
 
-def player(clip: Clip, *, token: int | None = None) -> None:
+def player(clip: PickedClip, *, token: int | None = None) -> None:
     """The clip to hear and to see; audio token `token` is chosen when it appears.
 
     A token that is clicked becomes `Session.spot.token`.

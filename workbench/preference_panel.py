@@ -40,7 +40,7 @@ class PreferenceSettings:
     outcomes: Remembered[tuple[str, ...], stage_panel.Outcome] = field(default_factory=Remembered)
 
 
-def question_for(clip: clip_state.Clip | None) -> str:
+def question_for(clip: clip_state.PickedClip | None) -> str:
     """What is asked about the clip; "" is the clip alone."""
     suggestion = clip.sample.ask if clip and clip.sample else None
     return kept(
@@ -56,7 +56,7 @@ def choose(
     load: model_state.ModelLoad | None,
     source: str,
     settings: PreferenceSettings,
-    clip: clip_state.Clip | None,
+    clip: clip_state.PickedClip | None,
     question: str,
 ) -> None:
     """Draw two replies of the loaded checkpoint `source` and take the better one."""
@@ -107,7 +107,7 @@ def choose(
 
 def _two(
     settings: PreferenceSettings,
-    clip: clip_state.Clip | None,
+    clip: clip_state.PickedClip | None,
     question: str,
     drawn: "tuple[Reply, Reply]",
 ) -> None:

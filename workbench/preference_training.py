@@ -115,7 +115,7 @@ def compare(
     session: state.Session,
     settings: PreferenceSettings,
     name: str,
-    clip: clip_state.Clip | None,
+    clip: clip_state.PickedClip | None,
     question: str,
     *,
     ready: bool,
@@ -142,7 +142,7 @@ def compare(
 
 
 def compare_shipped(
-    settings: PreferenceSettings, clip: clip_state.Clip | None, question: str
+    settings: PreferenceSettings, clip: clip_state.PickedClip | None, question: str
 ) -> None:
     """The replies before and after the shipped run on preferences, if it ships."""
     known = paths.shipped_checkpoints()
@@ -173,7 +173,7 @@ def _draw_margins(report: PairReport, trained: float, run: str) -> None:
 def _both_replies(
     settings: PreferenceSettings,
     columns: dict[str, Path],
-    clip: clip_state.Clip | None,
+    clip: clip_state.PickedClip | None,
     question: str,
 ) -> None:
     asked = st.button(

@@ -5,7 +5,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import modes_state
-from clip_state import Clip
+from clip_state import PickedClip
 from guarded import tell, told
 from model_state import ModelLoad
 from modes_html import probe_svg, probe_words, tokens_html
@@ -47,7 +47,7 @@ two words.
 
 
 def probe(
-    settings: ModesSettings, clip: Clip, load: ModelLoad, answered: dict[str, ModeReply]
+    settings: ModesSettings, clip: PickedClip, load: ModelLoad, answered: dict[str, ModeReply]
 ) -> ModeProbe | None:
     """The probe of the chosen task, or the button that starts it."""
     settings.widget(
@@ -99,7 +99,7 @@ def probe(
 
 def _draw_readings(
     settings: ModesSettings,
-    clip: Clip,
+    clip: PickedClip,
     load: ModelLoad,
     found: ModeProbe,
     answered: dict[str, ModeReply],
@@ -128,7 +128,7 @@ def _draw_readings(
 
 def push(
     settings: ModesSettings,
-    clip: Clip,
+    clip: PickedClip,
     load: ModelLoad,
     found: ModeProbe | None,
     answered: dict[str, ModeReply],

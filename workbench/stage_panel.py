@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 import clip_state
-import dialogue_state
+import conversation_state
 import model_state
 import stand
 from explain import explain
@@ -136,7 +136,7 @@ def _prompts(name: str, path: Path) -> str | None:
 
 
 def replies(
-    settings: StagesSettings, columns: dict[str, Path], clip: clip_state.Clip | None
+    settings: StagesSettings, columns: dict[str, Path], clip: clip_state.PickedClip | None
 ) -> None:
     """The question, the button, and a column for each checkpoint."""
     suggestion = clip.sample.ask if clip and clip.sample else None
@@ -181,7 +181,10 @@ def put_to(name: str, path: Path, question: str) -> str:
 
 
 def ask_together(
-    columns: dict[str, Path], slots: dict[str, Any], clip: clip_state.Clip | None, question: str
+    columns: dict[str, Path],
+    slots: dict[str, Any],
+    clip: clip_state.PickedClip | None,
+    question: str,
 ) -> dict[str, Outcome]:
     """Ask every checkpoint the same; a token from each in turn, so that they stream side by side."""
     outcomes = {name: Outcome() for name in columns}
@@ -231,7 +234,7 @@ def draw_outcome(outcome: Outcome | None) -> None:
     reply = outcome.reply
     if reply is None:
         return
-    if reply.confidence < dialogue_state.LOW_CONFIDENCE:
+    if reply.confidence < conversation_state.LOW_CONFIDENCE:
         st.warning(f"Low confidence ({reply.confidence:.0%}): this may be a guess.")
     decoding = describe_decoding(reply.settings, reply.seed)
     st.caption(plain(f"{outcome.made_by} · {decoding} · confidence {reply.confidence:.0%}"))

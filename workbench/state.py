@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from attention_state import AttentionState
-from clip_state import Clip
-from dialogue_state import Dialogue
+from clip_state import PickedClip
+from conversation_state import Conversation
 from model_state import ModelLoad, directory_of, load_model
 from q2a_core import paths
 from q2a_core.inspection.budget import Dimensions, read_dimensions
 from remembered import Remembered
 
-DIALOGUES_KEPT = 24
+CONVERSATIONS_KEPT = 24
 
 log = logging.getLogger(__name__)
 Settings = TypeVar("Settings")
@@ -42,8 +42,8 @@ class Session:
     """Whether a run of a page has begun and not come to its end."""
     is_resent: bool = False
     """Whether the run before this one was cut short, so that what it drew may be lost."""
-    dialogues: Remembered[tuple[str, str, str], Dialogue] = field(
-        default_factory=lambda: Remembered(DIALOGUES_KEPT)
+    conversations: Remembered[tuple[str, str, str], Conversation] = field(
+        default_factory=lambda: Remembered(CONVERSATIONS_KEPT)
     )
     files: dict[str, BytesIO | None] = field(default_factory=dict)
     """Uploads and recordings; their widgets forget them when another page is opened."""
@@ -75,10 +75,10 @@ class Session:
         load = self.load()
         return load if load and load.is_ready else None
 
-    def dialogue(self, clip: Clip | None, load: ModelLoad) -> Dialogue:
-        """The dialogue about this clip with this loaded model; each has its own, so going back loses nothing."""
+    def conversation(self, clip: PickedClip | None, load: ModelLoad) -> Conversation:
+        """The conversation about this clip with this loaded model; each has its own, so going back loses nothing."""
         key = (clip.key if clip else "", load.source, load.stamp)
-        return self.dialogues.once(key, lambda: Dialogue(load.future.result().fork()))
+        return self.conversations.once(key, lambda: Conversation(load.future.result().fork()))
 
 
 def session() -> Session:
