@@ -28,7 +28,7 @@ class BugHunt:
     """Whether the visitor gave up and was told."""
 
     def turn_to(self, seed: int) -> None:
-        """Look for another bug, if it is another one."""
+        """Begin anew if it is another bug."""
         if seed != self.seed:
             self.seed, self.guesses, self.shown = seed, [], False
 
