@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from q2a_core import paths
 from q2a_core.checkpoint import save_checkpoint
 from q2a_core.inference import AudioChat
-from q2a_core.training import background, lesson
+from q2a_core.training import background, class_run
 from q2a_core.world.prompts import in_tags
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
@@ -36,7 +36,7 @@ def known(workbench, tiny_model, chat_format, tmp_path_factory) -> Iterator[dict
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "shipped_checkpoints", lambda: known)
         patch.setattr(paths, "shipped_checkpoint", lambda name: known[name])
-        patch.setattr(lesson, "is_trainable", lambda directory: True)
+        patch.setattr(class_run, "is_trainable", lambda directory: True)
         yield known
 
 
