@@ -54,6 +54,7 @@ def test_known_lengths():
         50,
         25,
     )
+    assert (lengths.ENCODER_FRAME_SECONDS, lengths.TOKEN_SECONDS) == (0.02, 0.04)
 
 
 def stem(mel: torch.Tensor) -> torch.Tensor:

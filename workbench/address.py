@@ -12,7 +12,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 import clip_state
 import state
-from clip_state import Clip
+from clip_state import PickedClip
 from q2a_core import paths
 from q2a_core.inspection import read_gallery
 from settings import change
@@ -79,7 +79,7 @@ def _miss(visit: Visit, name: str, value: str) -> None:
     visit.unknown.append(f"{name} “{short}”")
 
 
-def settle(session: Session, clip: Clip | None, page: str) -> None:
+def settle(session: Session, clip: PickedClip | None, page: str) -> None:
     """Let the spot fit clip and model: what is beyond their ends is unknown; another clip begins without a token."""
     visit, spot = session.visit, session.spot
     key = clip.key if clip else ""
@@ -98,7 +98,7 @@ def settle(session: Session, clip: Clip | None, page: str) -> None:
     visit.clip_key, visit.page = key, page
 
 
-def _counts(session: Session, clip: Clip | None) -> dict[str, int]:
+def _counts(session: Session, clip: PickedClip | None) -> dict[str, int]:
     """How many layers, heads and tokens there are, where that is asked for and known."""
     counts = {}
     if clip and session.spot.token is not None:
@@ -119,7 +119,7 @@ def sentence(visit: Visit) -> str:
     return f"This link asks for {what}: not known here, so the page shows its defaults instead."
 
 
-def write(session: Session, clip: Clip | None) -> None:
+def write(session: Session, clip: PickedClip | None) -> None:
     """Make the browser's address that of what is seen; an upload or a recording cannot be part of it."""
     now = {
         "clip": clip.sample.name if clip and clip.sample else None,

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from attention_state import Span
-from clip_state import Clip
+from clip_state import PickedClip
 from model_state import ModelLoad
 from q2a_core.inspection import attention_views as views
 from q2a_core.inspection.attention_widget import thumbs_data
@@ -20,18 +20,18 @@ SEED = 0
 """Draws noise and random ranges."""
 
 
-def case_key(clip: Clip, asked: str | None, load: ModelLoad) -> str:
+def case_key(clip: PickedClip, asked: str | None, load: ModelLoad) -> str:
     """Names a clip, a question and a model in caches and widgets."""
     return f"{clip.key}|{load.source}|{load.stamp}|{asked or ''}"
 
 
-def opened(clip: Clip, asked: str | None, load: ModelLoad) -> Case:
+def opened(clip: PickedClip, asked: str | None, load: ModelLoad) -> Case:
     """The case of a clip and a question. Raises Q2AError."""
     return _case(case_key(clip, asked, load), clip, asked, load)
 
 
 @st.cache_resource(max_entries=12, show_spinner="Listening…")
-def _case(key: str, _clip: Clip, _asked: str | None, _load: ModelLoad) -> Case:
+def _case(key: str, _clip: PickedClip, _asked: str | None, _load: ModelLoad) -> Case:
     chat = _load.future.result()
     return open_case(chat, _clip.waveform, _asked, max_new_tokens=LONGEST_REPLY)
 

@@ -8,9 +8,9 @@ import streamlit as st
 
 import attention_cases as cases
 import clip_state
-from attention_state import AttentionState, Span, hold
+from attention_state import AttentionState, Span
 from model_state import ModelLoad
-from panels import plain
+from plain import plain
 from q2a_core import lengths
 from q2a_core.inspection import read_gallery
 from q2a_core.inspection.attention_views import busiest_range
@@ -20,7 +20,6 @@ from q2a_core.inspection.edits import AUDIO_TOKENS, Site, sites, windows
 from settings import change, kept
 
 FILLS = {"mean": "the clip's mean", "zero": "zeros", "noise": "noise", "other": "another clip"}
-TOKEN_SECONDS = lengths.SAMPLES_PER_TOKEN / lengths.SAMPLE_RATE
 QUESTIONS = {False: "Is it needed?", True: "Is it enough?"}
 FIRST_WIDTH = 5
 """Tokens of the range that is proposed first: 200 ms."""
@@ -106,7 +105,7 @@ def outcome(case: Case, key: str, edit: Edit) -> None:
     """What the reply does, as a whole and word by word."""
     name = f"{key}|{edit.other_key}"
     effect = cases.effect(name, edit.span, edit.site, edit.fill, edit.keep, case, edit.other)
-    first, stop = (f"{TOKEN_SECONDS * token:.2f}" for token in edit.span)
+    first, stop = (f"{lengths.TOKEN_SECONDS * token:.2f}" for token in edit.span)
     kept = "With nothing but" if edit.keep else "Without"
     st.markdown(f"**{kept} {first}–{stop} s:** {plain(effect.reply) or '(an empty reply)'}")
     st.markdown(verdict(effect))
@@ -120,7 +119,7 @@ def outcome(case: Case, key: str, edit: Edit) -> None:
 
 def set_span(look: AttentionState, key: str, span: Span) -> None:
     """Move the range, and its slider with it."""
-    hold(look.spans, key, span)
+    look.spans[key] = span
     st.session_state[_span_key(key)] = span
 
 
@@ -145,7 +144,7 @@ def _span(look: AttentionState, case: Case, key: str, weights: np.ndarray) -> Sp
     if first == stop:
         first = min(first, case.num_tokens - 1)
         stop = first + 1
-    hold(look.spans, key, (first, stop))
+    look.spans[key] = first, stop
     return first, stop
 
 

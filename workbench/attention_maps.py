@@ -1,7 +1,6 @@
 """The maps of the page Attention once a model is there. What a click chose is kept in the session."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,9 @@ import address
 import attention_cases as cases
 import attention_check as check
 from attention_panel import show
-from attention_state import hold
-from clip_state import Clip
-from explain import explain
+from clip_state import PickedClip
+from guarded import told
 from model_state import ModelLoad
-from panels import plain
 from q2a_core.inspection import attention_views as views
 from q2a_core.inspection.attention_widget import cause_data, map_data
 from q2a_core.inspection.case import Case
@@ -26,7 +23,12 @@ PARTS = {"decoder": "What the reply reads", "encoder": "What the encoder reads"}
 
 
 def maps(
-    session: Session, clip: Clip, case: Case, key: str, load: ModelLoad, columns: Sequence[Any]
+    session: Session,
+    clip: PickedClip,
+    case: Case,
+    key: str,
+    load: ModelLoad,
+    columns: Sequence[Any],
 ) -> None:
     """Pictures to the left, the edit to the right."""
     look = session.attention
@@ -45,24 +47,15 @@ def maps(
         _turn_to(session, part)
         pictures = st.container()  # first on the page, drawn once the knobs to the right are known
     edit = None
-    with right, _said():
+    with right, told():
         edit = check.controls(look, case, key, load, weights=_row(session, case, key))
     with pictures:
         show(session, clip, on=_clicks(session, case, key), **_pictures(session, case, key))
         st.caption(_in_words(session, case, key))
     if edit:
-        with right, _said():
+        with right, told():
             check.outcome(case, key, edit)
     address.write(session, clip)
-
-
-@contextmanager
-def _said() -> Iterator[None]:
-    """An error becomes a sentence where it happened, and the rest of the page stays."""
-    try:
-        yield
-    except Exception as error:
-        st.error(plain(explain(error)))
 
 
 def _turn_to(session: Session, part: str) -> None:
@@ -157,7 +150,7 @@ def _clicks(session: Session, case: Case, key: str) -> dict[str, Any]:
         rows = len(case.words) if look.part == "decoder" else case.num_tokens
         look.rows.pop((key, look.part), None)
         if 0 <= row < rows:
-            hold(look.rows, (key, look.part), row)
+            look.rows[key, look.part] = row
 
     def mark() -> None:
         first, stop = clicked("range")

@@ -12,11 +12,10 @@ from streamlit.components.v2 import component
 
 import address
 import clip_state
-from attention_state import hold
-from clip_state import Clip
-from explain import explain
+from clip_state import PickedClip
 from frame import PageText
-from panels import plain, player_data
+from guarded import told
+from panels import player_data
 from q2a_core.inspection.attention_widget import (
     ATTENTION_SKELETON,
     attention_css,
@@ -56,7 +55,7 @@ the clip, and for a steady sound that is the answer itself. And where the eviden
 )
 
 
-def question(session: Session, clip: Clip | None) -> str | None:
+def question(session: Session, clip: PickedClip | None) -> str | None:
     """The question about this clip; None is the clip alone."""
     known = session.attention.questions
     key = clip.key if clip else ""
@@ -71,17 +70,17 @@ def question(session: Session, clip: Clip | None) -> str | None:
         placeholder="no question: the clip alone, as in voice chat",
         label_visibility="collapsed",
     )
-    hold(known, key, text)
+    known[key] = text
     return text.strip() or None
 
 
 @st.fragment
-def look(session: Session, clip: Clip, asked: str | None) -> None:
+def look(session: Session, clip: PickedClip, asked: str | None) -> None:
     """The clip with its maps, and beside them what an edit does; without a model the clip alone."""
     left, right = st.columns([3, 2], gap="large")
     columns = left.container(key="attention_pictures"), right.container(key="attention_edit")
-    load = session.load()
-    if load is None or not load.future.done() or load.future.exception():
+    load = session.ready()
+    if load is None:
         with columns[0]:
             show(session, clip)
         columns[1].caption(
@@ -98,21 +97,25 @@ def look(session: Session, clip: Clip, asked: str | None) -> None:
             icon=":material/timer:",
         )
         return
-    try:
-        from attention_cases import case_key, opened  # they need torch, which is there now
-        from attention_maps import maps
+    from attention_cases import case_key, opened  # they need torch, which is there now
+    from attention_maps import maps
 
+    case = None
+    with told(columns[1]):
         case = opened(clip, asked, load)
-    except Exception as error:
+    if case is None:
         with columns[0]:
             show(session, clip)
-        columns[1].error(plain(explain(error)))
         return
     maps(session, clip, case, case_key(clip, asked, load), load, columns)
 
 
 def show(
-    session: Session, clip: Clip, *, on: dict[str, Callable[[], None]] | None = None, **parts: Any
+    session: Session,
+    clip: PickedClip,
+    *,
+    on: dict[str, Callable[[], None]] | None = None,
+    **parts: Any,
 ) -> None:
     """The player with whatever is known under it; `on` holds what to do when something is clicked.
 

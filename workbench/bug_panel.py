@@ -1,13 +1,13 @@
 """Find the bug: a kernel that is broken in one of five ways, its errors from outside, and a guess."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 import kernel_steps
-from kernel_state import BugHunt
-from kernel_steps import RUNS_KEPT, Case
+from kernel_steps import RUNS_KEPT, KernelCase
 from q2a_core.inspection.bug_hunt import ErrorPattern, error_pattern, judge_guess, planted
 from q2a_core.inspection.flash_pictures import error_pictures
 from q2a_core.inspection.flash_steps import FAULTS
@@ -17,18 +17,34 @@ from state import Session
 LAST_SEED = 9999
 
 
-def hunt(session: Session, case: Case, tile: int) -> None:
+@dataclass
+class BugHunt:
+    """One planted bug and what was guessed."""
+
+    seed: int = 1
+    guesses: list[str] = field(default_factory=list)
+    """Names of faults, in order."""
+    shown: bool = False
+    """Whether the visitor gave up and was told."""
+
+    def turn_to(self, seed: int) -> None:
+        """Begin anew if it is another bug."""
+        if seed != self.seed:
+            self.seed, self.guesses, self.shown = seed, [], False
+
+
+def hunt(session: Session, case: KernelCase, tile: int) -> None:
     """The error pattern of a broken kernel; which one it is is told once it was found, or on request."""
     seed = _seed()
-    if session.bug.seed != seed:
-        session.bug = BugHunt(seed)
+    bug = session.of(BugHunt)
+    bug.turn_to(seed)
     pattern = _pattern(case.key, case.layer, case.head, tile, seed, case)
     left, right = st.columns([1, 1], gap="large")
     with left:
         _errors(pattern, tile)
     with right:
         st.markdown(pattern_words(pattern))
-        _guess(session.bug)
+        _guess(bug)
 
 
 def _seed() -> int:
@@ -58,7 +74,7 @@ def _seed() -> int:
 
 @st.cache_resource(max_entries=RUNS_KEPT, show_spinner=False)
 def _pattern(
-    key: tuple[Any, ...], layer: int, head: int, tile: int, seed: int, _case: Case
+    key: tuple[Any, ...], layer: int, head: int, tile: int, seed: int, _case: KernelCase
 ) -> ErrorPattern:
     length = kernel_steps.inputs(_case).length
     return error_pattern(*kernel_steps.head(_case), length=length, tile=tile, seed=seed)

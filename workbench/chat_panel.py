@@ -1,17 +1,18 @@
-"""The dialogue about one clip: what was asked, what was answered, how sure the model was, and the box to ask more."""
+"""The chat about one clip: what was asked, what was answered, how sure the model was, and the box to ask more."""
 
 import time
 from contextlib import closing
 
 import streamlit as st
 
-import dialogue_state
+import conversation_state
 import model_state
-from clip_state import Clip
-from dialogue_state import Dialogue, Turn
-from explain import explain
+from clip_state import PickedClip
+from conversation_state import Conversation, Turn
+from guarded import tell
 from model_state import ModelLoad
-from panels import model_status, plain
+from panels import model_status
+from plain import plain
 from q2a_core.inspection import RecordedReply
 from state import Session
 
@@ -19,10 +20,10 @@ HISTORY_HEIGHT = 440
 USER, ASSISTANT = ":material/person:", ":material/hearing:"
 
 
-def chat(session: Session, clip: Clip | None, *, split: bool = False) -> None:
-    """The dialogue; a question asked while the model loads waits for it."""
+def chat(session: Session, clip: PickedClip | None, *, split: bool = False) -> None:
+    """The conversation; a question asked while the model loads waits for it."""
     load = session.load()
-    dialogue = _opened(session, clip, load)
+    conversation = session.conversation(clip, load) if load and load.is_ready else None
     with st.container(
         horizontal=True,
         horizontal_alignment="distribute",
@@ -32,37 +33,30 @@ def chat(session: Session, clip: Clip | None, *, split: bool = False) -> None:
         model_status(session, key="retry_chat")
         if (
             st.button("New chat", icon=":material/refresh:", key="new_chat", type="tertiary")
-            and dialogue
+            and conversation
         ):
-            dialogue.restart()
+            conversation.restart()
             st.rerun()
     history = st.container(height=HISTORY_HEIGHT, border=True, key="history", autoscroll=True)
     with history:
         beginning = st.empty()
-        if dialogue:
-            for turn in dialogue.turns:
+        if conversation:
+            for turn in conversation.turns:
                 _draw_question(turn)
                 with st.chat_message("assistant", avatar=ASSISTANT):
-                    _draw_outcome(dialogue, turn, clip)
-    asked = _ask(clip, dialogue, ready=bool(session.source))
+                    _draw_outcome(conversation, turn, clip)
+    asked = _ask(clip, conversation, ready=bool(session.source))
     if asked:
         with history:
             _answer(
                 session, clip, load or model_state.load_model(session.source), asked, split=split
             )
-    elif not (dialogue and dialogue.turns):
+    elif not (conversation and conversation.turns):
         with beginning.container():
             _draw_beginning(clip)
 
 
-def _opened(session: Session, clip: Clip | None, load: ModelLoad | None) -> Dialogue | None:
-    """The dialogue, if its model is there."""
-    if load is None or not load.future.done() or load.future.exception():
-        return None
-    return session.dialogue(clip, load)
-
-
-def _ask(clip: Clip | None, dialogue: Dialogue | None, *, ready: bool) -> Turn | None:
+def _ask(clip: PickedClip | None, conversation: Conversation | None, *, ready: bool) -> Turn | None:
     """The buttons and the box; the turn that one of them began."""
     name = clip.waveform.name if clip else None
     suggestion = clip.sample.ask if clip and clip.sample else None
@@ -97,11 +91,11 @@ def _ask(clip: Clip | None, dialogue: Dialogue | None, *, ready: bool) -> Turn |
         text = suggestion
     if not text:
         return None
-    return Turn(text=text, clip=None if dialogue and dialogue.holds_clip else name)
+    return Turn(text=text, clip=None if conversation and conversation.holds_clip else name)
 
 
 def _answer(
-    session: Session, clip: Clip | None, load: ModelLoad, turn: Turn, *, split: bool
+    session: Session, clip: PickedClip | None, load: ModelLoad, turn: Turn, *, split: bool
 ) -> None:
     _draw_question(turn)
     with st.chat_message("assistant", avatar=ASSISTANT):
@@ -113,13 +107,13 @@ def _answer(
             time.sleep(0.2)
         waiting.empty()
         if error := load.future.exception():
-            st.error(plain(explain(error)))
+            tell(error)
             return
-        dialogue = session.dialogue(clip, load)
+        conversation = session.conversation(clip, load)
         waveform = clip.waveform if clip and turn.clip else None
-        with closing(dialogue.answer(turn, waveform, split=split)) as pieces:
+        with closing(conversation.answer(turn, waveform, split=split)) as pieces:
             st.write_stream(plain(piece) for piece in pieces)
-        _draw_outcome(dialogue, turn, clip, text=False)
+        _draw_outcome(conversation, turn, clip, text=False)
 
 
 def _draw_question(turn: Turn) -> None:
@@ -131,7 +125,9 @@ def _draw_question(turn: Turn) -> None:
             st.markdown(plain(turn.text))
 
 
-def _draw_outcome(dialogue: Dialogue, turn: Turn, clip: Clip | None, *, text: bool = True) -> None:
+def _draw_outcome(
+    conversation: Conversation, turn: Turn, clip: PickedClip | None, *, text: bool = True
+) -> None:
     """What came of a turn: the reply with what it rests on, or why there is none."""
     reply = turn.reply
     if reply and text:
@@ -147,17 +143,17 @@ def _draw_outcome(dialogue: Dialogue, turn: Turn, clip: Clip | None, *, text: bo
     for notice in reply.notices:
         if notice not in known:
             st.caption(f":material/info: {plain(notice)}")
-    st.caption(plain(dialogue_state.reply_line(dialogue, reply)))
+    st.caption(plain(conversation_state.reply_line(conversation, reply)))
 
 
 def _draw_doubt(confidence: float) -> None:
-    if confidence < dialogue_state.LOW_CONFIDENCE:
+    if confidence < conversation_state.LOW_CONFIDENCE:
         st.warning(
             f"Low confidence ({confidence:.0%}): this may be a guess.", icon=":material/help:"
         )
 
 
-def _draw_beginning(clip: Clip | None) -> None:
+def _draw_beginning(clip: PickedClip | None) -> None:
     """Before the first question: the recorded answer if there is one, and what to do."""
     recorded = clip.trace.reply if clip and clip.trace else None
     if recorded:

@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from explain import explain
-from panels import plain
+from guarded import told
 from q2a_core.training.runs import background
 from q2a_core.training.runs.class_run import (
     BEFORE,
@@ -103,14 +102,12 @@ def _start(class_run: ClassRun) -> None:
     key = f"run_name_{free}_{begun}"
     name = kept(st.text_input, "Name of the run", key=key, default=free)
     if st.button("Start", icon=":material/play_arrow:", type="primary", key="start"):
-        try:
+        with told():
             background.launch(background.run_folder(name.strip()), class_run.options())
-        except Exception as error:
-            st.error(plain(explain(error)))
-            return
-        change(RUN, name.strip())
-        change(BEGUN, begun + 1)
-        st.rerun()
+            change(RUN, name.strip())
+            change(BEGUN, begun + 1)
+            st.rerun()
+        return
     with st.expander("The same in a terminal"):
         st.code(class_run.command(name), language="shell", wrap_lines=True)
 

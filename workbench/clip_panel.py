@@ -8,9 +8,9 @@ import clip_state
 import files
 import stand
 import state
-from clip_state import Clip
+from clip_state import PickedClip
 from explain import CUT
-from panels import plain
+from plain import plain
 from q2a_core.inspection import read_gallery
 from q2a_core.inspection.player import PLAYER_HEIGHT
 from settings import kept, value_of
@@ -25,7 +25,7 @@ RECORDING = "your recording"
 HIDDEN: Any = {"label_visibility": "collapsed"}
 
 
-def clip_choice() -> Clip | None:
+def clip_choice() -> PickedClip | None:
     """The clip that was picked, uploaded or recorded; None until there is one. Raises Q2AError."""
     source = kept(
         st.segmented_control,
@@ -61,7 +61,7 @@ def clip_choice() -> Clip | None:
     return clip_state.uploaded_clip(file)
 
 
-def _sample() -> Clip | None:
+def _sample() -> PickedClip | None:
     samples = {sample.name: sample for sample in read_gallery()}
     name = kept(
         st.selectbox,
@@ -89,7 +89,7 @@ def no_clip() -> None:
         )
 
 
-def clip_notes(clip: Clip) -> None:
+def clip_notes(clip: PickedClip) -> None:
     """What was done to the clip, and, for those who want to know, what is really in it."""
     if clip.waveform.notices:
         st.caption(":material/info: " + plain("; ".join(clip.waveform.notices)) + ".")
@@ -102,7 +102,7 @@ def clip_notes(clip: Clip) -> None:
                 st.markdown(f"A right answer: “{plain(clip.sample.answer)}”")
 
 
-def split_choice(session: Session, clip: Clip) -> None:
+def split_choice(session: Session, clip: PickedClip) -> None:
     """The switch under a clip that is longer than the model's window."""
     window = _window(session)
     if clip.waveform.seconds <= window:
@@ -115,7 +115,7 @@ def split_choice(session: Session, clip: Clip) -> None:
         kept(st.toggle, CUT, key="split", default=False)
 
 
-def is_cut(session: Session, clip: Clip | None) -> bool:
+def is_cut(session: Session, clip: PickedClip | None) -> bool:
     """Whether the clip goes in as several clips of one turn."""
     is_long = clip is not None and clip.waveform.seconds > _window(session)
     return is_long and value_of("split", False)

@@ -13,29 +13,30 @@ import streamlit as st
 
 import stand
 from q2a_core.audio import Waveform, load_waveform
+from q2a_core.config import EncoderConfig
 from q2a_core.errors import Q2AError
 from q2a_core.inspection import ClipView, Sample, Trace, recorded_trace, view_clip
 from q2a_core.inspection.front_end import MelSettings, Resynthesis, resynthesise
 from q2a_core.paths import content_hash
 
-WINDOW_SECONDS = 30.0
-"""What the model hears at once; longer clips are cut on request."""
+WINDOW_SECONDS = EncoderConfig().max_seconds
+"""What the published model hears at once (30 s); longer clips are cut on request."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clip:
+class PickedClip:
     """One clip that was picked, uploaded or recorded; it could be read."""
 
     key: str
-    """Hash of the file; what caches and dialogues are keyed by."""
+    """Hash of the file; what caches and conversations are keyed by."""
     waveform: Waveform
     sample: Sample | None = None
     trace: Trace | None = None
 
 
-def sample_clip(sample: Sample) -> Clip:
+def sample_clip(sample: Sample) -> PickedClip:
     """A shipped clip with its recorded trace. Raises Q2AError."""
     key = content_hash(sample.path.read_bytes()) if sample.path.is_file() else ""
     waveform = _waveform(key, sample.path.name, sample.path)
@@ -44,16 +45,16 @@ def sample_clip(sample: Sample) -> Clip:
     except Q2AError as error:
         log.warning("%s: computing it anew", error)
         trace = None
-    return Clip(key=key, waveform=waveform, sample=sample, trace=trace)
+    return PickedClip(key=key, waveform=waveform, sample=sample, trace=trace)
 
 
-def uploaded_clip(file: BytesIO, *, name: str | None = None) -> Clip:
+def uploaded_clip(file: BytesIO, *, name: str | None = None) -> PickedClip:
     """An upload or a recording; its name is shown and never used as a path. Raises Q2AError."""
     key = content_hash(file.getvalue())
     if name is not None:
         file = BytesIO(file.getvalue())
         file.name = name
-    return Clip(key=key, waveform=_waveform(key, getattr(file, "name", ""), file))
+    return PickedClip(key=key, waveform=_waveform(key, getattr(file, "name", ""), file))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -61,7 +62,7 @@ def _waveform(key: str, name: str, _source: Any) -> Waveform:
     return load_waveform(_source, max_seconds=stand.clip_seconds())
 
 
-def clip_view(clip: Clip) -> ClipView:
+def clip_view(clip: PickedClip) -> ClipView:
     """A clip's pictures: recorded ones at once, others as soon as torch is there."""
     return clip.trace.view if clip.trace else _clip_view(clip.key, clip.waveform)
 
@@ -80,7 +81,7 @@ def _resynthesis(
     )
 
 
-def resynthesis(clip: Clip, settings: MelSettings) -> Resynthesis:
+def resynthesis(clip: PickedClip, settings: MelSettings) -> Resynthesis:
     """What these mel settings keep of a clip; computed once."""
     sizes = settings.n_fft, settings.hop_length, settings.num_mels
     return _resynthesis(clip.key, *sizes, clip.waveform.samples)

@@ -9,7 +9,8 @@ import panels
 import spoken_book
 import state
 from explain import explain
-from panels import plain
+from guarded import tell
+from plain import plain
 from q2a_core import paths
 from q2a_core.audio import wav_bytes
 from q2a_core.errors import Q2AError
@@ -53,18 +54,15 @@ def _item(suite: str, number: int, book: str, _book: UtteranceBook) -> Item:
 
 def examples(session: Session, reports: list[Report]) -> None:
     """Choose an example, or step through the wrong replies."""
-    try:
-        recorded = _recorded(tuple((report.name, report.hash) for report in reports), reports)
-        _filter(recorded, reports)
-        if left_out := browse.left_out(reports, recorded):
-            st.caption(
-                f"{left_out} recorded replies are left out: their clip or question is not what this code asks today."
-            )
-        asked = _choice()
-        found = [example for example in recorded if _place(example) == (asked.suite, asked.number)]
-        _draw(session, asked, found[0] if found else None)
-    except Exception as error:
-        st.error(plain(explain(error)))
+    recorded = _recorded(tuple((report.name, report.hash) for report in reports), reports)
+    _filter(recorded, reports)
+    if left_out := browse.left_out(reports, recorded):
+        st.caption(
+            f"{left_out} recorded replies are left out: their clip or question is not what this code asks today."
+        )
+    asked = _choice()
+    found = [example for example in recorded if _place(example) == (asked.suite, asked.number)]
+    _draw(session, asked, found[0] if found else None)
 
 
 def _place(example: Example) -> tuple[str, int]:
@@ -165,10 +163,11 @@ def _sound(asked: Question) -> Item | None:
             help="The test speakers say their sentences once; it takes a minute or so and is kept in the cache.",
         )
         return None
-    if job.book is None:
+    if not job.is_ready:
         _progress()
         return None
-    item = _item(asked.suite, asked.number, job.book.hash, job.book)
+    book = job.future.result()
+    item = _item(asked.suite, asked.number, book.hash, book)
     st.audio(item.samples, sample_rate=SAMPLE_RATE)
     st.button(
         "Open it on the other pages",
@@ -187,7 +186,7 @@ def _progress() -> None:
     job = spoken_book.current()
     error = job.future.exception() if job and job.future.done() else None
     if error:
-        st.error(plain(explain(error)))
+        tell(error)
         st.caption("Questions, truths and recorded replies can be read and judged without a sound.")
         st.button("Try again", key="speak_again", on_click=spoken_book.begin)
     elif job and not job.future.done():
@@ -209,8 +208,8 @@ def _live(session: Session, asked: Question, item: Item | None) -> list[Said]:
     """The chosen checkpoint's reply, and on request those of the other shipped ones."""
     if item is None:
         return []
-    load = session.load()
-    if load is None or not load.future.done() or load.future.exception():
+    load = session.ready()
+    if load is None:
         panels.model_status(session, key="retry_example")
         return []
     chat = load.future.result()

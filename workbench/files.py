@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 import state
-from panels import plain
+from plain import plain
 
 
 def given(widget: Callable[..., Any], label: str, *, key: str, **options: Any) -> BytesIO | None:

@@ -15,8 +15,9 @@ import panels
 import stand
 import state
 import tour
-from clip_state import Clip
-from explain import explain
+from clip_state import PickedClip
+from guarded import part
+from plain import plain
 from state import Session
 
 CHAT_WIDTH = 520
@@ -39,13 +40,11 @@ def top(
     *,
     player: bool = True,
     beside: bool = False,
-    redraw: bool = False,
-) -> Clip | None:
+) -> PickedClip | None:
     """Draw the top of a page; returns the clip, or None until there is one that can be read.
 
-    The chat stands `beside` the player, or in a popover that its button in the heading opens. With `redraw` a click on
-    a token runs the page again; `Session.spot.token` is the token then. A page that draws the clip itself wants no
-    `player`.
+    The chat stands `beside` the player, or in a popover that its button in the heading opens. A page that
+    draws the clip itself wants no `player`.
     """
     stand.enter()
     session = state.session()
@@ -68,9 +67,9 @@ def top(
     unknown = st.empty()
     left, right = (st.container(), popover) if popover else st.columns([3, 2], gap="large")
     with left:
-        clip = _clip(session, title, player=player, redraw=redraw)
+        clip: PickedClip | None = part(_clip, session, title, player=player)
     if said := address.sentence(visit):
-        unknown.info(panels.plain(said), icon=":material/link_off:")
+        unknown.info(plain(said), icon=":material/link_off:")
     with right, st.container(width="stretch" if beside else CHAT_WIDTH):
         st.fragment(chat_panel.chat)(session, clip, split=clip_panel.is_cut(session, clip))
     _draw_text(text)
@@ -78,22 +77,18 @@ def top(
     return clip
 
 
-def _clip(session: Session, title: str, *, player: bool, redraw: bool) -> Clip | None:
-    """The choice of a clip and its player; an error is said and leaves no clip."""
-    try:
-        clip = clip_panel.clip_choice()
-        address.settle(session, clip, title)
-        if clip:
-            if player:
-                panels.player(clip, token=session.visit.token_at_start, redraw=redraw)
-            clip_panel.clip_notes(clip)
-            clip_panel.split_choice(session, clip)
-        else:
-            clip_panel.no_clip()
-        return clip
-    except Exception as error:
-        st.error(panels.plain(explain(error)))
-        return None
+def _clip(session: Session, title: str, *, player: bool) -> PickedClip | None:
+    """The choice of a clip and its player. Raises Q2AError."""
+    clip = clip_panel.clip_choice()
+    address.settle(session, clip, title)
+    if clip:
+        if player:
+            panels.player(clip, token=session.visit.token_at_start)
+        clip_panel.clip_notes(clip)
+        clip_panel.split_choice(session, clip)
+    else:
+        clip_panel.no_clip()
+    return clip
 
 
 def _draw_text(text: PageText) -> None:

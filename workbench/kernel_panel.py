@@ -9,9 +9,10 @@ import streamlit as st
 
 import address
 import panels
-from clip_state import Clip
-from explain import explain
+from clip_state import PickedClip
+from guarded import part
 from model_state import ModelLoad
+from plain import plain
 from settings import change, kept
 from state import Session
 
@@ -19,27 +20,24 @@ STEPS, BUG = "Step by step", "Find the bug"
 ICONS = {STEPS: ":material/grid_on:", BUG: ":material/bug_report:"}
 
 
-def kernel(session: Session, clip: Clip | None, *, may_load: bool) -> None:
+def kernel(session: Session, clip: PickedClip | None, *, may_load: bool) -> None:
     """One head of the clip in tiles; until the model is there, what is going to be seen."""
     if clip is None:
         st.caption("Once there is a clip its encoder's queries and keys meet here, tile by tile.")
         return
-    load = session.load() if may_load else None
-    if load is None or not load.future.done() or load.future.exception():
+    load = session.ready() if may_load else None
+    if load is None:
         if may_load:
             panels.model_status(session, key="retry_kernel")
         st.caption(
             "The tiles are made of this checkpoint's own queries, keys and values; they appear as soon as it is there."
         )
         return
-    try:
-        _draw(session, clip, load)
-    except Exception as error:
-        st.error(panels.plain(explain(error)))
+    part(_draw, session, clip, load)
     address.write(session, clip)
 
 
-def _draw(session: Session, clip: Clip, load: ModelLoad) -> None:
+def _draw(session: Session, clip: PickedClip, load: ModelLoad) -> None:
     import bug_panel
     import kernel_steps
 
@@ -72,7 +70,7 @@ def _draw(session: Session, clip: Clip, load: ModelLoad) -> None:
                 step=0.5,
                 help="The clip is padded to the longer one's frames, as a batch pads it; 0 is alone.",
             )
-        case = kernel_steps.Case(clip, load, layer, head, beside)
+        case = kernel_steps.KernelCase(clip, load, layer, head, beside)
         with columns[2]:
             tile = _knob(
                 "Tile", kernel_steps.tiles(case), "kernel_tile", lambda size: f"{size} × {size}"
@@ -85,7 +83,7 @@ def _draw(session: Session, clip: Clip, load: ModelLoad) -> None:
         else:
             bug_panel.hunt(session, case, tile)
     checkpoint = load.future.result().checkpoint
-    st.caption(f"Weights of {panels.plain(checkpoint.name)} {checkpoint.hash}, fp32.")
+    st.caption(f"Weights of {plain(checkpoint.name)} {checkpoint.hash}, fp32.")
 
 
 def _place(session: Session, column: Any, label: str, name: str, count: int) -> int:

@@ -5,22 +5,22 @@ from typing import Any
 
 import streamlit as st
 
-from clip_state import Clip
+from clip_state import PickedClip
 from model_state import ModelLoad
 from q2a_core.inspection import flash_clip
 from q2a_core.inspection.flash_clip import EncoderInputs, HeadRun, StepView
 from q2a_core.inspection.flash_pictures import held_pictures, map_picture, side_by_side
+from q2a_core.lengths import ENCODER_FRAME_SECONDS
 from settings import change, kept
 
-FRAME_SECONDS = 0.02
 CLIPS_KEPT, RUNS_KEPT = 4, 24
 
 
 @dataclass(frozen=True)
-class Case:
+class KernelCase:
     """What is looked at: a clip, a model, one of its heads, and how far the clip is padded."""
 
-    clip: Clip
+    clip: PickedClip
     load: ModelLoad
     layer: int
     head: int
@@ -31,35 +31,35 @@ class Case:
         return self.clip.key, self.load.source, self.load.stamp, self.beside
 
 
-def inputs(case: Case) -> EncoderInputs:
+def inputs(case: KernelCase) -> EncoderInputs:
     """What enters each encoder block; kept for the next knob."""
     clip, source, stamp, beside = case.key
     return _inputs(clip, source, stamp, beside, case)
 
 
 @st.cache_resource(max_entries=CLIPS_KEPT, show_spinner=False)
-def _inputs(clip: str, source: str, stamp: str, beside: float, _case: Case) -> EncoderInputs:
+def _inputs(clip: str, source: str, stamp: str, beside: float, _case: KernelCase) -> EncoderInputs:
     model, samples = _case.load.future.result().model, _case.clip.waveform.samples
     return flash_clip.encoder_inputs(model, samples, beside_seconds=beside)
 
 
-def head(case: Case) -> tuple[Any, Any, Any]:
+def head(case: KernelCase) -> tuple[Any, Any, Any]:
     """Queries, keys and values of the head."""
     model = case.load.future.result().model
     return flash_clip.head_tensors(model, inputs(case), layer=case.layer, head=case.head)
 
 
-def tiles(case: Case) -> tuple[int, ...]:
+def tiles(case: KernelCase) -> tuple[int, ...]:
     """Sizes that the clip can be cut into."""
     return flash_clip.tile_choices(inputs(case).places)
 
 
 @st.cache_resource(max_entries=RUNS_KEPT, show_spinner=False)
-def _run(key: tuple[Any, ...], layer: int, head_: int, tile: int, _case: Case) -> HeadRun:
+def _run(key: tuple[Any, ...], layer: int, head_: int, tile: int, _case: KernelCase) -> HeadRun:
     return flash_clip.run_head(*head(_case), length=inputs(_case).length, tile=tile)
 
 
-def steps(case: Case, tile: int) -> None:
+def steps(case: KernelCase, tile: int) -> None:
     """The step slider, the map, and what the kernel holds after the step."""
     found = _run(case.key, case.layer, case.head, tile, case)
     number = _step_knob(len(found.run.steps), found.tiles)
@@ -182,7 +182,7 @@ def _row(view: StepView) -> None:
             rows,
             key="kernel_row",
             default=0,
-            format_func=lambda place: f"{FRAME_SECONDS * (view.queries[0] + place):.2f} s",
+            format_func=lambda place: f"{ENCODER_FRAME_SECONDS * (view.queries[0] + place):.2f} s",
         )
     st.markdown(row_table(view, row))
 
@@ -206,4 +206,5 @@ def _number(value: float) -> str:
 
 
 def _times(span: tuple[int, int]) -> str:
-    return f"{FRAME_SECONDS * span[0]:.2f}-{FRAME_SECONDS * span[1]:.2f} s"
+    first, stop = (ENCODER_FRAME_SECONDS * frame for frame in span)
+    return f"{first:.2f}-{stop:.2f} s"

@@ -9,8 +9,8 @@ import model_state
 import panels
 import stand
 import state
-from clip_state import Clip
-from explain import explain
+from clip_state import PickedClip
+from guarded import told
 from q2a_core import lengths
 from q2a_core.inspection.budget import Dimensions, token_budget
 from q2a_core.inspection.front_end import (
@@ -31,7 +31,7 @@ KNOBS = {"lab_n_fft": "n_fft", "lab_hop": "hop_length", "lab_mels": "num_mels"}
 """Widget keys and the field of `MelSettings` that each sets."""
 
 
-def closer(session: Session, clip: Clip | None) -> None:
+def closer(session: Session, clip: PickedClip | None) -> None:
     """One of two closer looks; only the one that is chosen is computed."""
     choice = kept(
         st.segmented_control,
@@ -43,17 +43,14 @@ def closer(session: Session, clip: Clip | None) -> None:
         format_func=lambda name: f"{ICONS[name]} {name}",
         label_visibility="collapsed",
     )
-    with st.container(key="closer_panel"):
-        try:
-            if choice == BUDGET:
-                budget(session, clip)
-            else:
-                lab(clip)
-        except Exception as error:
-            st.error(panels.plain(explain(error)))
+    with st.container(key="closer_panel"), told():
+        if choice == BUDGET:
+            budget(session, clip)
+        else:
+            lab(clip)
 
 
-def budget(session: Session, clip: Clip | None) -> None:
+def budget(session: Session, clip: PickedClip | None) -> None:
     """The counts for this clip beside those for any length."""
     dimensions = state.dimensions(session)
     if dimensions is None:
@@ -128,7 +125,7 @@ def _bytes(count: int) -> str:
     return f"{count} bytes"
 
 
-def lab(clip: Clip | None) -> None:
+def lab(clip: PickedClip | None) -> None:
     """Three knobs of the front end, and the sound that is left of the clip."""
     if clip is None:
         st.caption("Once there is a clip you hear here what other mel settings leave of it.")

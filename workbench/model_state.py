@@ -4,15 +4,13 @@ Nothing here imports torch: the thread that loads a model does.
 """
 
 import json
-import threading
-import time
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from job import Job
 from q2a_core import paths
 
 if TYPE_CHECKING:
@@ -23,17 +21,11 @@ MODELS_KEPT = 4
 
 
 @dataclass
-class ModelLoad:
+class ModelLoad(Job["AudioChat"]):
     """A checkpoint on its way into memory, or there."""
 
     source: str
     stamp: str
-    future: "Future[AudioChat]" = field(default_factory=Future)
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.started
 
 
 def load_model(source: str) -> ModelLoad:
@@ -48,17 +40,13 @@ def forget_model(load: ModelLoad) -> None:
 
 @st.cache_resource(max_entries=MODELS_KEPT, show_spinner=False)
 def _load_model(source: str, stamp: str) -> ModelLoad:
+    def read() -> "AudioChat":
+        from q2a_core import AudioChat
+
+        return AudioChat.from_pretrained(source)
+
     load = ModelLoad(source, stamp)
-
-    def run() -> None:
-        try:
-            from q2a_core import AudioChat
-
-            load.future.set_result(AudioChat.from_pretrained(source))
-        except BaseException as error:
-            load.future.set_exception(error)
-
-    threading.Thread(target=run, name=f"load {source}", daemon=True).start()
+    load.start(read, name=f"load {source}")
     return load
 
 

@@ -6,16 +6,17 @@ import numpy as np
 import streamlit as st
 
 import clip_state
-import dialogue_state
+import conversation_state
 import files
 import modes_state
-from clip_state import Clip
+from clip_state import PickedClip
 from explain import explain
 from frame import PageText
+from guarded import told
 from model_state import ModelLoad
 from modes_html import listening_html, tokens_html
 from modes_state import ModesSettings
-from panels import plain
+from plain import plain
 from q2a_core.audio import Waveform, wav_bytes
 from q2a_core.inspection import read_gallery
 from q2a_core.inspection.modes import QUESTION_VOICES, ModeReply, ModeTurn, mode_turns
@@ -68,7 +69,7 @@ def settings_row(settings: ModesSettings) -> tuple[Waveform | None, str | None]:
 
 
 def replies(
-    settings: ModesSettings, clip: Clip, load: ModelLoad, *, split: bool
+    settings: ModesSettings, clip: PickedClip, load: ModelLoad, *, split: bool
 ) -> dict[str, ModeReply]:
     """Four replies side by side; those that could be given, by mode."""
     question, missing = settings_row(settings)
@@ -84,37 +85,34 @@ def replies(
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{turn.name.capitalize()}**")
             st.caption(turn.given + (f": “{plain(turn.text)}”" if turn.text else ""))
-            try:
+            with told():
                 answered[turn.name] = _answer(settings, clip, load, turn, split=split)
-            except Exception as error:
-                st.error(plain(explain(error)))
-                continue
-            _draw_reply(answered[turn.name], clip)
+                _draw_reply(answered[turn.name], clip)
     if question is None and missing:
         st.info(plain(missing), icon=":material/mic:")
     return answered
 
 
 def _answer(
-    settings: ModesSettings, clip: Clip, load: ModelLoad, turn: ModeTurn, *, split: bool
+    settings: ModesSettings, clip: PickedClip, load: ModelLoad, turn: ModeTurn, *, split: bool
 ) -> ModeReply:
     from q2a_core.inspection.modes import answer_turn
 
     key = (*turn_key(clip, load, turn), split)
-    return settings.once(key, lambda: answer_turn(load.future.result(), turn, split=split))
+    return settings.results.once(key, lambda: answer_turn(load.future.result(), turn, split=split))
 
 
-def turn_key(clip: Clip, load: ModelLoad, turn: ModeTurn) -> tuple[Any, ...]:
+def turn_key(clip: PickedClip, load: ModelLoad, turn: ModeTurn) -> tuple[Any, ...]:
     """What a turn's results depend on: clip, prompt, checkpoint."""
     asked = turn.question and hash(turn.question.samples.tobytes())
     return clip.key, load.source, load.stamp, turn.name, turn.text, asked, turn.question_first
 
 
-def _draw_reply(done: ModeReply, clip: Clip) -> None:
+def _draw_reply(done: ModeReply, clip: PickedClip) -> None:
     if done.turn.question is not None:
         st.audio(wav_bytes(done.turn.waveform.samples), format="audio/wav")
     st.html(tokens_html(done.pieces, done.reply.logps, label=f"reply in {done.turn.name}"))
-    doubt = " · may be a guess" if done.reply.confidence < dialogue_state.LOW_CONFIDENCE else ""
+    doubt = " · may be a guess" if done.reply.confidence < conversation_state.LOW_CONFIDENCE else ""
     st.caption(f"confidence {done.reply.confidence:.0%}{doubt}")
     for notice in done.reply.notices:
         if notice not in clip.waveform.notices:
@@ -123,7 +121,7 @@ def _draw_reply(done: ModeReply, clip: Clip) -> None:
 
 def meter(
     settings: ModesSettings,
-    clip: Clip,
+    clip: PickedClip,
     load: ModelLoad,
     answered: dict[str, ModeReply],
     *,
@@ -147,7 +145,7 @@ def meter(
     done = answered[settings.scored]
     other = clip_state.sample_clip(others[settings.other]) if others and settings.other else None
     key = ("meter", turn_key(clip, load, done.turn), other.key if other else None, split)
-    listening = settings.once(
+    listening = settings.results.once(
         key, lambda: _score(load, done, other.waveform if other else None, split=split)
     )
     if not listening.pieces:

@@ -7,7 +7,6 @@ knob does not end it. Nothing here imports torch before a model is loaded.
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,11 @@ import streamlit as st
 
 import clip_state
 import state
+from job import Job
 from q2a_core.audio import Waveform
 from q2a_core.errors import SpeechError
 from q2a_core.inspection.modes import MIXED_TEXT, SPOKEN_QUESTION, speak_question
+from remembered import Remembered
 from settings import kept
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ HELD_OUT = 48
 """Other clips, on which a push is measured."""
 HELD_OUT_SEED = 1
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
-KEPT = 128
+RESULTS_KEPT = 128
 _one_at_a_time = threading.Lock()
 
 
@@ -52,7 +53,7 @@ class ModesSettings:
     layer: int = 0
     strength: float = 1.0
     direction: str = "means"
-    kept: dict[Any, Any] = field(default_factory=dict)
+    results: Remembered[Any, Any] = field(default_factory=lambda: Remembered(RESULTS_KEPT))
 
     def widget(
         self, draw: Callable[..., Any], label: str, name: str, *args: Any, **options: Any
@@ -64,39 +65,25 @@ class ModesSettings:
         setattr(self, name, value)
         return value
 
-    def once(self, key: Any, compute: Callable[[], Any]) -> Any:
-        """What `compute` gave for this key; the last KEPT results are held."""
-        if key not in self.kept:
-            self.kept[key] = compute()
-            while len(self.kept) > KEPT:
-                self.kept.pop(next(iter(self.kept)))
-        return self.kept[key]
-
 
 def settings() -> ModesSettings:
     """This tab's settings."""
-    session = state.session()
-    if session.modes is None:
-        session.modes = ModesSettings()
-    return session.modes
+    return state.session().of(ModesSettings)
 
 
 @dataclass
-class Job:
-    """Something that runs in a thread; all tabs that ask for the same look at the same one."""
+class ProbeJob(Job[Any]):
+    """A probe, or what pushes along it do; it waits until no other one runs."""
 
     key: tuple[Any, ...]
-    future: "Future[Any]" = field(default_factory=Future)
     phase: str = "waiting for another one to end"
-    done: int = 0
-    total: int = 0
-    started: float = field(default_factory=time.monotonic)
 
     def at(self, phase: str) -> Callable[[int, int], None]:
         """A progress callback of one phase."""
 
         def report(done: int, total: int) -> None:
-            self.phase, self.done, self.total = phase, done, total
+            self.phase = phase
+            self.progress(done, total)
 
         return report
 
@@ -104,15 +91,15 @@ class Job:
     def line(self) -> str:
         """How far it is, in words."""
         count = f" {self.done} of {self.total}" if self.total else ""
-        return f"{self.phase}{count} … {time.monotonic() - self.started:.0f} s"
+        return f"{self.phase}{count} … {self.seconds:.0f} s"
 
 
-def probe_job(load: "ModelLoad", task: str) -> Job:
+def probe_job(load: "ModelLoad", task: str) -> ProbeJob:
     """The probe of a loaded checkpoint on one task, running or done."""
     return _job("probe", load.source, load.stamp, task, _load=load)
 
 
-def effects_job(load: "ModelLoad", probe: "ModeProbe", layer: int, direction: str) -> Job:
+def effects_job(load: "ModelLoad", probe: "ModeProbe", layer: int, direction: str) -> ProbeJob:
     """What pushes at `layer` along what the probe found do to other clips, with a random direction beside them."""
     key = ("effects", load.source, load.stamp, probe.task.name, layer, direction)
     return _job(*key, _load=load, _probe=probe)
@@ -123,7 +110,7 @@ def known_jobs() -> set[tuple[Any, ...]]:
     return _known()
 
 
-def forget(job: Job) -> None:
+def forget(job: ProbeJob) -> None:
     """Let the next call start it anew."""
     _known().discard(job.key)
     _job.clear(*job.key)  # type: ignore[attr-defined]
@@ -135,26 +122,19 @@ def _known() -> set[tuple[Any, ...]]:
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)
-def _job(*key: Any, _load: "ModelLoad", _probe: "ModeProbe | None" = None) -> Job:
-    job = Job(key)
+def _job(*key: Any, _load: "ModelLoad", _probe: "ModeProbe | None" = None) -> ProbeJob:
+    def run() -> Any:
+        with _one_at_a_time:
+            job.started = time.monotonic()
+            return _run_probe(job, _load) if _probe is None else _run_effects(job, _load, _probe)
 
-    def run() -> None:
-        try:
-            with _one_at_a_time:
-                job.started = time.monotonic()
-                if _probe is None:
-                    job.future.set_result(_run_probe(job, _load))
-                else:
-                    job.future.set_result(_run_effects(job, _load, _probe))
-        except BaseException as error:
-            job.future.set_exception(error)
-
+    job = ProbeJob(key)
     _known().add(key)
-    threading.Thread(target=run, name=f"job {key[0]}", daemon=True).start()
+    job.start(run, name=f"job {key[0]}")
     return job
 
 
-def _run_probe(job: Job, load: "ModelLoad") -> Any:
+def _run_probe(job: ProbeJob, load: "ModelLoad") -> Any:
     from q2a_core.inspection.mode_probe import mode_probe
     from q2a_core.inspection.mode_scenes import MODE_TASKS
 
@@ -165,7 +145,7 @@ def _run_probe(job: Job, load: "ModelLoad") -> Any:
     )
 
 
-def _run_effects(job: Job, load: "ModelLoad", probe: "ModeProbe") -> Any:
+def _run_effects(job: ProbeJob, load: "ModelLoad", probe: "ModeProbe") -> Any:
     from q2a_core.inspection.mode_scenes import mode_clips
     from q2a_core.inspection.steering import random_direction, steering_effects
 
@@ -189,7 +169,7 @@ def _run_effects(job: Job, load: "ModelLoad", probe: "ModeProbe") -> Any:
     return effects
 
 
-def _book(job: Job, task: Any) -> Any:
+def _book(job: ProbeJob, task: Any) -> Any:
     """Test utterances to draw from; None where there is no speech engine and the task can do without."""
     from q2a_core.inspection.mode_scenes import probe_book
 

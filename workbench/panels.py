@@ -1,11 +1,6 @@
-"""Parts that every page draws: the player, the choice of a checkpoint, what it knows, and whether it is there.
-
-Whatever a user or a model wrote is escaped before it meets Markdown: a clip's name or a reply may not become a link, a
-picture fetched from elsewhere, or a heading.
-"""
+"""Parts that every page draws: the player, the choice of a checkpoint, what it knows, and whether it is there."""
 
 import json
-import re
 
 import streamlit as st
 from streamlit.components.v2 import component
@@ -15,9 +10,10 @@ import clip_state
 import model_state
 import stand
 import state
-from clip_state import Clip
-from explain import explain
+from clip_state import PickedClip
+from guarded import tell
 from model_state import ModelLoad
+from plain import plain
 from q2a_core import paths
 from q2a_core.inspection.player import SKELETON, player_css, player_data, player_js
 from settings import kept
@@ -35,25 +31,18 @@ export default function ({ data, parentElement, setStateValue }) {
 mount_player = component("q2a_player", html=SKELETON, css=player_css(), js=player_js() + MOUNT)
 
 
-def plain(text: str) -> str:
-    """Text as Markdown that shows exactly this text."""
-    escaped = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
-    # icons and emoji are looked for after the escapes are gone: an invisible joiner keeps their names apart
-    return re.sub(r":(?=\w)", ":\u2060", escaped).replace("\n", "  \n")
-
-
-def player(clip: Clip, *, token: int | None = None, redraw: bool = False) -> None:
+def player(clip: PickedClip, *, token: int | None = None) -> None:
     """The clip to hear and to see; audio token `token` is chosen when it appears.
 
-    A token that is clicked becomes `Session.spot.token`. With `redraw` the whole page runs again then.
+    A token that is clicked becomes `Session.spot.token`.
     """
     view = clip_state.clip_view(clip)
     data = player_data(view, clip.waveform.samples, name=clip.waveform.name, token=token)
-    mount = _mount_player if redraw else st.fragment(_mount_player)
     # as bytes: a dict would make Streamlit import pandas to look for tables in it, before the first picture
-    mount(json.dumps(data).encode())
+    _mount_player(json.dumps(data).encode())
 
 
+@st.fragment
 def _mount_player(data: bytes) -> None:
     mount_player(data=data, key="player", on_token_change=_choose_token)
 
@@ -146,7 +135,7 @@ def _draw_status(session: Session, load: ModelLoad | None, key: str) -> None:
     if not session.source or load is None:
         st.caption(":material/hourglass_empty: no checkpoint chosen")
     elif error := load.future.exception():
-        st.error(plain(explain(error)))
+        tell(error)
         if st.button("Try again", key=key):
             model_state.forget_model(load)
             st.rerun()

@@ -9,7 +9,7 @@ import clip_state
 import model_state
 import stage_panel
 import stand
-from panels import plain
+from plain import plain
 from q2a_core.inspection import read_gallery
 from q2a_core.training.preference.own_pairs import (
     TRIES,
@@ -20,6 +20,7 @@ from q2a_core.training.preference.own_pairs import (
     two_replies,
     zip_pairs,
 )
+from remembered import Remembered
 from settings import kept
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ class PreferenceSettings:
     drawn: "tuple[tuple[str, ...], tuple[Reply, Reply] | None] | None" = None
     """What was asked, and the two replies that came; None in their place if all were the same."""
     pairs: list[OwnPair] = field(default_factory=list)
-    outcomes: dict[tuple[str, ...], stage_panel.Outcome] = field(default_factory=dict)
+    outcomes: Remembered[tuple[str, ...], stage_panel.Outcome] = field(default_factory=Remembered)
 
 
-def question_for(clip: clip_state.Clip | None) -> str:
+def question_for(clip: clip_state.PickedClip | None) -> str:
     """What is asked about the clip; "" is the clip alone."""
     suggestion = clip.sample.ask if clip and clip.sample else None
     return kept(
@@ -55,7 +56,7 @@ def choose(
     load: model_state.ModelLoad | None,
     source: str,
     settings: PreferenceSettings,
-    clip: clip_state.Clip | None,
+    clip: clip_state.PickedClip | None,
     question: str,
 ) -> None:
     """Draw two replies of the loaded checkpoint `source` and take the better one."""
@@ -76,7 +77,7 @@ def choose(
         step=0.1,
         help="How boldly the two replies are drawn; low, and both say the same.",
     )
-    is_ready = bool(load and load.future.done() and not load.future.exception())
+    is_ready = bool(load and load.is_ready)
     what = (clip.key if clip else "", question, source)
     if st.button(
         "Two replies",
@@ -106,7 +107,7 @@ def choose(
 
 def _two(
     settings: PreferenceSettings,
-    clip: clip_state.Clip | None,
+    clip: clip_state.PickedClip | None,
     question: str,
     drawn: "tuple[Reply, Reply]",
 ) -> None:

@@ -10,8 +10,7 @@ import model_state
 import run_panel
 import stage_panel
 import state
-from attention_state import hold
-from panels import plain
+from plain import plain
 from preference_panel import PreferenceSettings
 from q2a_core import paths
 from q2a_core.training.preference.own_pairs import PAIRS_FILE, write_pairs
@@ -118,7 +117,7 @@ def compare(
     session: state.Session,
     settings: PreferenceSettings,
     name: str,
-    clip: clip_state.Clip | None,
+    clip: clip_state.PickedClip | None,
     question: str,
     *,
     ready: bool,
@@ -145,7 +144,7 @@ def compare(
 
 
 def compare_shipped(
-    settings: PreferenceSettings, clip: clip_state.Clip | None, question: str
+    settings: PreferenceSettings, clip: clip_state.PickedClip | None, question: str
 ) -> None:
     """The replies before and after the shipped run on preferences, if it ships."""
     known = paths.shipped_checkpoints()
@@ -176,7 +175,7 @@ def _draw_margins(report: PairReport, trained: float, run: str) -> None:
 def _both_replies(
     settings: PreferenceSettings,
     columns: dict[str, Path],
-    clip: clip_state.Clip | None,
+    clip: clip_state.PickedClip | None,
     question: str,
 ) -> None:
     asked = st.button(
@@ -199,7 +198,7 @@ def _both_replies(
             stage_panel.draw_outcome(settings.outcomes.get(keys[name]))
     if asked:
         for name, outcome in stage_panel.ask_together(columns, slots, clip, question).items():
-            hold(settings.outcomes, keys[name], outcome)
+            settings.outcomes[keys[name]] = outcome
 
 
 @st.cache_data(max_entries=8, show_spinner="Judging your pairs with both checkpoints…")

@@ -5,13 +5,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import modes_state
-from clip_state import Clip
-from explain import explain
+from clip_state import PickedClip
+from guarded import tell, told
 from model_state import ModelLoad
 from modes_html import probe_svg, probe_words, tokens_html
 from modes_panel import turn_key
-from modes_state import Job, ModesSettings
-from panels import plain
+from modes_state import ModesSettings, ProbeJob
+from plain import plain
 from q2a_core.inspection.mode_probe import ModeProbe
 from q2a_core.inspection.mode_scenes import MODE_TASKS
 from q2a_core.inspection.modes import ModeReply
@@ -47,7 +47,7 @@ two words.
 
 
 def probe(
-    settings: ModesSettings, clip: Clip, load: ModelLoad, answered: dict[str, ModeReply]
+    settings: ModesSettings, clip: PickedClip, load: ModelLoad, answered: dict[str, ModeReply]
 ) -> ModeProbe | None:
     """The probe of the chosen task, or the button that starts it."""
     settings.widget(
@@ -99,7 +99,7 @@ def probe(
 
 def _draw_readings(
     settings: ModesSettings,
-    clip: Clip,
+    clip: PickedClip,
     load: ModelLoad,
     found: ModeProbe,
     answered: dict[str, ModeReply],
@@ -111,7 +111,7 @@ def _draw_readings(
     lines = []
     for name, done in answered.items():
         key = ("reading", found.task.name, turn_key(clip, load, done.turn))
-        values = settings.once(
+        values = settings.results.once(
             key,
             lambda done=done: turn_readings(
                 load.future.result(), found, done.turn.waveform, done.turn.text, split=True
@@ -128,7 +128,7 @@ def _draw_readings(
 
 def push(
     settings: ModesSettings,
-    clip: Clip,
+    clip: PickedClip,
     load: ModelLoad,
     found: ModeProbe | None,
     answered: dict[str, ModeReply],
@@ -168,12 +168,10 @@ def push(
         (columns[1], KINDS[settings.direction].capitalize(), vector),
         (columns[2], "A random direction", control),
     ):
-        column.markdown(f"**{title}**, {settings.strength:+g}")
-        try:
+        with column, told():
+            st.markdown(f"**{title}**, {settings.strength:+g}")
             pushed = _pushed(settings, load, done, along, split=split)
-            column.html(tokens_html(pushed.pieces, pushed.reply.logps, label=title))
-        except Exception as error:
-            column.error(plain(explain(error)))
+            st.html(tokens_html(pushed.pieces, pushed.reply.logps, label=title))
     _draw_effects(settings, load, found)
 
 
@@ -214,7 +212,7 @@ def _draw_effects(settings: ModesSettings, load: ModelLoad, found: ModeProbe) ->
     )
 
 
-def _finished(job: Job, name: str):
+def _finished(job: ProbeJob, name: str):
     """The job's result; while it runs a line that looks again, and where it failed its reason."""
     is_done = job.future.done()
     # a fragment in the end too: the browser may still ask for one more look
@@ -222,7 +220,7 @@ def _finished(job: Job, name: str):
     if not is_done:
         return None
     if error := job.future.exception():
-        st.error(plain(explain(error)))
+        tell(error)
         if st.button("Try again", key=f"retry_{name}"):
             modes_state.forget(job)
             st.rerun()
@@ -230,7 +228,7 @@ def _finished(job: Job, name: str):
     return job.future.result()
 
 
-def _watch(job: Job, *, was_done: bool) -> None:
+def _watch(job: ProbeJob, *, was_done: bool) -> None:
     if was_done:
         return
     if job.future.done():

@@ -4,7 +4,7 @@ import streamlit as st
 
 import curves
 import run_panel
-from panels import plain
+from plain import plain
 from q2a_core.training.runs.class_run import STAGES
 from q2a_core.training.runs.expected import ShippedRun, band, shipped_run
 from q2a_core.training.runs.follow import names_in, samples_in, series

@@ -9,8 +9,9 @@ import streamlit as st
 
 import curves
 import state
-from explain import explain
-from panels import plain
+from guarded import told
+from plain import plain
+from q2a_core.lengths import SAMPLE_RATE
 from q2a_core.training.runs import background
 from q2a_core.training.runs.expected import (
     ShippedRun,
@@ -125,21 +126,13 @@ def _draw_state(run: Path, status: RunStatus) -> None:
         elif status.state in ("stopped", "died") and st.button(
             "Resume", icon=":material/play_arrow:", key="resume", type="primary"
         ):
-            _try(lambda: background.resume(run))
+            with told():
+                background.resume(run)
+                st.rerun()
     if status.state == "died":
         st.error(plain(status.error))
     share, text = _progress(status)
     st.progress(share, text=text)
-
-
-def _try(action) -> None:
-    """Do what a button asked for; a mistake that a user can mend is told where the button stands."""
-    try:
-        action()
-    except Exception as error:
-        st.error(plain(explain(error)))
-    else:
-        st.rerun()
 
 
 def _progress(status: RunStatus) -> tuple[float, str]:
@@ -217,7 +210,7 @@ def draw_sample(sample: Samples, sound: bytes | None = None) -> None:
         for step, said in sample.said[-3:]:
             st.caption(f"step {step}: “{plain(said)}”")
         if sound:
-            st.audio(sound, sample_rate=16_000)
+            st.audio(sound, sample_rate=SAMPLE_RATE)
 
 
 @st.cache_data(max_entries=4, show_spinner="Rendering the clips…")

@@ -3,8 +3,8 @@
 import streamlit as st
 
 import bars
-from explain import explain
-from panels import plain
+from guarded import part, told
+from plain import plain
 from q2a_core.bench.recorded import COMMAND, recorded_charts
 from q2a_core.evaluation.paper_figures import OURS, RERUN
 from q2a_core.evaluation.results_file import conditions_text
@@ -40,20 +40,15 @@ def scoreboard(session: Session) -> None:
         format_func=lambda name: f"{ICONS[name]} {name}",
         label_visibility="collapsed",
     )
-    with st.container(key="scoreboard_panel"):
-        try:
-            if choice == SPEED:
-                speed()
-                return
-            reports = _reports(session)
-            if choice == TABLE:
-                st.fragment(tables)(reports)
-            else:
-                import examples_panel
+    with st.container(key="scoreboard_panel"), told():
+        if choice == SPEED:
+            speed()
+        elif choice == TABLE:
+            st.fragment(part)(tables, _reports(session))
+        else:
+            import examples_panel
 
-                st.fragment(examples_panel.examples)(session, reports)
-        except Exception as error:
-            st.error(plain(explain(error)))
+            st.fragment(part)(examples_panel.examples, session, _reports(session))
 
 
 def _reports(session: Session) -> list[Report]:

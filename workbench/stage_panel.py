@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 import clip_state
-import dialogue_state
+import conversation_state
 import model_state
 import stand
-from attention_state import hold
 from explain import explain
-from panels import plain
+from plain import plain
 from q2a_core import paths
 from q2a_core.inspection.trace import describe_decoding
 from q2a_core.training.runs.class_run import how_to_make, own_checkpoints, stage_of
 from q2a_core.world.prompts import in_tags
+from remembered import Remembered
 from settings import change, kept
 
 if TYPE_CHECKING:
@@ -35,11 +35,7 @@ AT_MOST = 4
 class StagesSettings:
     """What the page Stages keeps."""
 
-    outcomes: dict[tuple[str, ...], "Outcome"] = field(default_factory=dict)
-
-    def keep(self, key: tuple[str, ...], outcome: "Outcome") -> None:
-        """Hold what was said; the oldest go."""
-        hold(self.outcomes, key, outcome)
+    outcomes: Remembered[tuple[str, ...], "Outcome"] = field(default_factory=Remembered)
 
 
 @dataclass
@@ -140,7 +136,7 @@ def _prompts(name: str, path: Path) -> str | None:
 
 
 def replies(
-    settings: StagesSettings, columns: dict[str, Path], clip: clip_state.Clip | None
+    settings: StagesSettings, columns: dict[str, Path], clip: clip_state.PickedClip | None
 ) -> None:
     """The question, the button, and a column for each checkpoint."""
     suggestion = clip.sample.ask if clip and clip.sample else None
@@ -176,7 +172,7 @@ def replies(
             draw_outcome(settings.outcomes.get(keys[name]))
     if asked:
         for name, outcome in ask_together(columns, slots, clip, question).items():
-            settings.keep(keys[name], outcome)
+            settings.outcomes[keys[name]] = outcome
 
 
 def put_to(name: str, path: Path, question: str) -> str:
@@ -185,7 +181,10 @@ def put_to(name: str, path: Path, question: str) -> str:
 
 
 def ask_together(
-    columns: dict[str, Path], slots: dict[str, Any], clip: clip_state.Clip | None, question: str
+    columns: dict[str, Path],
+    slots: dict[str, Any],
+    clip: clip_state.PickedClip | None,
+    question: str,
 ) -> dict[str, Outcome]:
     """Ask every checkpoint the same; a token from each in turn, so that they stream side by side."""
     outcomes = {name: Outcome() for name in columns}
@@ -235,7 +234,7 @@ def draw_outcome(outcome: Outcome | None) -> None:
     reply = outcome.reply
     if reply is None:
         return
-    if reply.confidence < dialogue_state.LOW_CONFIDENCE:
+    if reply.confidence < conversation_state.LOW_CONFIDENCE:
         st.warning(f"Low confidence ({reply.confidence:.0%}): this may be a guess.")
     decoding = describe_decoding(reply.settings, reply.seed)
     st.caption(plain(f"{outcome.made_by} · {decoding} · confidence {reply.confidence:.0%}"))

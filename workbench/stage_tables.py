@@ -6,7 +6,7 @@ import streamlit as st
 
 import curves
 import model_state
-from panels import plain
+from plain import plain
 from q2a_core.evaluation.stage_results import SuiteRow, shipped_results, side_by_side
 from q2a_core.inspection.weight_change import (
     Change,

@@ -13,11 +13,12 @@ import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from q2a_core.teaching.launch import DEMO, UPLOAD_MB
+
 VISITORS = 12
 """Tabs that are served at once."""
 IDLE_SECONDS = 600.0
 """A tab that did nothing for so long gives up its place when somebody waits for one."""
-UPLOAD_MB = {False: 25, True: 5}
 CLIP_SECONDS = {False: 120.0, True: 30.0}
 """Longest clip that is taken: four windows of the model, on a stand one."""
 MOST_PAIRS = 40
@@ -45,7 +46,7 @@ _lock = threading.Lock()
 
 def is_public() -> bool:
     """Whether this is a public stand."""
-    return os.environ.get("Q2A_DEMO") == "1"
+    return os.environ.get(DEMO) == "1"
 
 
 def upload_mb() -> int:

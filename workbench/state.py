@@ -3,22 +3,19 @@
 import logging
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from attention_state import AttentionState
-from clip_state import Clip
-from dialogue_state import Dialogue
-from kernel_state import BugHunt
+from clip_state import PickedClip
+from conversation_state import Conversation
 from model_state import ModelLoad, directory_of, load_model
 from q2a_core import paths
 from q2a_core.inspection.budget import Dimensions, read_dimensions
+from remembered import Remembered
 
-if TYPE_CHECKING:
-    from modes_state import ModesSettings
-
-DIALOGUES_KEPT = 24
+CONVERSATIONS_KEPT = 24
 
 log = logging.getLogger(__name__)
 Settings = TypeVar("Settings")
@@ -45,7 +42,9 @@ class Session:
     """Whether a run of a page has begun and not come to its end."""
     is_resent: bool = False
     """Whether the run before this one was cut short, so that what it drew may be lost."""
-    dialogues: dict[tuple[str, str, str], Dialogue] = field(default_factory=dict)
+    conversations: Remembered[tuple[str, str, str], Conversation] = field(
+        default_factory=lambda: Remembered(CONVERSATIONS_KEPT)
+    )
     files: dict[str, BytesIO | None] = field(default_factory=dict)
     """Uploads and recordings; their widgets forget them when another page is opened."""
     emptied: dict[str, int] = field(default_factory=dict)
@@ -59,11 +58,7 @@ class Session:
     """Number of the tour's stop; None outside the tour."""
     toured: int | None = None
     """The stop whose page was opened last."""
-    bug: BugHunt = field(default_factory=BugHunt)
-    """The bug that is searched for on the page Kernel."""
     attention: AttentionState = field(default_factory=AttentionState)
-    modes: "ModesSettings | None" = None
-    """Knobs and results of the page Modes, once it was opened."""
     pages: dict[type, Any] = field(default_factory=dict)
     """What a page keeps, by the dataclass that describes it."""
 
@@ -75,14 +70,15 @@ class Session:
         """The chosen checkpoint, loading or loaded; None if none is chosen or it is too early."""
         return load_model(self.source) if self.source and self.has_painted else None
 
-    def dialogue(self, clip: Clip | None, load: ModelLoad) -> Dialogue:
-        """The dialogue about this clip with this loaded model; each has its own, so going back loses nothing."""
+    def ready(self) -> ModelLoad | None:
+        """The chosen checkpoint if it is loaded, else None."""
+        load = self.load()
+        return load if load and load.is_ready else None
+
+    def conversation(self, clip: PickedClip | None, load: ModelLoad) -> Conversation:
+        """The conversation about this clip with this loaded model; each has its own, so going back loses nothing."""
         key = (clip.key if clip else "", load.source, load.stamp)
-        if key not in self.dialogues:
-            self.dialogues[key] = Dialogue(load.future.result().fork())
-            while len(self.dialogues) > DIALOGUES_KEPT:
-                self.dialogues.pop(next(iter(self.dialogues)))
-        return self.dialogues[key]
+        return self.conversations.once(key, lambda: Conversation(load.future.result().fork()))
 
 
 def session() -> Session:

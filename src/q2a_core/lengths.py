@@ -25,6 +25,10 @@ ENCODER_FRAME_RATE = MEL_FRAME_RATE // CONV_STRIDE
 """Encoder frames per second (50)."""
 AUDIO_TOKEN_RATE = ENCODER_FRAME_RATE // POOL_STRIDE
 """Audio tokens per second (25)."""
+ENCODER_FRAME_SECONDS = HOP_LENGTH * CONV_STRIDE / SAMPLE_RATE
+"""Seconds between two encoder frames (0.02)."""
+TOKEN_SECONDS = SAMPLES_PER_TOKEN / SAMPLE_RATE
+"""Seconds between two audio tokens (0.04)."""
 MIN_SAMPLES = 2 * HOP_LENGTH + 1
 """Fewest samples that yield one audio token (321, just over 20 ms)."""
 RECEPTIVE_FIELD_SAMPLES = N_FFT + 6 * HOP_LENGTH

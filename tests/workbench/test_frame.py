@@ -152,8 +152,8 @@ def test_the_chat_is_on_every_page_and_goes_on(app):
     assert [line.value for line in page.markdown].count("What is this\\?") == 1
     page.chat_input(key="question").set_value("And now?").run()
     assert not page.error
-    [dialogue] = page.session_state["session"].dialogues.values()
-    assert [turn.text for turn in dialogue.turns] == ["What is this?", "And now?"]
+    [conversation] = page.session_state["session"].conversations.values()
+    assert [turn.text for turn in conversation.turns] == ["What is this?", "And now?"]
 
 
 def test_every_page_teaches(app):
@@ -235,5 +235,5 @@ def test_a_question_is_kept_when_the_model_arrives_while_it_is_asked(app, missin
     load.future = arriving
     page.chat_input(key="question").set_value("Is anyone there?").run()
     assert not page.error
-    turns = [d.turns for d in page.session_state["session"].dialogues.values()]
+    turns = [d.turns for d in page.session_state["session"].conversations.values()]
     assert [turn.text for [*_, turn] in turns] == ["Is anyone there?"]

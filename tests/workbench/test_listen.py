@@ -125,7 +125,7 @@ def test_the_clip_alone_is_voice_chat(page, workbench):
     assert "noise.wav alone, without text" in shown(page)
 
 
-def test_every_clip_keeps_its_dialogue_until_a_new_chat(page):
+def test_every_clip_keeps_its_conversation_until_a_new_chat(page):
     ask(page, "About the noise?")
     page.selectbox(key="sample").set_value("tone").run()
     assert "About the noise?" not in shown(page)
@@ -230,12 +230,12 @@ def test_a_name_is_shown_and_never_a_picture_or_a_path(page):
 
 
 def test_replies_are_shown_as_they_are(workbench):
-    import panels
+    from plain import plain
 
     hostile = (
         "![x](http://evil.example/x.png) :material/home: $x$ <b> `a` # _b_ ~c~ | \\ :red[x]\n- y"
     )
-    escaped = panels.plain(hostile)
+    escaped = plain(hostile)
     assert unescaped(escaped).replace("  \n", "\n") == hostile
     assert not re.search(r"[!-/:-@\[-`{-~]", re.sub(r"\\.", "", escaped))
 
@@ -319,7 +319,8 @@ def test_two_tabs_share_the_model_and_nothing_else(page):
     assert "Yours?" not in shown(page)
     assert "Mine?" not in shown(other)
     chats = [
-        next(iter(tab.session_state["session"].dialogues.values())).chat for tab in (page, other)
+        next(iter(tab.session_state["session"].conversations.values())).chat
+        for tab in (page, other)
     ]
     assert chats[0] is not chats[1]
     assert chats[0].model is chats[1].model

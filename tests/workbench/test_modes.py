@@ -215,7 +215,9 @@ def test_the_probe_runs_once_and_the_push_follows_it(page, chat):
 
 
 def page_layer(page: AppTest) -> int:
-    return page.session_state["session"].modes.layer
+    from modes_state import ModesSettings
+
+    return page.session_state["session"].of(ModesSettings).layer
 
 
 def test_without_an_engine_a_spoken_task_says_so_and_can_be_tried_again(page):

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from q2a_core import paths
 from q2a_core.audio import wav_bytes
-from q2a_core.teaching import launch
 from q2a_core.training.runs import background
 from q2a_core.training.runs.runlog import RunLog
 
@@ -155,10 +153,3 @@ def test_where_the_microphone_will_not_work_it_is_said(monkeypatch, url, is_said
     assert "https" not in shown(page)
     page.segmented_control(key="clip_source").set_value("Record").run()
     assert ("only to pages that come over https" in shown(page)) == is_said
-
-
-def test_the_server_and_the_pages_agree_on_bounds():
-    import stand
-
-    assert stand.UPLOAD_MB == launch.UPLOAD_MB
-    assert paths.shipped_checkpoints()

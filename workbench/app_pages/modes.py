@@ -29,7 +29,7 @@ clip = frame.top(
 )
 panels.model_status(session)
 split = clip_panel.is_cut(session, clip)
-if load and (not load.future.done() or load.future.exception()):
+if load and not load.is_ready:
     load = None
 
 heading("Four ways to ask")

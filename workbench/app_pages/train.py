@@ -1,5 +1,7 @@
 """Train: a stage at class budget in a process of its own, watched while it learns."""
 
+import math
+
 import streamlit as st
 
 import class_run_panel
@@ -9,6 +11,7 @@ import run_panel
 import stand
 import state
 from guarded import part
+from q2a_core.presets import MINI_VOCAB_SIZE
 
 TEXT = frame.PageText(
     see=(
@@ -22,8 +25,9 @@ TEXT = frame.PageText(
         "rate of 0.01. Then pretrain with 4 dialogues a step: how rough is the curve now?"
     ),
     why=(
-        "The loss is what a token of the right reply costs, in nats; a guess among 1,500 tokens costs 7.3. The "
-        "first steps fall fast, because how answers are worded is learned before what is in the clip."
+        "The loss is what a token of the right reply costs, in nats; "
+        f"a guess among all {MINI_VOCAB_SIZE:,} tokens costs {math.log(MINI_VOCAB_SIZE):.1f}. "
+        "The first steps fall fast, because how answers are worded is learned before what is in the clip."
     ),
     limits=(
         "A minute is a few hundred clips; the shipped checkpoints heard hundreds of thousands. A single run's "

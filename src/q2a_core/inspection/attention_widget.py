@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 ATTENTION_SKELETON = '<div class="q2a-attention"></div>'
 """What `attention.js` fills."""
-TOKEN_SECONDS = lengths.SAMPLES_PER_TOKEN / lengths.SAMPLE_RATE
 FAINT = 0.05
 """Nats that are drawn at full strength at least: below a twentieth there is nothing to see."""
 MEAN_OF_HEADS = -1
@@ -100,7 +99,7 @@ def map_data(
             "gamma": gamma,
             "title": title,
             "detail": f"a row per {'word' if words else 'token'}, columns are time; brightest {picture.high:.1%}",
-            "labels": labels or [f"{TOKEN_SECONDS * row:.2f} s" for row in range(rows)],
+            "labels": labels or [f"{lengths.TOKEN_SECONDS * row:.2f} s" for row in range(rows)],
             "rowName": "“%”" if words else "the token at %",
             "everyRow": "the reply as a whole" if words else "every token",
             "followsSound": not words,
@@ -122,7 +121,7 @@ def cause_data(
     first, stop = map_.windows[window]
     strongest = (
         f"strongest {_signed(values[site, window])} nats: {map_.sites[site].label}, "
-        f"{TOKEN_SECONDS * first:.2f}–{TOKEN_SECONDS * stop:.2f} s"
+        f"{lengths.TOKEN_SECONDS * first:.2f}–{lengths.TOKEN_SECONDS * stop:.2f} s"
     )
     return _named(
         {

@@ -129,7 +129,7 @@ def figure_map(
     values: Any,
     *,
     labels: list[str],
-    seconds_per_column: float = lengths.SAMPLES_PER_TOKEN / lengths.SAMPLE_RATE,
+    seconds_per_column: float = lengths.TOKEN_SECONDS,
     signed: bool = False,
     unit: str = "weight",
     title: str | None = None,

@@ -25,7 +25,7 @@ def figure_squares(maps: np.ndarray, *, titles: list[str]) -> "Figure":
     if len(maps) != len(titles):
         raise ValueError(f"{len(titles)} titles were given for {len(maps)} maps")
     figure = Figure(figsize=(3.0 * len(maps) + 0.6, 3.4), layout="constrained")
-    seconds = maps.shape[-1] * lengths.SAMPLES_PER_TOKEN / lengths.SAMPLE_RATE
+    seconds = maps.shape[-1] * lengths.TOKEN_SECONDS
     row = figure.subplots(1, len(maps), squeeze=False)[0]
     for axes, values, title in zip(row, maps, titles, strict=True):
         axes.imshow(

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from q2a_core.inspection.causes import CausalMap
     from q2a_core.inspection.listening import Listening
 
-TOKEN_SECONDS = lengths.SAMPLES_PER_TOKEN / lengths.SAMPLE_RATE
 WAVE = "#0f766e"
 
 
@@ -44,7 +43,7 @@ def figure_look_and_cause(
     )
     wave.plot(np.arange(len(samples)) / lengths.SAMPLE_RATE, samples, linewidth=0.5, color=WAVE)
     seconds = len(samples) / lengths.SAMPLE_RATE
-    wave.set(yticks=[], xlim=(0, max(seconds, TOKEN_SECONDS * cause.windows[-1][1])))
+    wave.set(yticks=[], xlim=(0, max(seconds, lengths.TOKEN_SECONDS * cause.windows[-1][1])))
     labels = [f"decoder {layer + 1}" for layer in range(len(look))]
     _map(reads, look, cause.windows, labels, low=0.0, unit="attention", strongest=look.argmax(-1))
     names = [site.label for site in cause.sites]
@@ -75,7 +74,7 @@ def _map(
     strongest: np.ndarray,
 ) -> None:
     """Windows need not be of one width; without `low` the scale lies around 0."""
-    edges = TOKEN_SECONDS * np.array([windows[0][0], *(stop for _, stop in windows)])
+    edges = lengths.TOKEN_SECONDS * np.array([windows[0][0], *(stop for _, stop in windows)])
     rows = np.arange(len(values) + 1) - 0.5
     high = float(np.abs(values).max(initial=0.0)) or 1.0
     mesh = axes.pcolormesh(

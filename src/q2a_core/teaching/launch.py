@@ -18,7 +18,7 @@ ANYWHERE = ("0.0.0.0", "::", "")
 DEMO = "Q2A_DEMO"
 """Environment variable that makes the workbench a public stand: `workbench/stand.py`."""
 UPLOAD_MB = {False: 25, True: 5}
-"""Largest request that the server takes, on a public stand and elsewhere."""
+"""Largest request that the server takes, in megabytes: elsewhere, and on a public stand."""
 
 
 def launch_workbench(

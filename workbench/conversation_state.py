@@ -27,7 +27,7 @@ class Turn:
 
 
 @dataclass
-class Dialogue:
+class Conversation:
     """What was said about one clip with one checkpoint."""
 
     chat: "AudioChat"
@@ -35,7 +35,7 @@ class Dialogue:
 
     @property
     def holds_clip(self) -> bool:
-        """Whether the clip is in the dialogue; it is sent once, and later questions go on about it."""
+        """Whether the clip is in the conversation; it is sent once, and later questions go on about it."""
         return any(turn.clip and turn.reply for turn in self.turns)
 
     def restart(self) -> None:
@@ -58,9 +58,9 @@ class Dialogue:
             turn.reply = self.chat.last_reply
 
 
-def reply_line(dialogue: Dialogue, reply: "Reply") -> str:
+def reply_line(conversation: Conversation, reply: "Reply") -> str:
     """Whose reply it is and how it was made, in one line."""
-    checkpoint, timings = dialogue.chat.checkpoint, reply.timings
+    checkpoint, timings = conversation.chat.checkpoint, reply.timings
     return (
         f"{checkpoint.name} {checkpoint.hash} · {describe_decoding(reply.settings, reply.seed)} · "
         f"confidence {reply.confidence:.0%} · first token {timings.time_to_first_token:.2f} s, "
