@@ -108,16 +108,20 @@ def cat(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def cow(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Moos: low and long, hummed through the nose first, then open, at once or little by little; some break higher."""
+    """Moos: low and long, hummed through the nose first, then open, at once or little by little.
+
+    Some break higher; others climb in one arch, hold, and sink again.
+    """
     pitch = log_uniform(rng, 50, 260)
     throat = draw_throat(
         rng,
-        tilt_hz=log_uniform(rng, 350, 3_200),
-        breath=(0.02, 1.6),
-        roughness=(0, 0.8),
+        tilt_hz=log_uniform(rng, 400, 4_500),
+        breath=(0.02, 0.9),
+        roughness=(0, 0.7),
         scale=(0.75, 1.3),
     )
     rise, breaks = rng.uniform(1.05, 1.7), rng.uniform() < 0.35
+    arched = rng.uniform() < 0.45
     opens = rng.uniform(0.2, 0.6)
     at_once, hummed, closed = (
         rng.uniform() < 0.5,
@@ -130,7 +134,9 @@ def cow(rng: np.random.Generator, count: int) -> np.ndarray:
         high = pitch * (rng.uniform(1.9, 2.6) if breaks else rise)
         before = pitch if breaks else pitch * (1 + 0.6 * (rise - 1))
         path = [(0, pitch), (opens, before), (opens + 0.06, high), (0.85, high * 0.95)]
-        f0 = contour(n, [*path, (1, high * rng.uniform(0.7, 0.95))])
+        if arched:
+            path = [(0, pitch), (min(0.5, opens + 0.1), high), (rng.uniform(0.65, 0.9), high)]
+        f0 = contour(n, [*path, (1, high * rng.uniform(0.6 if arched else 0.7, 0.95))])
         hum, moo, maw = (240.0, 900.0, 2_000.0), (380.0, 750.0, 2_300.0), (620.0, 1_100.0, 2_500.0)
         call = utter(rng, throat, f0, [hum, moo, maw, maw, moo], jitter=0.01, jitter_rate=50)
         if at_once:
@@ -148,11 +154,12 @@ def sheep(rng: np.random.Generator, count: int) -> np.ndarray:
     """Bleats: a steady, buzzing "eh" that flutters in loudness and pitch, of some hardly, of others till it breaks."""
     pitch = log_uniform(rng, 100, 560)
     throat = draw_throat(
-        rng, tilt_hz=log_uniform(rng, 1_500, 5_500), breath=(0.03, 2.5), roughness=(0, 0.8)
+        rng, tilt_hz=log_uniform(rng, 1_500, 5_500), breath=(0.03, 1.0), roughness=(0, 0.6)
     )
-    # a mouth wide open: the second formant is often the loudest
-    throat = replace(throat, fall_db=rng.uniform(-7, 6))
-    rate, deep = rng.uniform(5.5, 14.0), rng.uniform(0.05, 0.6)
+    # a mouth wide open: the second formant is often the loudest, and the resonances are blunt
+    throat = replace(throat, fall_db=rng.uniform(-7, 6), sharpness=log_uniform(rng, 1.2, 5.0))
+    rate, deep = rng.uniform(5.5, 14.0), rng.uniform(0.02, 0.6)
+    begins, ends = rng.uniform(0.65, 0.95, 2)
     second = log_uniform(rng, 1_250, 2_700)
     first = rng.uniform(0.75, 1.45)
     # what is loud begins at the first formant: of the chest below it little is heard
@@ -163,7 +170,7 @@ def sheep(rng: np.random.Generator, count: int) -> np.ndarray:
         n = to_samples(seconds)
         shaking = tone(rate * (1 + 0.12 * wander(rng, n, 8)), start=rng.uniform())
         shaking *= contour(n, [(0, 0.2), (0.3, 1), (1, 1)])
-        f0 = pitch * contour(n, [(0, 0.85), (0.2, 1.05), (0.7, 1), (1, 0.85)])
+        f0 = pitch * contour(n, [(0, begins), (0.25, 1.05), (0.7, 1), (1, ends)])
         f0 *= 1 + 0.06 * deep * shaking
         meh, baa = (
             (450.0 * first, 0.8 * second, 1.7 * second),

@@ -21,7 +21,7 @@ from q2a_core.world.sounds.acoustics import (
 )
 from q2a_core.world.sounds.throat import draw_throat, utter
 
-RIBBIT_SHARE = 0.35
+RIBBIT_SHARE = 0.45
 """Frogs whose croak has two syllables."""
 
 
@@ -57,12 +57,13 @@ def frog(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def _ribbits(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Croaks of two syllables, a long one and a short one, buzzing in two bands of which the upper one climbs."""
+    """Croaks of two syllables, a long one and a short one, buzzing in bands of which the uppermost climbs."""
     rate, lower = log_uniform(rng, 45, 170), log_uniform(rng, 450, 1_200)
     upper, climbs = lower * rng.uniform(2.1, 3.4), rng.uniform(1.0, 1.35)
     throat = draw_throat(rng, tilt_hz=log_uniform(rng, 2_000, 6_000), breath=(0.05, 1.5))
     sharpness, fall_db = log_uniform(rng, 4, 12), rng.uniform(-8, 3)
     throat = replace(throat, sharpness=sharpness, fall_db=fall_db)
+    chest = (log_uniform(rng, 180, 420),) if rng.uniform() < 0.6 else ()
     long, rest, short = rng.uniform(0.07, 0.22), rng.uniform(0.01, 0.06), rng.uniform(0.04, 0.12)
     croaks = []
     for _ in range(count):
@@ -70,7 +71,7 @@ def _ribbits(rng: np.random.Generator, count: int) -> np.ndarray:
         for seconds in (long, short):
             n = to_samples(seconds * rng.uniform(0.9, 1.1))
             f0 = rate * contour(n, [(0, 0.9), (1, rng.uniform(0.95, 1.2))])
-            low, high = (lower, upper), (lower, upper * climbs)
+            low, high = (*chest, lower, upper), (*chest, lower, upper * climbs)
             part = utter(rng, throat, f0, [low, high], jitter=0.03, jitter_rate=120)
             syllables.append(part * swell(n, attack=0.012, release=0.03))
         gap = np.zeros(to_samples(rest), dtype=np.float32)

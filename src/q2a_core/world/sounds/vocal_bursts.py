@@ -167,7 +167,7 @@ def sneeze(rng: np.random.Generator, count: int) -> np.ndarray:
     room = (3.9 - sum(map(len, sneezes)) / 16_000) / count
     rows = []
     for sound in sneezes:
-        breaths = int(rng.choice([0, 1, 2], p=[0.1, 0.65, 0.25]))
+        breaths = int(rng.choice([0, 1, 2], p=[0.4, 0.45, 0.15]))
         if count > 1:
             breaths = min(breaths, 1)
         for _ in range(breaths):
