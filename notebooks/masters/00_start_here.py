@@ -30,7 +30,7 @@ from IPython.display import display
 
 from q2a_core import AudioChat, lengths, load_waveform, paths
 from q2a_core.audio.mel import log_mel
-from q2a_core.inspection.figures import figure_clip
+from q2a_core.inspection.figures.clip import figure_clip
 from q2a_core.teaching.checks import check
 from q2a_core.teaching.widgets import show_player
 from q2a_core.teaching.widgets.recorder import record_clip

@@ -31,7 +31,7 @@ from q2a_core import AudioChat, lengths, load_waveform, paths
 from q2a_core.audio.mel import log_mel, stack_mels
 from q2a_core.inspection.attention_views import encoder_maps, entropy_bits, most_bits
 from q2a_core.inspection.case import open_case
-from q2a_core.inspection.figures_attention import figure_reach, figure_squares
+from q2a_core.inspection.figures.attention import figure_reach, figure_squares
 from q2a_core.inspection.reach import share_within, token_reach
 from q2a_core.inspection.walk import encoder_states
 from q2a_core.kernels import attention

@@ -32,7 +32,7 @@ from q2a_core.audio.mel import log_mel
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.evaluation.prompt_ablation import prompt_ablation
 from q2a_core.evaluation.ways_of_asking import ways_of_asking
-from q2a_core.inspection.figures_training import figure_bars, figure_curves
+from q2a_core.inspection.figures.training import figure_bars, figure_curves
 from q2a_core.inspection.gallery import read_gallery
 from q2a_core.model import IGNORE_INDEX
 from q2a_core.teaching.checks import check

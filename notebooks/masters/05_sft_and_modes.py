@@ -27,8 +27,8 @@
 import numpy as np
 
 from q2a_core import AudioChat, lengths, load_waveform, paths
-from q2a_core.inspection.figures_probes import figure_probes
-from q2a_core.inspection.figures_training import figure_bars
+from q2a_core.inspection.figures.probes import figure_probes
+from q2a_core.inspection.figures.training import figure_bars
 from q2a_core.inspection.mode_probe import mode_probe
 from q2a_core.inspection.mode_scenes import MODE_TASKS, mode_clips, probe_book
 from q2a_core.inspection.steering import random_direction, steering_effects

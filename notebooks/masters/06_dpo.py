@@ -28,7 +28,7 @@ from IPython.display import display
 
 from q2a_core import AudioChat, load_waveform, paths
 from q2a_core.checkpoint import open_checkpoint
-from q2a_core.inspection.figures_training import figure_bars, figure_margins
+from q2a_core.inspection.figures.training import figure_bars, figure_margins
 from q2a_core.inspection.yes_rates import yes_rates
 from q2a_core.teaching.checks import check
 from q2a_core.teaching.run_lesson import lesson_steps

@@ -34,9 +34,9 @@ from q2a_core import AudioChat, lengths, load_waveform, paths
 from q2a_core.inspection.case import open_case
 from q2a_core.inspection.causes import causal_map, edit_effect
 from q2a_core.inspection.edits import AUDIO_TOKENS
-from q2a_core.inspection.figures import figure_map
-from q2a_core.inspection.figures_causes import figure_listening, figure_look_and_cause
-from q2a_core.inspection.figures_probes import figure_probes
+from q2a_core.inspection.figures.causes import figure_listening, figure_look_and_cause
+from q2a_core.inspection.figures.clip import figure_map
+from q2a_core.inspection.figures.probes import figure_probes
 from q2a_core.inspection.linear_probe import probe_layer
 from q2a_core.inspection.listening import is_listening
 from q2a_core.inspection.look_and_cause import (

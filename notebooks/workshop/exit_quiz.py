@@ -19,7 +19,7 @@
 # %%
 from q2a_core.errors import Q2AError
 from q2a_core.teaching.certificate import write_certificate
-from q2a_core.teaching.quiz_widget import QuizWidget
+from q2a_core.teaching.quiz.widget import QuizWidget
 
 QuizWidget()
 

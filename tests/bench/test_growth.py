@@ -9,7 +9,7 @@ import torch
 from q2a_core.bench import growth
 from q2a_core.bench.growth import process_memory, run_growth, to_markdown
 from q2a_core.errors import Q2AError
-from q2a_core.inspection.figures_growth import figure_growth
+from q2a_core.inspection.figures.growth import figure_growth
 
 pytest.importorskip("transformers")
 

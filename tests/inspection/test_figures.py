@@ -10,7 +10,7 @@ from q2a_core import lengths
 from q2a_core.audio import load_waveform
 from q2a_core.audio.mel import log_mel
 from q2a_core.inspection import figure_clip, figure_map, view_clip
-from q2a_core.inspection.figures import figure_view
+from q2a_core.inspection.figures.clip import figure_view
 
 pytest.importorskip("matplotlib")
 

@@ -5,7 +5,7 @@ import pytest
 
 from q2a_core.inspection.causes import CausalMap
 from q2a_core.inspection.edits import AUDIO_TOKENS, Site
-from q2a_core.inspection.figures_causes import (
+from q2a_core.inspection.figures.causes import (
     figure_listening,
     figure_look_and_cause,
 )

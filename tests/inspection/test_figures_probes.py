@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from q2a_core.inspection.figures_probes import figure_probes
+from q2a_core.inspection.figures.probes import figure_probes
 from q2a_core.inspection.linear_probe import probe_layer
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from q2a_core.inspection.figures_training import (
+from q2a_core.inspection.figures.training import (
     figure_bars,
     figure_curves,
     figure_margins,

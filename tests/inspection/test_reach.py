@@ -6,7 +6,7 @@ import pytest
 from inspection.conftest import noise
 from q2a_core import lengths
 from q2a_core.audio.mel import log_mel
-from q2a_core.inspection.figures_attention import figure_reach, figure_squares
+from q2a_core.inspection.figures.attention import figure_reach, figure_squares
 from q2a_core.inspection.reach import share_within, token_reach
 
 CLIP = noise(1.69, 0)

@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from q2a_core import Q2AError, paths
-from q2a_core.teaching import bundle, bundle_ledger, bundle_wheels
-from q2a_core.teaching.bundle import make_bundle, project_files
-from q2a_core.teaching.bundle_files.check_bundle import bundle_fault
+from q2a_core.teaching.bundle import build as bundle
+from q2a_core.teaching.bundle import ledger as bundle_ledger
+from q2a_core.teaching.bundle import wheels as bundle_wheels
+from q2a_core.teaching.bundle.build import make_bundle, project_files
+from q2a_core.teaching.bundle.files.check_bundle import bundle_fault
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKE_PIP = """

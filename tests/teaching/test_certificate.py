@@ -17,7 +17,7 @@ from q2a_core.teaching.certificate import (
 from q2a_core.teaching.checks import exercises_of
 from q2a_core.teaching.course import LESSONS
 from q2a_core.teaching.progress import note_passed
-from q2a_core.teaching.quiz import keep_answers, questions
+from q2a_core.teaching.quiz.exit_quiz import keep_answers, questions
 
 ASKED = [f"00.step{number}" for number in range(10)]
 

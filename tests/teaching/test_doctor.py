@@ -16,8 +16,8 @@ import torch
 from q2a_core import paths
 from q2a_core.errors import SpeechError
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.teaching import doctor, environment
-from q2a_core.teaching.doctor import Check, format_checks, guarded, healthy, run_doctor
+from q2a_core.teaching.readiness import doctor, environment
+from q2a_core.teaching.readiness.doctor import Check, format_checks, guarded, healthy, run_doctor
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from q2a_core import Q2AError
-from q2a_core.teaching import lesson_times, speed
+from q2a_core.teaching import lesson_times
 from q2a_core.teaching.course import LESSONS, lesson
 from q2a_core.teaching.lesson_times import predict, read_times, write_times
-from q2a_core.teaching.speed import Speed
+from q2a_core.teaching.readiness import speed
+from q2a_core.teaching.readiness.speed import Speed
 
 THERE = Speed(start=4.0, mel=0.01, encode=0.02, decode=0.001, train_step=0.5)
 

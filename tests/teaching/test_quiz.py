@@ -10,7 +10,7 @@ from q2a_core import lengths, presets
 from q2a_core.cli import main
 from q2a_core.errors import Q2AError
 from q2a_core.teaching.course import LESSONS
-from q2a_core.teaching.quiz import (
+from q2a_core.teaching.quiz.exit_quiz import (
     FILE,
     LETTERS,
     chosen,
@@ -22,7 +22,7 @@ from q2a_core.teaching.quiz import (
     questions,
     shuffled,
 )
-from q2a_core.teaching.quiz_widget import VIEW_MIME, QuizWidget
+from q2a_core.teaching.quiz.widget import VIEW_MIME, QuizWidget
 
 RIGHT = {item.id: next(o.text for o in item.options if o.right) for item in questions()}
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from q2a_core import Q2AError
-from q2a_core.teaching import classroom, workshop
-from q2a_core.teaching.classroom import Check
-from q2a_core.teaching.doctor import guarded
-from q2a_core.teaching.speed import Speed
-from q2a_core.teaching.workshop import WorkshopReport, format_report, run_workshop_doctor
+from q2a_core.teaching.readiness import classroom, workshop
+from q2a_core.teaching.readiness.classroom import Check
+from q2a_core.teaching.readiness.doctor import guarded
+from q2a_core.teaching.readiness.speed import Speed
+from q2a_core.teaching.readiness.workshop import WorkshopReport, format_report, run_workshop_doctor
 
 SPEED = Speed(start=4.0, mel=0.01, encode=0.02, decode=0.001, train_step=0.5)
 QUIET = {"cores": 2, "load": 0.4}

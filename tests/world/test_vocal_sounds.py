@@ -84,7 +84,9 @@ def test_bounded_in_value_and_length_and_silent_at_the_ends(label):
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_count_is_what_an_envelope_shows(label, count):
     floor = {"cough": 12, "sneeze": 9, "sniff": 20}[label]
-    least = 0.8 if label == "cough" else 0.9  # the voice that ends a cough may stand apart from its burst
+    least = (
+        0.8 if label == "cough" else 0.9
+    )  # the voice that ends a cough may stand apart from its burst
     found = [
         count_peaks(make(label, seed, count=count), smooth=0.12, rise=6, floor=floor)
         for seed in range(30)

@@ -33,7 +33,7 @@ def bundle(
     from tqdm import tqdm
 
     from q2a_core.cli.progress import bar
-    from q2a_core.teaching.bundle import make_bundle
+    from q2a_core.teaching.bundle.build import make_bundle
 
     with bar("files", "file") as on_copy, tqdm(desc="packages", unit="", disable=None) as shown:
 

@@ -182,7 +182,7 @@ def time_lessons(
     from q2a_core.cli.progress import bar
     from q2a_core.teaching.course import Lesson
     from q2a_core.teaching.lesson_times import measure_lessons, write_times
-    from q2a_core.teaching.speed import is_busy
+    from q2a_core.teaching.readiness.speed import is_busy
 
     def tell(item: Lesson, seconds: float) -> None:
         over = "" if seconds <= item.run_seconds else "  longer than stated"

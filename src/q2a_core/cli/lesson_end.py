@@ -18,7 +18,7 @@ def quiz(
 
     Example: q2a lesson quiz
     """
-    from q2a_core.teaching.quiz import (
+    from q2a_core.teaching.quiz.exit_quiz import (
         LETTERS,
         chosen,
         explained,

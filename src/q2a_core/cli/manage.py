@@ -26,11 +26,11 @@ def doctor(
     """
     from dataclasses import asdict
 
-    from q2a_core.teaching.doctor import format_checks, healthy, run_doctor
+    from q2a_core.teaching.readiness.doctor import format_checks, healthy, run_doctor
 
     if workshop:
         from q2a_core.cli.progress import bar
-        from q2a_core.teaching.workshop import format_report, run_workshop_doctor
+        from q2a_core.teaching.readiness.workshop import format_report, run_workshop_doctor
 
         with bar("speed test", "steps") as tick:
             report = run_workshop_doctor(on_progress=tick)

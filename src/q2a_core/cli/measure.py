@@ -150,7 +150,7 @@ def bench(
         )
     hand_over(report, to_markdown(report), output, as_json)
     if plot is not None:
-        from q2a_core.inspection.figures_growth import figure_growth
+        from q2a_core.inspection.figures.growth import figure_growth
 
         if "not_measured" in report[GROWTH]:
             raise Q2AError(f"nothing to plot: growth {report[GROWTH]['not_measured']}")

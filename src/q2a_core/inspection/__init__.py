@@ -1,6 +1,6 @@
 """Looking inside: recorded and live traces, figures and the player. Importing it needs neither torch nor matplotlib."""
 
-from q2a_core.inspection.figures import figure_clip, figure_map
+from q2a_core.inspection.figures.clip import figure_clip, figure_map
 from q2a_core.inspection.gallery import Sample, read_gallery, record_gallery, recorded_trace
 from q2a_core.inspection.player import NotebookPlayer, player_data, player_html
 from q2a_core.inspection.trace import (

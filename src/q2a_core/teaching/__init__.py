@@ -1,1 +1,1 @@
-"""For those who learn and teach here: the doctor and the workbench's launcher."""
+"""For those who learn and teach here: lessons and their checks, the doctor, the offline bundle, the quiz."""

@@ -19,7 +19,7 @@ from q2a_core.teaching.checks import exercises_of
 from q2a_core.teaching.course import LESSONS
 from q2a_core.teaching.page import Page, Section, Table, Verbatim
 from q2a_core.teaching.progress import passed_exercises
-from q2a_core.teaching.quiz import graded, kept_answers
+from q2a_core.teaching.quiz.exit_quiz import graded, kept_answers
 
 NEEDED = 0.8
 """Share of the class lessons' checks; lessons for home are listed and not asked for."""

@@ -18,7 +18,7 @@ from typing import Any
 from q2a_core import paths
 from q2a_core.errors import Q2AError
 from q2a_core.teaching.course import LESSONS, Lesson, solution_notebook
-from q2a_core.teaching.speed import Speed, machine, measure_speed
+from q2a_core.teaching.readiness.speed import Speed, machine, measure_speed
 
 FILE = "lesson_times.json"
 TRAINS = "lesson_steps("

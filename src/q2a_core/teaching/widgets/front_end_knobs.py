@@ -42,7 +42,7 @@ def draw_front_end(
     samples: np.ndarray, settings: MelSettings, *, name: str = "the clip"
 ) -> tuple[Any, str]:
     """The picture of a 16 kHz clip (S,) under `settings`, and a sentence about it."""
-    from q2a_core.inspection.figures import figure_view
+    from q2a_core.inspection.figures.clip import figure_view
 
     view = view_under(samples, settings)
     rate = lengths.SAMPLE_RATE

@@ -64,6 +64,6 @@ class FramedPlayer:
 
 def still_player(view: ClipView, name: str) -> tuple[bytes, str]:
     """The player's static half: PNG bytes and the words for it."""
-    from q2a_core.inspection.figures import figure_view
+    from q2a_core.inspection.figures.clip import figure_view
 
     return png(figure_view(view, title=name)), describe_view(view, name=name)

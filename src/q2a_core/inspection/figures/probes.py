@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from q2a_core.inspection.figures.palette import AMBER, GREY, TEAL
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from q2a_core.inspection.linear_probe import LayerProbe
-
-PROBE, CONTROL, BASELINE = "#0f766e", "#b45309", "#555555"
 
 
 def figure_probes(
@@ -32,12 +32,12 @@ def figure_probes(
         accuracies = np.array([probe.accuracy.value for probe in layers])
         ends = np.array([[probe.accuracy.low, probe.accuracy.high] for probe in layers]).T
         low, high = np.array([probe.control_range for probe in layers]).T
-        axes.fill_between(places, low, high, color=CONTROL, alpha=0.25, label="shuffled, 95 %")
-        axes.plot(places, [probe.control for probe in layers], "--", color=CONTROL)
+        axes.fill_between(places, low, high, color=AMBER, alpha=0.25, label="shuffled, 95 %")
+        axes.plot(places, [probe.control for probe in layers], "--", color=AMBER)
         error = np.abs(ends - accuracies)
-        axes.errorbar(places, accuracies, error, fmt="o-", color=PROBE, capsize=3, label="probe")
+        axes.errorbar(places, accuracies, error, fmt="o-", color=TEAL, capsize=3, label="probe")
         if baseline is not None:
-            axes.axhline(baseline, color=BASELINE, linestyle=":", label="average log-mel")
+            axes.axhline(baseline, color=GREY, linestyle=":", label="average log-mel")
         axes.set_xticks(places, labels or [str(place) for place in places])
         axes.set(xlabel="layer (0 is the embedding)" if labels is None else None, ylim=(0.0, 1.05))
         axes.set_title(title, fontsize="medium")

@@ -178,7 +178,7 @@ def machine() -> dict[str, Any]:
     """What a timing was taken on."""
     import torch
 
-    from q2a_core.teaching.environment import available_cores
+    from q2a_core.teaching.readiness.environment import available_cores
 
     return {
         "system": platform.system(),

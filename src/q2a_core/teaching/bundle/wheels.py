@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from q2a_core.errors import Q2AError
-from q2a_core.teaching.bundle_ledger import full_disk, named
+from q2a_core.teaching.bundle.ledger import full_disk, named
 
 PROJECT = "q2a"
 SHIPPED = {"src/q2a_core/": "q2a_core/"} | {

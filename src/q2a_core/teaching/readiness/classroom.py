@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from q2a_core.errors import Q2AError
-from q2a_core.teaching.environment import Check, one_line
+from q2a_core.teaching.readiness.environment import Check, one_line
 
 PORT, PORTS = 8888, 20
 """Where JupyterLab listens, and how many ports are tried from there."""

@@ -5,8 +5,8 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from q2a_core.teaching.quiz import LETTERS, explained, keep_answers, shuffled
-from q2a_core.teaching.quiz_questions import Question, questions
+from q2a_core.teaching.quiz.exit_quiz import LETTERS, explained, keep_answers, shuffled
+from q2a_core.teaching.quiz.questions import Question, questions
 
 VIEW_MIME = "application/vnd.jupyter.widget-view+json"
 

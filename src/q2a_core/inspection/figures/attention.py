@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from q2a_core import lengths
-from q2a_core.inspection.figures import COLOUR_MAP
+from q2a_core.inspection.figures.palette import AMBER, COLOUR_MAP, TEAL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from q2a_core.inspection.reach import Reach
 
-SPANS = (("stands for", "#0f766e"), ("reads", "#b45309"), ("knows of", "#57534e"))
+SPANS = (("stands for", TEAL), ("reads", AMBER), ("knows of", "#57534e"))
 
 
 def figure_squares(maps: np.ndarray, *, titles: list[str]) -> "Figure":
@@ -75,7 +75,7 @@ def figure_reach(reach: "Reach", samples: np.ndarray) -> "Figure":
     centres = np.arange(len(reach.before)) * lengths.HOP_LENGTH / rate
     for values, name, colour, mark in (
         (reach.after, "after attention", "#57534e", "."),
-        (reach.before, "before attention", "#b45309", "o"),
+        (reach.before, "before attention", AMBER, "o"),
     ):
         shown = values > 0
         bottom.plot(

@@ -2,11 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
+from q2a_core.inspection.figures.palette import AMBER, TEAL
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = {"ours": "#0f766e", "other": "#b45309"}
+COLOURS = {"ours": TEAL, "other": AMBER}
 MARKS = {"ours": "o-", "other": "s--"}
 NAMES = {"ours": "q2a", "other": "transformers"}
 

@@ -5,17 +5,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from q2a_core import lengths
+from q2a_core.inspection.figures.palette import COLOUR_MAP, SIGNED_COLOUR_MAP, TEAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from q2a_core.inspection.trace import ClipView
-
-COLOUR_MAP = "magma"
-"""Rises in brightness from end to end, so it reads in grey and for the colour-blind."""
-SIGNED_COLOUR_MAP = "PuOr"
-"""For values around 0, white in the middle."""
 
 
 def figure_clip(
@@ -35,7 +31,7 @@ def figure_clip(
     figure = Figure(figsize=(9, 5), layout="constrained")
     wave_axes, mel_axes, token_axes = figure.subplots(3, 1, sharex=True, height_ratios=[2, 4, 1.2])
     seconds = np.arange(len(samples)) / lengths.SAMPLE_RATE
-    wave_axes.plot(seconds, samples, linewidth=0.5, color="#0f766e")
+    wave_axes.plot(seconds, samples, linewidth=0.5, color=TEAL)
     wave_axes.set(
         ylabel="waveform", xlim=(0, max(len(samples) / lengths.SAMPLE_RATE, frames / 100))
     )
@@ -53,7 +49,7 @@ def figure_view(view: "ClipView", *, title: str | None = None) -> "Figure":
     figure = Figure(figsize=(9, 5), layout="constrained")
     wave_axes, mel_axes, token_axes = figure.subplots(3, 1, sharex=True, height_ratios=[2, 4, 1.2])
     seconds = np.linspace(0, view.seconds, view.envelope.shape[1])
-    wave_axes.fill_between(seconds, *(view.envelope / 32768), color="#0f766e", linewidth=0.3)
+    wave_axes.fill_between(seconds, *(view.envelope / 32768), color=TEAL, linewidth=0.3)
     hop = view.hop_length / lengths.SAMPLE_RATE
     low, high = view.mel_range
     mel = low + view.mel.astype(np.float32) * ((high - low) / 255)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from q2a_core import paths
 from q2a_core.errors import Q2AError
-from q2a_core.teaching.quiz_questions import Option, Question, questions
+from q2a_core.teaching.quiz.questions import Option, Question, questions
 
 FILE = "quiz.json"
 LETTERS = "abcd"

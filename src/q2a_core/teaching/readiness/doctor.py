@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from q2a_core import paths
 from q2a_core.errors import Q2AError
-from q2a_core.teaching import environment
-from q2a_core.teaching.environment import PACKAGES, Check, one_line
+from q2a_core.teaching.readiness import environment
+from q2a_core.teaching.readiness.environment import PACKAGES, Check, one_line
 
 __all__ = ["Check", "format_check", "format_checks", "healthy", "run_doctor"]
 

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from q2a_core.teaching import classroom
-from q2a_core.teaching.doctor import Check, format_check, guarded, healthy, run_doctor
 from q2a_core.teaching.lesson_times import (
     Prediction,
     listening_pace,
@@ -21,7 +19,9 @@ from q2a_core.teaching.lesson_times import (
     times_file,
     training_pace,
 )
-from q2a_core.teaching.speed import STEPS, Speed, is_busy, machine, measure_speed
+from q2a_core.teaching.readiness import classroom
+from q2a_core.teaching.readiness.doctor import Check, format_check, guarded, healthy, run_doctor
+from q2a_core.teaching.readiness.speed import STEPS, Speed, is_busy, machine, measure_speed
 
 PASSING = (
     *("cache folder", "runs folder", "free disk", "port", "notebook port", "cores"),

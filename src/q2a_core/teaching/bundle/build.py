@@ -20,8 +20,8 @@ from typing import Any
 
 from q2a_core import __version__, paths
 from q2a_core.errors import Q2AError
-from q2a_core.teaching.bundle_ledger import FILE, Ledger, named, sha256
-from q2a_core.teaching.bundle_wheels import (
+from q2a_core.teaching.bundle.ledger import FILE, Ledger, named, sha256
+from q2a_core.teaching.bundle.wheels import (
     PROJECT,
     build_wheel,
     fetch_wheels,
@@ -37,7 +37,7 @@ TOP = ("README.md", "LICENSE", "pyproject.toml", ".ci", "src", "tests")
 """What a checkout without git has besides the shipped folders."""
 SHIPPED = ("data_samples", "notebooks", "workbench")
 SCRIPTS = ("README.md", "install.sh", "install.bat", "check_bundle.py")
-TEMPLATES = Path(__file__).with_name("bundle_files")
+TEMPLATES = Path(__file__).with_name("files")
 LEFT_OUT = ("__pycache__", ".git", ".venv", ".ipynb_checkpoints", "build", "dist")
 WITH_PACKAGES = "q2a and every package that it needs"
 ALONE = "q2a alone: the machine's Python has the packages already"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from q2a_core import lengths
-from q2a_core.inspection.figures import COLOUR_MAP, SIGNED_COLOUR_MAP
+from q2a_core.inspection.figures.palette import COLOUR_MAP, SIGNED_COLOUR_MAP, TEAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from q2a_core.inspection.causes import CausalMap
     from q2a_core.inspection.listening import Listening
-
-WAVE = "#0f766e"
 
 
 def figure_look_and_cause(
@@ -41,7 +39,7 @@ def figure_look_and_cause(
     wave, reads, needs = figure.subplots(
         3, 1, sharex=True, height_ratios=[1.2, len(look), len(change)]
     )
-    wave.plot(np.arange(len(samples)) / lengths.SAMPLE_RATE, samples, linewidth=0.5, color=WAVE)
+    wave.plot(np.arange(len(samples)) / lengths.SAMPLE_RATE, samples, linewidth=0.5, color=TEAL)
     seconds = len(samples) / lengths.SAMPLE_RATE
     wave.set(yticks=[], xlim=(0, max(seconds, lengths.TOKEN_SECONDS * cause.windows[-1][1])))
     labels = [f"decoder {layer + 1}" for layer in range(len(look))]

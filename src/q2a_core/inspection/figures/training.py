@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from q2a_core.inspection.figures.palette import AMBER, GREY, TEAL, VIOLET
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = ("#0f766e", "#b45309", "#6b7280", "#7c3aed")
+COLOURS = (TEAL, AMBER, GREY, VIOLET)
 HATCHES = ("", "//", "..", "xx")
 MARKS = ("o-", "s--", "^:", "d-.")
 """Series differ by more than colour."""

@@ -1,0 +1,1 @@
+"""The exit quiz: its questions, its order and score, and its widget."""
