@@ -11,9 +11,9 @@ from torch import Tensor
 
 from q2a_core import lengths
 from q2a_core.audio import Waveform
-from q2a_core.audio.mel import log_mel, stack_mels
 from q2a_core.checkpoint import Checkpoint, open_checkpoint
 from q2a_core.errors import ChatError
+from q2a_core.inference.batch import mel_batch
 from q2a_core.inference.clips import Clip, read_clips
 from q2a_core.inference.generate import generate_steps
 from q2a_core.inference.reply import Prompt, Reply, Timings
@@ -144,18 +144,10 @@ class AudioChat:
         """Each clip's audio embeddings (A, D)."""
         if not waveforms:
             return []
-        config = self.model.config.encoder
-        mels = [
-            log_mel(clip.samples, num_mels=config.num_mel_bins, max_frames=config.max_mel_frames)
-            for clip in waveforms
-        ]
-        # not a linear layer's: what a quantised one has is no tensor
-        weight = self.model.audio_encoder.conv1.weight
-        mel_lengths = torch.tensor([lengths.mel_frames(len(clip.samples)) for clip in waveforms])
-        stacked = stack_mels(mels).to(weight.device, weight.dtype)
+        mel, mel_lengths = mel_batch(self.model, [clip.samples for clip in waveforms])
         graphs = graphs_of(self.model) if len(waveforms) == 1 else None
         encoder = self.model if graphs is None else graphs.prompt
-        packed = encoder.encode_audio(stacked, mel_lengths)
+        packed = encoder.encode_audio(mel, mel_lengths)
         return list(packed.split(lengths.audio_tokens(mel_lengths).tolist()))
 
     def _fit_context(self, settings: GenerationSettings, prompt_length: int) -> GenerationSettings:
