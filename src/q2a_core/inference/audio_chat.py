@@ -107,11 +107,12 @@ class AudioChat:
             top_p=top_p,
             repetition_penalty=repetition_penalty,
         )
+        wanted = settings.max_new_tokens
         settings = self._fit_context(settings, len(prompt.ids))
         if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
             raise ChatError(f"seed is {seed!r}; expected a whole number of at most 63 bits")
         self._begun += 1
-        return _Turn(self, self._begun, prompt, settings, int(seed), start).run()
+        return _Turn(self, self._begun, prompt, settings, wanted, int(seed), start).run()
 
     def prompt(
         self,
@@ -183,6 +184,7 @@ class _Turn:
     number: int
     prompt: Prompt
     settings: GenerationSettings
+    wanted: int  # tokens asked for, which the context may have no room for
     seed: int
     start: float
 
@@ -222,6 +224,15 @@ class _Turn:
             raise
         return self._finish(token_ids, logps, times)
 
+    def _cut(self, length: int) -> tuple[str, ...]:
+        """A notice where the reply ends because the context is full, not because it was over or long enough."""
+        if not length == self.settings.max_new_tokens < self.wanted:
+            return ()
+        return (
+            f"the reply was cut after {length} of at most {self.wanted} tokens: the dialogue fills the "
+            f"{self.chat.model.config.decoder.max_positions} positions that the model holds",
+        )
+
     def _finish(self, token_ids: list[int], logps: list[float], times: list[float]) -> Reply:
         chat = self.chat
         text = chat.checkpoint.chat_format.tokenizer.decode(token_ids)
@@ -232,7 +243,7 @@ class _Turn:
             token_ids=token_ids,
             logps=logps,
             timings=Timings(time_to_first_token=first, tokens_per_second=rate),
-            notices=self.prompt.notices,
+            notices=(*self.prompt.notices, *self._cut(len(token_ids))),
             prompt=chat.checkpoint.chat_format.render(self.prompt.messages),
             settings=self.settings,
             seed=self.seed,
