@@ -114,11 +114,73 @@ def hub_config(**text: object) -> dict:
         {"rope_scaling": {"type": "default"}, "rope_theta": 500_000.0},
         {"rope_scaling": None, "rope_theta": 500_000},
         {"rope_parameters": {"rope_theta": 5e5, "partial_rotary_factor": 1.0}},
+        {
+            "rope_theta": 500_000,
+            "rope_scaling": {"rope_type": "default"},
+            "rope_parameters": {"rope_type": "default", "rope_theta": 50},
+        },
+        {
+            "rope_theta": 1,
+            "rope_scaling": {"rope_type": "default", "rope_theta": 5e5},
+            "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 50},
+        },
+        {"rope_theta": 1, "rope_scaling": {}, "rope_parameters": {"rope_theta": 5e5}},
     ],
     ids=str,
 )
 def test_every_layout_of_the_rotary_base(text):
-    assert config_from_hf(hub_config(**text)).decoder.rope_theta == 500_000.0
+    values = hub_config(**text)
+    if "rope_theta" not in text:
+        values["text_config"].pop("rope_theta")
+    assert config_from_hf(values).decoder.rope_theta == 500_000.0
+    theirs = Qwen2AudioConfig.from_dict(copy.deepcopy(values))
+    assert theirs.text_config.rope_parameters["rope_theta"] == 500_000.0
+    assert theirs.text_config.rope_parameters["rope_type"] == "default"
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [
+        {"hidden_size": 32, "num_hidden_layers": 5, "num_attention_heads": 4},
+        {"intermediate_size": 200},
+        {"encoder_layers": 3, "num_hidden_layers": 5},
+        {"num_hidden_layers": 5, "encoder_layers": 3},
+    ],
+    ids=str,
+)
+def test_the_encoder_in_the_common_names(audio):
+    """Beside the encoder's own names, in either order, and instead of them."""
+    written = hub_config()
+    beside = written | {"audio_config": written["audio_config"] | audio}
+    for values in (beside, written | {"audio_config": audio}):
+        theirs = Qwen2AudioConfig.from_dict(copy.deepcopy(values)).audio_config
+        found = config_from_hf(values).encoder
+        assert (found.d_model, found.num_layers, found.num_heads, found.d_ff) == (
+            theirs.d_model,
+            theirs.encoder_layers,
+            theirs.encoder_attention_heads,
+            theirs.encoder_ffn_dim,
+        )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        {"use_sliding_window": True},  # max_window_layers is 28 by default
+        {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 2},
+        {"use_sliding_window": True, "sliding_window": None, "max_window_layers": 0},
+        {
+            "use_sliding_window": True,
+            "max_window_layers": 0,
+            "layer_types": ["full_attention", "full_attention"],
+        },
+    ],
+    ids=str,
+)
+def test_a_window_that_slides_in_no_layer_is_none(text):
+    theirs = Qwen2AudioConfig.from_dict(hub_config(**copy.deepcopy(text))).text_config
+    assert set(theirs.layer_types) == {"full_attention"}
+    assert config_from_hf(hub_config(**text)) == config_from_hf(hub_config())
 
 
 def test_key_value_heads_left_open():
@@ -131,7 +193,39 @@ REFUSED = {
     "no model type": ({"model_type": None}, {}, "expected 'qwen2_audio'"),
     "another activation": ({}, {"hidden_act": "gelu"}, "hidden_act is 'gelu'"),
     "multimodal rope": ({}, {"use_mrope": True}, "use_mrope is True"),
-    "sliding window": ({}, {"use_sliding_window": True}, "use_sliding_window is True"),
+    "sliding window": (
+        {},
+        {"use_sliding_window": True, "max_window_layers": 1},
+        "use_sliding_window is True",
+    ),
+    "sliding window as text": (
+        {},
+        {"use_sliding_window": "false"},
+        "use_sliding_window is 'false'",
+    ),
+    "attention both ways": ({}, {"is_causal": False}, "is_causal is False"),
+    "another decoder": ({}, {"model_type": "qwen3"}, "text_config.model_type is 'qwen3'"),
+    "another encoder": (
+        {"audio_config": {"model_type": "whisper"}},
+        {},
+        "audio_config.model_type is 'whisper'",
+    ),
+    "rope by kind of layer": (
+        {},
+        {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 50}}},
+        "rope_parameters.full_attention is an object",
+    ),
+    "scaled rope beside default": (
+        {},
+        {"rope_scaling": {"type": "linear", "factor": 2}, "rope_parameters": {"rope_theta": 50}},
+        "'linear'",
+    ),
+    "head width as text": ({}, {"head_dim": "8"}, "head_dim is '8'"),
+    "tied as text": ({}, {"tie_word_embeddings": "false"}, "tie_word_embeddings is 'false'"),
+    "tied at the top as text": ({"tie_word_embeddings": "false"}, {}, "embeddings is 'false'"),
+    "text part is null": ({"text_config": None}, {}, "text_config is null"),
+    "audio part is null": ({"audio_config": None}, {}, "audio_config is null"),
+    "two audio tokens": ({"audio_token_id": 7}, {}, "index is 3 and audio_token_id is 7"),
     "sliding layers": ({}, {"layer_types": ["full_attention", "sliding_attention"]}, "layer_types"),
     "yarn": ({}, {"rope_scaling": {"type": "yarn", "factor": 4}}, "'yarn'"),
     "linear rope": ({}, {"rope_parameters": {"rope_type": "linear"}}, "'linear'"),

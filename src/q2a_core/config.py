@@ -133,6 +133,15 @@ class ModelConfig:
             )
 
 
+ENCODER_ALIASES = {
+    "hidden_size": "d_model",
+    "num_hidden_layers": "encoder_layers",
+    "num_attention_heads": "encoder_attention_heads",
+    "intermediate_size": "encoder_ffn_dim",
+}
+"""The common names that transformers takes for the encoder's own; where both are there, the common one counts."""
+
+
 def config_from_hf(values: dict[str, Any]) -> ModelConfig:
     """Read a Hugging Face `config.json` of model type `qwen2_audio`.
 
@@ -141,10 +150,11 @@ def config_from_hf(values: dict[str, Any]) -> ModelConfig:
     model_type = values.get("model_type")
     if model_type != "qwen2_audio":
         raise CheckpointError(f"config.json says model_type {model_type!r}; expected 'qwen2_audio'")
-    audio = _section(values, "audio_config")
-    text = _section(values, "text_config")
+    audio = _part(values, "audio_config", "qwen2_audio_encoder")
+    audio |= {own: audio[name] for name, own in ENCODER_ALIASES.items() if name in audio}
+    text = _part(values, "text_config", "qwen2")
     _refuse(audio, "audio_config", activation_function="gelu")
-    _refuse(text, "text_config", hidden_act="silu", use_sliding_window=False, use_mrope=False)
+    _refuse(text, "text_config", hidden_act="silu", use_mrope=False, is_causal=True)
     _refuse_other_layers(text)
     encoder = EncoderConfig(
         num_mel_bins=_int(audio, "num_mel_bins", 128),
@@ -166,16 +176,14 @@ def config_from_hf(values: dict[str, Any]) -> ModelConfig:
         max_positions=_int(text, "max_position_embeddings", 32_768),
         rope_theta=_rope_theta(text),
         rms_norm_eps=_float(text, "rms_norm_eps", 1e-6),
-        tie_word_embeddings=bool(text.get("tie_word_embeddings", False)),
+        tie_word_embeddings=_bool(text, "tie_word_embeddings"),
     )
-    if text.get("head_dim") not in (None, decoder.head_dim):
+    _bool(values, "tie_word_embeddings")
+    if text.get("head_dim") is not None and _int(text, "head_dim", 0) != decoder.head_dim:
         raise CheckpointError(
             f"text_config.head_dim is {text['head_dim']}; expected {decoder.head_dim}, the width over the heads"
         )
-    token = "audio_token_index" if "audio_token_index" in values else "audio_token_id"
-    return ModelConfig(
-        encoder=encoder, decoder=decoder, audio_token_id=_int(values, token, 151_646)
-    )
+    return ModelConfig(encoder=encoder, decoder=decoder, audio_token_id=_audio_token_id(values))
 
 
 def config_to_hf(config: ModelConfig) -> dict[str, Any]:
@@ -228,6 +236,20 @@ def _positive(config: EncoderConfig | DecoderConfig) -> None:
             raise CheckpointError(f"{name} is {value}; expected a positive number up to {most:,}")
 
 
+def _part(values: dict[str, Any], name: str, model_type: str) -> dict[str, Any]:
+    """A copy of one of the two sub-configs; where it is absent, everything has its default."""
+    if name in values and values[name] is None:
+        raise CheckpointError(
+            f"config.json: {name} is null; expected an object, or the published defaults by leaving it out"
+        )
+    part = dict(_section(values, name))
+    if part.get("model_type") not in (None, model_type):
+        raise CheckpointError(
+            f"{name}.model_type is {part['model_type']!r}; this implementation has {model_type!r} only, as Qwen2-Audio"
+        )
+    return part
+
+
 def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
     section = values.get(name) or {}
     if not isinstance(section, dict):
@@ -242,6 +264,13 @@ def _int(section: dict[str, Any], name: str, default: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise CheckpointError(f"config.json: {name} is {value!r}; expected a whole number")
     return value
+
+
+def _bool(section: dict[str, Any], name: str) -> bool:
+    value = section.get(name)
+    if not isinstance(value, bool | None):
+        raise CheckpointError(f"config.json: {name} is {value!r}; expected true or false")
+    return bool(value)
 
 
 def _float(section: dict[str, Any], name: str, default: float) -> float:
@@ -259,18 +288,45 @@ def _refuse(section: dict[str, Any], where: str, **supported: Any) -> None:
             )
 
 
-def _refuse_other_layers(text: dict[str, Any]) -> None:
-    kinds = text.get("layer_types") or []
-    if not isinstance(kinds, list) or any(kind != "full_attention" for kind in kinds):
+def _audio_token_id(values: dict[str, Any]) -> int:
+    names = [name for name in ("audio_token_index", "audio_token_id") if name in values]
+    ids = [_int(values, name, 0) for name in names] or [151_646]
+    if len(set(ids)) > 1:
         raise CheckpointError(
-            f"text_config.layer_types is {str(kinds)[:80]}; expected 'full_attention' only"
+            f"config.json: audio_token_index is {ids[0]} and audio_token_id is {ids[1]}; they name the same token, so "
+            "keep the right one"
+        )
+    return ids[0]
+
+
+def _refuse_other_layers(text: dict[str, Any]) -> None:
+    """Qwen2Config: without `layer_types` the window slides from block `max_window_layers` on."""
+    kinds = text.get("layer_types")
+    if kinds is not None:
+        if not isinstance(kinds, list) or any(kind != "full_attention" for kind in kinds):
+            raise CheckpointError(
+                f"text_config.layer_types is {str(kinds)[:80]}; expected 'full_attention' only"
+            )
+    elif (
+        _bool(text, "use_sliding_window")
+        and text.get("sliding_window", 4096) is not None
+        and _int(text, "max_window_layers", 28) < _int(text, "num_hidden_layers", 32)
+    ):
+        raise CheckpointError(
+            "text_config.use_sliding_window is True and max_window_layers below the number of layers; "
+            "this implementation computes full attention only, as Qwen2-Audio does"
         )
 
 
 def _rope_theta(text: dict[str, Any]) -> float:
-    """Transformers 5 writes `rope_parameters`, the hub's file has `rope_theta` (and perhaps `rope_scaling`)."""
-    name = "rope_parameters" if text.get("rope_parameters") else "rope_scaling"
+    """Transformers 5 writes `rope_parameters`, the hub's file has `rope_theta`, and `rope_scaling` goes before both."""
+    name = "rope_scaling" if text.get("rope_scaling") else "rope_parameters"
     rope = _section(text, name)
+    nested = [key for key, value in rope.items() if isinstance(value, dict)]
+    if nested:
+        raise CheckpointError(
+            f"text_config.{name}.{nested[0]} is an object; expected one rope_type and rope_theta for all layers"
+        )
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind != "default":
         raise CheckpointError(

@@ -248,6 +248,17 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
     ),
     "template not closed": (text("chat_template.jinja", "{% if x"), "not valid Jinja"),
     "no weights": (without("model.safetensors"), "has no weights"),
+    "weights of another name": (
+        lambda d: weights(d).rename(d / "model.fp16.safetensors"),
+        r"has no weights.*found model\.fp16\.safetensors, expected model\.safetensors",
+    ),
+    "shards without an index": (
+        lambda d: (
+            [shutil.copy(weights(d), d / f"model-{n:05}-of-00004.safetensors") for n in range(1, 5)]
+            + [weights(d).unlink()]
+        ),
+        r"found model-00001-of-00004\.safetensors, .*, \.\.\., expected .* its shards",
+    ),
     "weights are a folder": (as_folder("model.safetensors"), "has no weights"),
     "index cut": (index(b'{"weight_map": {"a"'), "cannot be read as a shard index"),
     "index is deep": (index(b'{"a":' * 100_000), "cannot be read as a shard index"),

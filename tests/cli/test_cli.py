@@ -7,9 +7,12 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from hostile_audio import HOSTILE_AUDIO
+from q2a_core import Qwen2Audio, presets
 from q2a_core.audio import write_wav
+from q2a_core.checkpoint import save_checkpoint
 from q2a_core.teaching.progress import passed_exercises
 
 
@@ -161,6 +164,21 @@ def test_made_clips_can_be_scored(q2a, tmp_path, monkeypatch, small_test_book, t
     assert code == 0, err
     report = json.loads(out)
     assert (report["n"], report["failures"]) == (4, [])
+
+
+def test_a_suite_beyond_the_window_is_one_line(
+    q2a, tmp_path, monkeypatch, small_test_book, chat_format
+):
+    monkeypatch.setattr(
+        "q2a_core.evaluation.first_world.open_or_build", lambda *_, **__: small_test_book
+    )
+    model = Qwen2Audio(presets.tiny(vocab_size=448, max_source_positions=50))
+    model.init_weights(torch.Generator().manual_seed(0))
+    short = save_checkpoint(model, tmp_path / "short", chat_format=chat_format)
+    code, out, err = q2a("eval", "--model", short, "--suite", "first", "--count", 4)
+    assert (code, out) == (2, "")
+    assert _is_one_line(err), err
+    assert "the model hears 1 s at once. Choose shorter clips, or a checkpoint with" in err
 
 
 def test_a_manifest_is_not_written_over_unasked(q2a, tmp_path, monkeypatch, small_test_book):

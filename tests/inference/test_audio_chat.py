@@ -343,6 +343,7 @@ def test_the_last_turn_may_fill_the_context(chat):
     reply = chat.ask(None, digits, max_new_tokens=500, min_new_tokens=500)
     assert len(encode(reply.prompt)) == limit - 8
     assert len(reply.token_ids) == reply.settings.max_new_tokens == 8
+    assert any("cut after 8 of at most 500 tokens" in notice for notice in reply.notices)
     with pytest.raises(ChatError, match=f"the model holds {limit}"):
         chat.ask(None, "And?")
 

@@ -180,3 +180,17 @@ def test_what_is_not_implemented_is_named():
     values = {"num_beams": 4, "no_repeat_ngram_size": 3, "typical_p": 1.0, "temperature": 0.5}
     assert unsupported_settings(values) == ["num_beams=4", "no_repeat_ngram_size=3"]
     assert unsupported_settings({"num_beams": 1, "min_p": None}) == []
+    mark = {"watermarking_config": {"bias": 2.5}, "max_time": 1.5}
+    assert unsupported_settings(mark) == ["max_time=1.5", "watermarking_config={'bias': 2.5}"]
+
+
+def test_what_is_empty_or_of_no_effect_is_not_named():
+    inert = ("suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "stop_strings")
+    assert unsupported_settings({name: [] for name in inert} | {"guidance_scale": 1.0}) == []
+    assert unsupported_settings({"suppress_tokens": [5]}) == ["suppress_tokens=[5]"]
+
+
+@pytest.mark.parametrize("value", ["false", "true", 1, []], ids=repr)
+def test_sampling_is_true_or_false(value):
+    with pytest.raises(ChatError, match=r"do_sample is .*; expected true or false"):
+        GenerationSettings.from_generation_config({"do_sample": value})

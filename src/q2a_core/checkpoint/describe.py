@@ -7,7 +7,7 @@ import torch
 
 from q2a_core import lengths
 from q2a_core.checkpoint.directory import open_checkpoint
-from q2a_core.checkpoint.weights import weight_files
+from q2a_core.checkpoint.weight_files import weight_files
 from q2a_core.model import Qwen2Audio
 
 

@@ -12,8 +12,10 @@ from typing import Any
 
 import torch
 
+from q2a_core.checkpoint.adapter import refuse_adapter
 from q2a_core.checkpoint.source import resolve_source
-from q2a_core.checkpoint.weights import TRAINING_FILE, load_weights, stored_tensors, weight_files
+from q2a_core.checkpoint.weight_files import stored_dtype, stored_tensors, weight_files
+from q2a_core.checkpoint.weights import TRAINING_FILE, load_weights
 from q2a_core.config import ModelConfig, config_from_hf
 from q2a_core.errors import BackendError, CheckpointError
 from q2a_core.files import read_json, read_text
@@ -34,9 +36,9 @@ class Checkpoint:
     config: ModelConfig
     """The model's dimensions."""
     dtype: torch.dtype
-    """What its config says it is computed in."""
+    """What it is computed in: what its config says, or else what its weights are stored in."""
     generation_config: dict[str, Any]
-    """`generation_config.json`, with the stop ids of config.json where it names none."""
+    """`generation_config.json`, or the stop ids of config.json where there is no such file; these are None if unset."""
 
     @property
     def name(self) -> str:
@@ -127,21 +129,33 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
     """Open a shipped name, a directory or a hub id. Raises CheckpointError."""
     # whole, so that "." has a name, and that what is read later is found whatever the working directory is then
     directory = Path(os.path.abspath(resolve_source(source)))
+    refuse_adapter(directory)
     values = read_json(directory / "config.json")
     config = config_from_hf(values)
-    name = str(values.get("dtype") or values.get("torch_dtype") or "float32")
+    name = str(values.get("dtype") or values.get("torch_dtype") or stored_dtype(directory))
     if name not in DTYPES:
         raise CheckpointError(
             f"config.json says dtype {name!r}; expected one of {', '.join(DTYPES)}"
         )
-    generation = read_json(directory / "generation_config.json", optional=True)
-    for key in ("eos_token_id", "pad_token_id"):
-        for place in (values, values.get("text_config") or {}):
-            if generation.get(key) is None:
-                generation[key] = place.get(key)
     return Checkpoint(
-        directory=directory, config=config, dtype=DTYPES[name], generation_config=generation
+        directory=directory,
+        config=config,
+        dtype=DTYPES[name],
+        generation_config=_generation_config(directory, values),
     )
+
+
+def _generation_config(directory: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """As transformers takes it: config.json (`values`) has a say only where there is no generation_config.json."""
+    path = directory / "generation_config.json"
+    generation = read_json(path, optional=True)
+    places = () if path.is_file() else (values, values.get("text_config") or {})
+    for key in ("eos_token_id", "pad_token_id"):
+        generation.setdefault(key, None)
+        for place in places:
+            if generation[key] is None:
+                generation[key] = place.get(key)
+    return generation
 
 
 def load_model(source: str | Path, **options) -> Qwen2Audio:

@@ -154,13 +154,19 @@ def _json(values: dict[str, Any]) -> str:
 
 
 def _generation(values: dict[str, Any] | None, chat_format: ChatFormat) -> dict[str, Any]:
+    """What was given, completed where that changes no reply: a stop token given as None stays away."""
+    values = values or {}
     defaults = {
         "do_sample": False,
         "eos_token_id": list(chat_format.stop_ids) or None,
         "pad_token_id": chat_format.pad_id,
         "max_new_tokens": 128,
     }
-    return defaults | {key: value for key, value in (values or {}).items() if value is not None}
+    if values.get("max_length") is not None:
+        del defaults["max_new_tokens"]  # it would win over the length
+    if "eos_token_id" in values:
+        del defaults["eos_token_id"]
+    return defaults | {key: value for key, value in values.items() if value is not None}
 
 
 def _preprocessor(model: Qwen2Audio) -> dict[str, Any]:

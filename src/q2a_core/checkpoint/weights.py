@@ -7,14 +7,13 @@ decoder.lm_head.*           language_model.lm_head.*
 decoder.*                   language_model.model.*
 """
 
-import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from q2a_core.checkpoint.weight_files import stored_tensors
 from q2a_core.errors import CheckpointError
 from q2a_core.model import Qwen2Audio
 
@@ -34,6 +33,14 @@ MEMORY_PREFIXES = (
 """Key prefixes inside transformers 5, which a state dict saved by hand may carry."""
 IGNORED_KEY = re.compile(r".*rotary_emb\.inv_freq$")
 """Tables that older versions stored and everybody recomputes."""
+
+
+WRAPPERS = {
+    "module.": "DataParallel puts there; save the model inside the wrapper, its `.module`",
+    "base_model.model.": "PEFT puts there; call merge_and_unload() and save the model that it returns",
+    "_orig_mod.": "torch.compile puts there; save the model that was compiled, its `._orig_mod`",
+}
+"""Prefixes of a wrapped model's keys: whose they are and what to do."""
 
 
 def from_hub_key(key: str) -> str | None:
@@ -58,69 +65,13 @@ RUN_LOG_FILE = "training/log.jsonl"
 """Beside it: the log of the run that made the checkpoint."""
 
 
-def weight_files(directory: Path) -> list[Path]:
-    """The safetensors files of a checkpoint: one, or the shards that its index names. Raises CheckpointError."""
-    single = directory / "model.safetensors"
-    if single.is_file():
-        return [single]
-    index = directory / "model.safetensors.index.json"
-    if index.is_file():
-        return _shards(index)
-    if (
-        list(directory.glob("*.bin"))
-        or list(directory.glob("*.pt"))
-        or list(directory.glob("*.pth"))
-    ):
-        raise CheckpointError(
-            f"{directory.name} has pickled weights only; pickles can run code, so they are never opened. "
-            "Convert them to safetensors where you trust them"
-        )
-    raise CheckpointError(
-        f"{directory.name} has no weights; expected model.safetensors or its index with shards"
-    )
-
-
-def _shards(index: Path) -> list[Path]:
-    try:
-        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"{index.name} cannot be read as a shard index: {error}") from error
-    for name in names:
-        if (
-            not isinstance(name, str)
-            or Path(name).name != name
-            or not name.endswith(".safetensors")
-        ):
-            raise CheckpointError(
-                f"{index.name} names the shard {name!r}; expected a safetensors file beside it"
-            )
-        if not (index.parent / name).is_file():
-            raise CheckpointError(f"shard {name} is missing; copy or download the whole checkpoint")
-    return [index.parent / name for name in names]
-
-
-def stored_tensors(files: list[Path], *, device: str) -> Iterator[tuple[str, Tensor]]:
-    """Every stored tensor, one in memory at a time, on `device`; raises CheckpointError at a damaged file."""
-    from safetensors import SafetensorError, safe_open
-
-    for path in files:
-        try:
-            with safe_open(path, framework="pt", device=device) as file:
-                for key in file.keys():  # noqa: SIM118 - safe_open is no mapping
-                    yield key, file.get_tensor(key)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(
-                f"{path.name} is damaged or no safetensors file: {error}"
-            ) from error
-
-
 def load_weights(model: Qwen2Audio, files: list[Path], *, device: str, dtype: torch.dtype) -> None:
     """Fill a model built on the meta device, tensor by tensor, so that host memory holds one shard at most.
 
     Raises CheckpointError naming what is missing, unknown, not finite or of another shape.
     """
     expected = dict(model.named_parameters(remove_duplicate=False))
-    filled: set[str] = set()
+    filled: dict[str, str] = {}  # our name to the key that it came from
     unknown: list[str] = []
     for key, tensor in stored_tensors(files, device=device):
         name = from_hub_key(key)
@@ -139,13 +90,20 @@ def load_weights(model: Qwen2Audio, files: list[Path], *, device: str, dtype: to
             raise CheckpointError(
                 f"{key} holds NaN or infinite values; the weights are damaged or their training went wrong"
             )
-        _assign(model, name, tensor.to(dtype=dtype, copy=True))
-        filled.add(name)
+        tensor = tensor.to(dtype=dtype, copy=True)
+        if name in filled and not torch.equal(tensor, model.get_parameter(name)):
+            raise CheckpointError(
+                f"{filled[name]} and {key} are two names of one parameter and hold different values; "
+                "remove the wrong one"
+            )
+        _assign(model, name, tensor)
+        filled[name] = key
     head, embedding = "decoder.lm_head.weight", "decoder.embed_tokens.weight"
     if model.config.decoder.tie_word_embeddings and embedding in filled and head not in filled:
         model.decoder.lm_head.weight = model.decoder.embed_tokens.weight
-        filled.add(head)
-    missing = sorted(set(expected) - filled)
+        filled[head] = embedding
+    missing = sorted(set(expected) - set(filled))
+    _refuse_wrapped(unknown)
     if unknown or missing:
         tied = (
             "; a head that is the embedding needs text_config.tie_word_embeddings: true in config.json, where the "
@@ -196,6 +154,15 @@ def _assign(model: nn.Module, name: str, tensor: Tensor) -> None:
     module = model.get_submodule(parent)
     trainable = getattr(module, leaf).requires_grad
     setattr(module, leaf, nn.Parameter(tensor, requires_grad=trainable))
+
+
+def _refuse_wrapped(unknown: list[str]) -> None:
+    """Raise CheckpointError for keys that a wrapper has put its prefix before."""
+    for prefix, remedy in WRAPPERS.items():
+        if unknown and all(key.startswith(prefix) for key in unknown):
+            raise CheckpointError(
+                f"{len(unknown)} keys of the weights begin with {prefix!r}, which {remedy}"
+            )
 
 
 def _some(what: str, keys: list[str]) -> str:

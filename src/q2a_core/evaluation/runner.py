@@ -7,7 +7,7 @@ import torch
 from q2a_core.checkpoint import Checkpoint
 from q2a_core.evaluation.items import Item
 from q2a_core.inference import GenerationSettings, generate
-from q2a_core.inference.batch import prompt_batch
+from q2a_core.inference.batch import check_window, prompt_batch
 from q2a_core.model import Qwen2Audio
 
 BATCH_SIZE = 16
@@ -22,9 +22,13 @@ def answer(
     *,
     tick: Callable[[int], None] = lambda items: None,
 ) -> list[str]:
-    """Greedy replies, in the order of the items, batched by length."""
+    """Greedy replies, in the order of the items, batched by length.
+
+    Raises TooLongError, before anything is asked, for a clip beyond the model's window.
+    """
     order = sorted(range(len(items)), key=lambda index: len(items[index].samples))
     replies = [""] * len(items)
+    check_window(model, [item.samples for item in items])
     for start in range(0, len(items), BATCH_SIZE):
         chosen = order[start : start + BATCH_SIZE]
         for index, reply in zip(
@@ -38,10 +42,10 @@ def answer(
 def _answer_batch(checkpoint: Checkpoint, model: Qwen2Audio, items: list[Item]) -> list[str]:
     chat_format, config = checkpoint.chat_format, checkpoint.generation_config
     batch = prompt_batch(
+        model,
         chat_format,
         [item.task.prompt for item in items],
         [item.samples for item in items],
-        device=model.decoder.embed_tokens.weight.device,
     )
     settings = GenerationSettings.from_generation_config(
         config, max_new_tokens=MAX_NEW_TOKENS, temperature=0.0

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from q2a_core import lengths
 from q2a_core.audio import Waveform
-from q2a_core.audio.mel import log_mel, stack_mels
 from q2a_core.checkpoint import Checkpoint, open_checkpoint
 from q2a_core.errors import ChatError
+from q2a_core.inference.batch import mel_batch
 from q2a_core.inference.clips import Clip, read_clips
 from q2a_core.inference.generate import generate_steps
 from q2a_core.inference.reply import Prompt, Reply, Timings
@@ -107,11 +107,12 @@ class AudioChat:
             top_p=top_p,
             repetition_penalty=repetition_penalty,
         )
+        wanted = settings.max_new_tokens
         settings = self._fit_context(settings, len(prompt.ids))
         if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
             raise ChatError(f"seed is {seed!r}; expected a whole number of at most 63 bits")
         self._begun += 1
-        return _Turn(self, self._begun, prompt, settings, int(seed), start).run()
+        return _Turn(self, self._begun, prompt, settings, wanted, int(seed), start).run()
 
     def prompt(
         self,
@@ -144,18 +145,10 @@ class AudioChat:
         """Each clip's audio embeddings (A, D)."""
         if not waveforms:
             return []
-        config = self.model.config.encoder
-        mels = [
-            log_mel(clip.samples, num_mels=config.num_mel_bins, max_frames=config.max_mel_frames)
-            for clip in waveforms
-        ]
-        # not a linear layer's: what a quantised one has is no tensor
-        weight = self.model.audio_encoder.conv1.weight
-        mel_lengths = torch.tensor([lengths.mel_frames(len(clip.samples)) for clip in waveforms])
-        stacked = stack_mels(mels).to(weight.device, weight.dtype)
+        mel, mel_lengths = mel_batch(self.model, [clip.samples for clip in waveforms])
         graphs = graphs_of(self.model) if len(waveforms) == 1 else None
         encoder = self.model if graphs is None else graphs.prompt
-        packed = encoder.encode_audio(stacked, mel_lengths)
+        packed = encoder.encode_audio(mel, mel_lengths)
         return list(packed.split(lengths.audio_tokens(mel_lengths).tolist()))
 
     def _fit_context(self, settings: GenerationSettings, prompt_length: int) -> GenerationSettings:
@@ -191,6 +184,7 @@ class _Turn:
     number: int
     prompt: Prompt
     settings: GenerationSettings
+    wanted: int  # tokens asked for, which the context may have no room for
     seed: int
     start: float
 
@@ -230,6 +224,15 @@ class _Turn:
             raise
         return self._finish(token_ids, logps, times)
 
+    def _cut(self, length: int) -> tuple[str, ...]:
+        """A notice where the reply ends because the context is full, not because it was over or long enough."""
+        if not length == self.settings.max_new_tokens < self.wanted:
+            return ()
+        return (
+            f"the reply was cut after {length} of at most {self.wanted} tokens: the dialogue fills the "
+            f"{self.chat.model.config.decoder.max_positions} positions that the model holds",
+        )
+
     def _finish(self, token_ids: list[int], logps: list[float], times: list[float]) -> Reply:
         chat = self.chat
         text = chat.checkpoint.chat_format.tokenizer.decode(token_ids)
@@ -240,7 +243,7 @@ class _Turn:
             token_ids=token_ids,
             logps=logps,
             timings=Timings(time_to_first_token=first, tokens_per_second=rate),
-            notices=self.prompt.notices,
+            notices=(*self.prompt.notices, *self._cut(len(token_ids))),
             prompt=chat.checkpoint.chat_format.render(self.prompt.messages),
             settings=self.settings,
             seed=self.seed,

@@ -25,7 +25,7 @@ INERT = {
     "eta_cutoff": 0.0,
     "min_length": 0,
     "penalty_alpha": None,
-    "guidance_scale": None,
+    "guidance_scale": 1,
     "suppress_tokens": None,
     "begin_suppress_tokens": None,
     "bad_words_ids": None,
@@ -35,8 +35,11 @@ INERT = {
     "exponential_decay_length_penalty": None,
     "stop_strings": None,
     "min_p": None,
+    "top_h": None,
+    "max_time": None,
+    "watermarking_config": None,
 }
-"""Settings of transformers that are not implemented, with the value at which they do nothing."""
+"""Settings of transformers that are not implemented, with the value at which they do nothing; so do empty lists."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +94,10 @@ class GenerationSettings:
         if "max_new_tokens" not in settings and values.get("max_length") is not None:
             _require_type("max_length", values["max_length"], Integral, "a whole number")
             settings["max_new_tokens"] = max(values["max_length"] - prompt_length, 1)
-        if values.get("do_sample"):
+        do_sample = values.get("do_sample")
+        if not isinstance(do_sample, bool | None):
+            raise ChatError(f"do_sample is {do_sample!r}; expected true or false")
+        if do_sample:
             temperature = values.get("temperature")
             settings["temperature"] = 1.0 if temperature is None else temperature
         settings |= {name: value for name, value in overrides.items() if value is not None}
@@ -103,7 +109,7 @@ def unsupported_settings(values: dict[str, Any]) -> list[str]:
     return [
         f"{name}={values[name]}"
         for name, inert in INERT.items()
-        if values.get(name, inert) not in (inert, None)
+        if values.get(name, inert) not in (inert, None, [], {})
     ]
 
 

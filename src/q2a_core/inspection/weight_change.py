@@ -82,7 +82,8 @@ class Change:
 def weight_changes(before: str | Path, after: str | Path) -> list[TensorChange]:
     """Every tensor of two checkpoints of one architecture; names, directories or hub ids. Raises CheckpointError."""
     from q2a_core.checkpoint import resolve_source
-    from q2a_core.checkpoint.weights import from_hub_key, stored_tensors, weight_files
+    from q2a_core.checkpoint.weight_files import stored_tensors, weight_files
+    from q2a_core.checkpoint.weights import from_hub_key
 
     first, second = (weight_files(resolve_source(source)) for source in (before, after))
     found = []

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from q2a_core.checkpoint import open_checkpoint
-from q2a_core.checkpoint.weights import stored_tensors, weight_files
+from q2a_core.checkpoint.weight_files import stored_tensors, weight_files
 from q2a_core.errors import Q2AError
 
 FILES = (

@@ -161,12 +161,7 @@ def _objective(stage: StageConfig, origin: Origin) -> Supervised:
 def _decode(model: Qwen2Audio, chat_format: ChatFormat, example: Example) -> dict[str, Any]:
     """What the model says to one held-out clip, beside what is true."""
     assert example.samples is not None
-    batch = prompt_batch(
-        chat_format,
-        [example.task.prompt],
-        [example.samples],
-        device=model.projector.linear.weight.device,
-    )
+    batch = prompt_batch(model, chat_format, [example.task.prompt], [example.samples])
     settings = GenerationSettings(stop_ids=chat_format.stop_ids, max_new_tokens=32)
     reply = generate(model, settings=settings, **batch)
     text = chat_format.tokenizer.decode(reply.token_ids[0])

@@ -128,10 +128,10 @@ def sample_replies(
     Where the greedy reply is not `worth` others, it stays alone.
     """
     batch = prompt_batch(
+        model,
         chat_format,
         [example.task.prompt for example in examples],
         [example.samples for example in examples if example.samples is not None],
-        device=model.projector.linear.weight.device,
     )
     counts = [audio_tokens(length) for length in batch["mel_lengths"].tolist()]
     audio_embeds = model.encode_audio(batch.pop("mel"), batch.pop("mel_lengths"))
