@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from q2a_core.checkpoint.front_end import check_front_end
 from q2a_core.checkpoint.source import resolve_source
 from q2a_core.checkpoint.weights import TRAINING_FILE, load_weights, stored_tensors, weight_files
 from q2a_core.config import ModelConfig, config_from_hf
@@ -129,6 +130,7 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
     directory = Path(os.path.abspath(resolve_source(source)))
     values = read_json(directory / "config.json")
     config = config_from_hf(values)
+    check_front_end(directory, config.encoder)
     name = str(values.get("dtype") or values.get("torch_dtype") or "float32")
     if name not in DTYPES:
         raise CheckpointError(
