@@ -1,4 +1,4 @@
-"""A placeholder under another name: the ids that transformers gives a whole prompt."""
+"""A placeholder under another name, and tokens around every text: the ids that transformers gives a whole prompt."""
 
 import json
 import shutil
@@ -81,3 +81,34 @@ def test_a_name_that_is_told_nowhere_is_asked_for(directory):
     assert AutoProcessor.from_pretrained(directory).audio_token_id is None
     with pytest.raises(CheckpointError, match=r"<\|AUDIO\|> has id None .* as audio_token in"):
         open_checkpoint(directory).chat_format  # noqa: B018 - read when asked for
+
+
+def test_tokens_around_every_text_are_refused(directory):
+    end = {"id": "<|endoftext|>", "ids": [0], "tokens": ["<|endoftext|>"]}
+    token, text = (
+        {"SpecialToken": {"id": end["id"], "type_id": 0}},
+        {"Sequence": {"id": "A", "type_id": 0}},
+    )
+    ours = open_checkpoint(directory).chat_format.prompt_ids(ASKED, COUNTS)
+    edit(
+        directory / "tokenizer.json",
+        post_processor={
+            "type": "TemplateProcessing",
+            "single": [token, text],
+            "pair": [token, text, {"Sequence": {"id": "B", "type_id": 1}}],
+            "special_tokens": {end["id"]: end},
+        },
+    )
+    assert their_ids(directory) == [0, *ours]
+    with pytest.raises(
+        CheckpointError, match=r"tokenizer\.json adds <\|endoftext\|> to every text"
+    ):
+        open_checkpoint(directory).chat_format  # noqa: B018 - read when asked for
+
+
+def test_a_post_processor_that_adds_nothing_is_no_hindrance(directory):
+    """Qwen's own file has one, which only moves offsets."""
+    byte_level = {"add_prefix_space": False, "trim_offsets": False, "use_regex": False}
+    edit(directory / "tokenizer.json", post_processor={"type": "ByteLevel", **byte_level})
+    chat_format = open_checkpoint(directory).chat_format
+    assert chat_format.prompt_ids(ASKED, COUNTS) == their_ids(directory)
