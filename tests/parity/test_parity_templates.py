@@ -84,11 +84,13 @@ def test_the_first_place_that_transformers_looks_in(places, directory):
         with pytest.raises(ValueError, match="conflicting files"):
             AutoProcessor.from_pretrained(directory)
         return
+    notices = open_checkpoint(directory).notices
     if places:
         assert ours(directory) == theirs(directory)
-    else:  # a template that has room for a clip is what its folder is asked with here, as when it was saved
+        assert notices == ()
+    else:  # what has room for a clip is what its folder is asked with here, as when it was saved
         assert ours(directory) == "tokenizer" + theirs(directory)
-    assert open_checkpoint(directory).notices == ()
+        assert "which transformers' processor does not read" in notices[0]
 
 
 UNFIT = {
@@ -137,6 +139,7 @@ def test_a_template_of_2024_knows_clips_by_their_url(directory):
     chat_format = open_checkpoint(directory).chat_format
     told = [*ASKED, {"role": "assistant", "content": "A dog."}]
     assert chat_format.dialogue(told, [3]).input_ids.count(3) == 3
+    assert open_checkpoint(directory).notices == ()
     reply = AudioChat.from_pretrained(directory).ask(
         np.full(16_000, 0.1, np.float32), "What is this?", sample_rate=16_000, max_new_tokens=2
     )

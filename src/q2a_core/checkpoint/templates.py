@@ -1,10 +1,15 @@
 """Which chat template a checkpoint is asked with: the one that transformers' Qwen2AudioProcessor takes.
 
-processor_config.json                       "chat_template"; then chat_template.json, chat_template.jinja and
-additional_chat_templates/default.jinja     the first that is there decides
-tokenizer_config.json                       no processor reads it; taken here, as checkpoints saved here keep theirs in
-                                            it, unless it is a text model's, which has no place for a clip
-nothing of these                            the processor's default; a base model is asked in plain text
+The first of these that is there:
+
+processor_config.json                       under "chat_template", as in the two other JSON files
+chat_template.json
+chat_template.jinja
+additional_chat_templates/default.jinja
+tokenizer_config.json                       transformers' processor never reads it, but it is where checkpoints saved
+                                            here keep theirs; passed over where it is a text model's, without a place
+                                            for a clip
+the processor's default                     not for a base model, which is asked in plain text
 """
 
 from dataclasses import dataclass
@@ -13,7 +18,7 @@ from typing import Any
 
 from q2a_core.errors import ChatError, CheckpointError
 from q2a_core.files import read_json, read_text
-from q2a_core.text import ChatFormat, Tokenizer, user_message
+from q2a_core.text import ChatFormat, Tokenizer, system_message, user_message
 from q2a_core.text.chat import MINI_TEMPLATE
 from q2a_core.text.tokenizer import END_OF_TEXT, IM_END
 
@@ -23,6 +28,16 @@ TEMPLATE_FILE = "chat_template.json"
 """The one that every version of transformers with this model reads."""
 JINJA_FILES = ("chat_template.jinja", "additional_chat_templates/default.jinja")
 TRIAL = "What is this sound?"
+TRIALS = (
+    [user_message(TRIAL, clips=1)],
+    [
+        system_message("Be brief."),
+        user_message(None, clips=2),
+        {"role": "assistant", "content": "A dog."},
+        user_message("And this?", clips=1),
+    ],
+)
+"""What a template is tried on: one turn that it must render, then a dialogue."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,15 +57,23 @@ def choose_template(
     if template is not None:
         return ChosenTemplate(text=template)
     template = _stated(directory, "tokenizer_config.json")
-    if template is not None and _has_room_for_a_clip(
-        ChatFormat(tokenizer, template, audio_token_id=audio_token_id)
-    ):
-        return ChosenTemplate(text=template)
+    default = ChatFormat(tokenizer, DEFAULT_TEMPLATE, audio_token_id=audio_token_id)
+    if template is not None:
+        rendered = _rendered(ChatFormat(tokenizer, template, audio_token_id=audio_token_id))
+        turn = rendered[0] or ""
+        if turn.count(default.audio_token) == 1 and TRIAL in turn:
+            other = (
+                "the chat template is that of tokenizer_config.json, which transformers' processor does not read: "
+                "its default gives other prompts"
+            )
+            return ChosenTemplate(
+                text=template, notice=None if rendered == _rendered(default) else other
+            )
     if _is_base(directory, tokenizer):
         return ChosenTemplate(
             text=None,
-            notice=f"this is a base model: it stops at {END_OF_TEXT} alone and has no chat template for clips, so it "
-            "is asked in plain text, without turns or a system prompt of its own",
+            notice=f"this is a base model, which stops at {END_OF_TEXT} alone and has no chat template for clips: it "
+            "is asked in plain text, not in the turns of the processor's default",
         )
     if template is not None:
         return ChosenTemplate(
@@ -85,12 +108,15 @@ def _stated(directory: Path, name: str) -> str | None:
     return template
 
 
-def _has_room_for_a_clip(chat_format: ChatFormat) -> bool:
-    try:
-        rendered = chat_format.prompt_text([user_message(TRIAL, clips=1)])
-    except (ChatError, CheckpointError):
-        return False
-    return rendered.count(chat_format.audio_token) == 1 and TRIAL in rendered
+def _rendered(chat_format: ChatFormat) -> list[str | None]:
+    """Each trial as the template renders it, None where it cannot."""
+    texts: list[str | None] = []
+    for messages in TRIALS:
+        try:
+            texts.append(chat_format.prompt_text(messages))
+        except (ChatError, CheckpointError):
+            texts.append(None)
+    return texts
 
 
 def _is_base(directory: Path, tokenizer: Tokenizer) -> bool:
