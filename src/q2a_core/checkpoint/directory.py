@@ -1,7 +1,8 @@
 """A checkpoint directory opened: its config, chat format and generation settings, and the model on demand.
 
 Both layouts are read: the hub's (`preprocessor_config.json`, template inside `tokenizer_config.json`) and what
-transformers 5 writes (`processor_config.json`, `chat_template.jinja`), one weight file or shards.
+transformers 5 writes (`processor_config.json`, `chat_template.jinja`), one weight file or shards. Which template is
+taken says `templates`.
 """
 
 import os
@@ -13,12 +14,14 @@ from typing import Any
 import torch
 
 from q2a_core.checkpoint.adapter import refuse_adapter
+from q2a_core.checkpoint.front_end import check_front_end
 from q2a_core.checkpoint.source import resolve_source
+from q2a_core.checkpoint.templates import ChosenTemplate, choose_template
 from q2a_core.checkpoint.weight_files import stored_dtype, stored_tensors, weight_files
 from q2a_core.checkpoint.weights import TRAINING_FILE, load_weights
 from q2a_core.config import ModelConfig, config_from_hf
 from q2a_core.errors import BackendError, CheckpointError
-from q2a_core.files import read_json, read_text
+from q2a_core.files import read_json
 from q2a_core.model import Qwen2Audio
 from q2a_core.paths import checkpoint_hash, content_hash
 from q2a_core.text import ChatFormat, Tokenizer
@@ -67,22 +70,14 @@ class Checkpoint:
     @cached_property
     def chat_format(self) -> ChatFormat:
         """Tokenizer and chat template. Raises CheckpointError if the tokenizer does not fit the model."""
-        tokenizer = Tokenizer.from_directory(self.directory)
-        vocab_size = self.config.decoder.vocab_size
-        if len(tokenizer) > vocab_size:
-            raise CheckpointError(
-                f"the tokenizer has {len(tokenizer)} entries, the model {vocab_size} and none for "
-                f"{tokenizer.piece(vocab_size)!r}; these files are of two checkpoints"
-            )
-        placeholder = tokenizer.token_id(AUDIO_TOKEN)
-        if placeholder != self.config.audio_token_id:
-            raise CheckpointError(
-                f"{AUDIO_TOKEN} has id {placeholder} in the tokenizer and {self.config.audio_token_id} in config.json; "
-                "these files are of two checkpoints"
-            )
         return ChatFormat(
-            tokenizer, self._chat_template(), audio_token_id=self.config.audio_token_id
+            self._tokenizer, self._template.text, audio_token_id=self.config.audio_token_id
         )
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a user should know of how it is asked. Raises CheckpointError as `chat_format` does."""
+        return () if self._template.notice is None else (self._template.notice,)
 
     def load_model(
         self, *, device: str | torch.device = "cpu", dtype: torch.dtype | str | None = None
@@ -106,23 +101,36 @@ class Checkpoint:
         path = self.directory / TRAINING_FILE
         return dict(stored_tensors([path], device="cpu")) if path.is_file() else {}
 
-    def _chat_template(self) -> str | None:
-        jinja = self.directory / "chat_template.jinja"
-        if jinja.is_file():
-            return read_text(jinja)
-        for name in ("chat_template.json", "processor_config.json", "tokenizer_config.json"):
-            template = read_json(self.directory / name, optional=True).get("chat_template")
-            if template is None:
-                continue
-            if isinstance(template, list):  # several named templates
-                named = [entry for entry in template if isinstance(entry, dict)]
-                template = next(
-                    (e.get("template") for e in named if e.get("name") == "default"), None
-                )
-            if not isinstance(template, str):
-                raise CheckpointError(f"{name}: chat_template is no text; expected a template")
-            return template
-        return None
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        tokenizer = Tokenizer.from_directory(self.directory)
+        vocab_size = self.config.decoder.vocab_size
+        if len(tokenizer) > vocab_size:
+            raise CheckpointError(
+                f"the tokenizer has {len(tokenizer)} entries, the model {vocab_size} and none for "
+                f"{tokenizer.piece(vocab_size)!r}; these files are of two checkpoints"
+            )
+        audio_token = self._audio_token(tokenizer)
+        placeholder = tokenizer.token_id(audio_token)
+        if placeholder != self.config.audio_token_id:
+            raise CheckpointError(
+                f"the audio token {audio_token} has id {placeholder} in the tokenizer and "
+                f"{self.config.audio_token_id} in config.json; name the token of that id as audio_token in "
+                "tokenizer_config.json, unless these files are of two checkpoints"
+            )
+        return tokenizer
+
+    def _audio_token(self, tokenizer: Tokenizer) -> str:
+        """What stands for a clip, under whatever name; the tokenizer's word goes before the processor's."""
+        processor = read_json(self.directory / "processor_config.json", optional=True)
+        stated = tokenizer.special_tokens_map.get("audio_token", processor.get("audio_token"))
+        return stated if isinstance(stated, str) else AUDIO_TOKEN
+
+    @cached_property
+    def _template(self) -> ChosenTemplate:
+        return choose_template(
+            self.directory, self._tokenizer, audio_token_id=self.config.audio_token_id
+        )
 
 
 def open_checkpoint(source: str | Path) -> Checkpoint:
@@ -132,6 +140,7 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
     refuse_adapter(directory)
     values = read_json(directory / "config.json")
     config = config_from_hf(values)
+    check_front_end(directory, config.encoder)
     name = str(values.get("dtype") or values.get("torch_dtype") or stored_dtype(directory))
     if name not in DTYPES:
         raise CheckpointError(

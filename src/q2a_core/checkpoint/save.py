@@ -14,12 +14,14 @@ from typing import Any
 import torch
 
 from q2a_core.checkpoint.source import set_aside
+from q2a_core.checkpoint.templates import DEFAULT_TEMPLATE, TEMPLATE_FILE
 from q2a_core.checkpoint.weights import RUN_LOG_FILE, TRAINING_FILE, hub_state
 from q2a_core.config import config_to_hf
 from q2a_core.errors import CheckpointError
 from q2a_core.lengths import HOP_LENGTH, N_FFT, SAMPLE_RATE
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat
+from q2a_core.text.tokenizer import AUDIO_TOKEN
 
 
 def save_checkpoint(
@@ -54,6 +56,9 @@ def save_checkpoint(
         "tokenizer_config.json": _json(_tokenizer_config(chat_format)),
         "tokenizer.json": chat_format.tokenizer.to_json(),
     }
+    template = chat_format.template
+    if template not in (None, DEFAULT_TEMPLATE):  # transformers' processor reads no other file
+        files[TEMPLATE_FILE] = _json({"chat_template": template})
     if about is not None:
         files["about.json"] = _json(about)
     if model_card is not None:
@@ -202,6 +207,8 @@ def _tokenizer_config(chat_format: ChatFormat) -> dict[str, Any]:
             token for token in tokenizer.special_tokens if token not in named
         ],
     }
+    if chat_format.audio_token != AUDIO_TOKEN:
+        values["audio_token"] = chat_format.audio_token
     if chat_format.template is not None:
         values["chat_template"] = chat_format.template
     return values

@@ -218,7 +218,9 @@ def _ask(
     try:
         waveform = load_waveform(recording.path)
         notices = waveform.notices
-        rendered = chat.checkpoint.chat_format.render([user_message(recording.prompt, clips=1)])
+        rendered = chat.checkpoint.chat_format.prompt_text(
+            [user_message(recording.prompt, clips=1)]
+        )
         key = ReplyKey(
             checkpoint=chat.checkpoint.reply_hash,
             suite=f"recordings/{recording.task}",

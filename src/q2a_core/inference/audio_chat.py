@@ -162,6 +162,8 @@ class AudioChat:
 
     def _notices(self, waveforms: list[Waveform]) -> tuple[str, ...]:
         notices = [notice for clip in waveforms for notice in clip.notices]
+        if self.last_reply is None:  # nothing that changes from turn to turn
+            notices += self.checkpoint.notices
         trained = self.checkpoint.about.get("trained_seconds")
         longest = max((clip.seconds for clip in waveforms), default=0.0)
         if isinstance(trained, (int, float)) and longest > trained:
@@ -244,7 +246,7 @@ class _Turn:
             logps=logps,
             timings=Timings(time_to_first_token=first, tokens_per_second=rate),
             notices=(*self.prompt.notices, *self._cut(len(token_ids))),
-            prompt=chat.checkpoint.chat_format.render(self.prompt.messages),
+            prompt=chat.checkpoint.chat_format.prompt_text(self.prompt.messages),
             settings=self.settings,
             seed=self.seed,
         )

@@ -12,6 +12,7 @@ FILES = (
     "config.json",
     "generation_config.json",
     "preprocessor_config.json",
+    "chat_template.json",
     "tokenizer.json",
     "tokenizer_config.json",
 )

@@ -1,8 +1,9 @@
 """From a dialogue to token ids: the checkpoint's own chat template, then one placeholder per 40 ms audio token.
 
 A message is what transformers takes: {"role": ..., "content": str or list of parts}, a part being {"type": "audio"} or
-{"type": "text", "text": ...}. Placeholders are expanded here, before the model runs, so that the length of the
-sequence, the labels and the cache are known in advance.
+{"type": "text", "text": ...}. A prompt's clips get an "audio_url" too, as in the official examples: templates that
+older versions saved know a clip by nothing else. Placeholders are expanded here, before the model runs, so that the
+length of the sequence, the labels and the cache are known in advance.
 """
 
 from collections.abc import Sequence
@@ -76,13 +77,17 @@ def system_message(text: str) -> Message:
 
 
 def expand_placeholders(
-    ids: Sequence[int], audio_token_id: int, token_counts: Sequence[int]
+    ids: Sequence[int],
+    audio_token_id: int,
+    token_counts: Sequence[int],
+    *,
+    audio_token: str = AUDIO_TOKEN,
 ) -> list[int]:
     """Repeat the k-th placeholder `token_counts[k]` times; raises ChatError if their numbers differ or a count is 0."""
     found = sum(1 for token in ids if token == audio_token_id)
     if found != len(token_counts):
         raise ChatError(
-            f"the text has {found} {AUDIO_TOKEN} placeholders for {len(token_counts)} clips; "
+            f"the text has {found} {audio_token} placeholders for {len(token_counts)} clips; "
             "give one clip per placeholder, in order"
         )
     if min(token_counts, default=1) < 1:
@@ -110,10 +115,17 @@ class ChatFormat:
         return self.tokenizer.token_id(END_OF_TEXT) or 0
 
     @property
+    def audio_token(self) -> str:
+        """The placeholder as text, `<|AUDIO|>` unless the checkpoint has another name for it."""
+        return self.tokenizer.piece(self.audio_token_id)
+
+    @property
     def stop_ids(self) -> tuple[int, ...]:
-        """The tokens that end a reply, as far as the tokenizer has them."""
-        found = (self.tokenizer.token_id(token) for token in (IM_END, END_OF_TEXT))
-        return tuple(token for token in found if token is not None)
+        """The tokens that end a reply, as far as the tokenizer has them; plain text has no turns to end."""
+        turn, text = (self.tokenizer.token_id(token) for token in (IM_END, END_OF_TEXT))
+        if self.template is None and text is not None:
+            turn = None
+        return tuple(token for token in (turn, text) if token is not None)
 
     def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> str:
         """The dialogue as text, one placeholder per clip.
@@ -122,7 +134,7 @@ class ChatFormat:
         ChatError if the template refuses the dialogue, CheckpointError if it cannot be run.
         """
         if self.template is None:
-            return "".join(_plain(message["content"]) for message in messages)
+            return "".join(self._plain(message["content"]) for message in messages)
         try:
             return compile_template(self.template).render(
                 self.tokenizer.special_tokens_map,
@@ -138,13 +150,18 @@ class ChatFormat:
                 f"the checkpoint's chat template cannot render this dialogue: {error}"
             ) from error
 
+    def prompt_text(self, messages: Sequence[Message]) -> str:
+        """What the model is asked: the dialogue rendered up to where the assistant speaks; raises as `render` does."""
+        return self.render(_with_urls(messages))
+
     def prompt_ids(self, messages: Sequence[Message], token_counts: Sequence[int]) -> list[int]:
         """Ids (T,) up to where the assistant speaks; `token_counts` lists the audio tokens of each clip.
 
         Raises ChatError if placeholders and counts differ or the text is no valid Unicode, and as `render` does.
         """
-        ids = self.tokenizer.encode(self.render(messages))
-        return expand_placeholders(ids, self.audio_token_id, token_counts)
+        return self._expand_placeholders(
+            self.tokenizer.encode(self.prompt_text(messages)), token_counts
+        )
 
     def dialogue(self, messages: Sequence[Message], token_counts: Sequence[int]) -> Dialogue:
         """Ids and loss mask of a whole dialogue.
@@ -155,6 +172,7 @@ class ChatFormat:
         if not messages or messages[-1]["role"] != "assistant":
             last = messages[-1]["role"] if messages else "nothing"
             raise ChatError(f"the dialogue ends with {last}; expected the assistant's turn")
+        messages = _with_urls(messages)
         input_ids: list[int] = []
         loss_mask: list[bool] = []
         rendered = ""
@@ -180,15 +198,36 @@ class ChatFormat:
     def _expand(
         self, input_ids: list[int], loss_mask: list[bool], token_counts: Sequence[int]
     ) -> Dialogue:
-        expanded = expand_placeholders(input_ids, self.audio_token_id, token_counts)
+        expanded = self._expand_placeholders(input_ids, token_counts)
         counts = iter(token_counts)
         mask: list[bool] = []
         for token, counted in zip(input_ids, loss_mask, strict=True):
             mask.extend([False] * next(counts) if token == self.audio_token_id else [counted])
         return Dialogue(input_ids=expanded, loss_mask=mask)
 
+    def _expand_placeholders(self, ids: list[int], token_counts: Sequence[int]) -> list[int]:
+        return expand_placeholders(
+            ids, self.audio_token_id, token_counts, audio_token=self.audio_token
+        )
 
-def _plain(content: str | Sequence[dict[str, str]]) -> str:
-    if isinstance(content, str):
-        return content
-    return "".join(part.get("text", AUDIO_BOS + AUDIO_TOKEN + AUDIO_EOS) for part in content)
+    def _plain(self, content: str | Sequence[dict[str, str]]) -> str:
+        if isinstance(content, str):
+            return content
+        named = self.tokenizer.special_tokens_map
+        begin = named.get("audio_bos_token", AUDIO_BOS)
+        end = named.get("audio_eos_token", AUDIO_EOS)
+        return "".join(part.get("text", begin + self.audio_token + end) for part in content)
+
+
+def _with_urls(messages: Sequence[Message]) -> list[Message]:
+    """The dialogue with an empty URL for each clip that has nothing beside its type."""
+    return [
+        {**message, "content": [_with_url(part) for part in message["content"]]}
+        if isinstance(message.get("content"), list)
+        else message
+        for message in messages
+    ]
+
+
+def _with_url(part: Any) -> Any:
+    return {**part, "audio_url": ""} if part == {"type": "audio"} else part

@@ -82,7 +82,8 @@ class Tokenizer:
     def from_directory(cls, directory: str | Path) -> "Tokenizer":
         """Read `tokenizer.json`, or `vocab.json` with `merges.txt` through transformers.
 
-        Tokens that only the files beside it name are added. Raises CheckpointError.
+        Tokens that only the files beside it name are added. Raises CheckpointError, also for a file that puts tokens
+        around every text, as no Qwen2 does.
         """
         directory = Path(directory)
         path = directory / "tokenizer.json"
@@ -90,6 +91,7 @@ class Tokenizer:
             backend = cls.from_json(path.read_bytes(), name=path.name).backend
             named = read_named_tokens(directory)
             add_named_tokens(backend, named)
+            _check_nothing_is_added(backend)
             return cls(backend, special_tokens_map=named.roles)
         if (directory / "vocab.json").is_file() and (directory / "merges.txt").is_file():
             from transformers import AutoTokenizer
@@ -156,6 +158,21 @@ class Tokenizer:
     def piece(self, token_id: int) -> str:
         """The text that one token stands for, special tokens by name; for labels in figures."""
         return self.decode([token_id], skip_special=False)
+
+
+def _check_nothing_is_added(backend) -> None:
+    """Transformers' prompts get what a post-processor adds; dialogues are encoded in pieces here, which must not."""
+    encoding = backend.encode("a")
+    added = [
+        token
+        for token, special in zip(encoding.tokens, encoding.special_tokens_mask, strict=True)
+        if special
+    ]
+    if added:
+        raise CheckpointError(
+            f"tokenizer.json adds {', '.join(added)} to every text (its post_processor); expected Qwen2's tokenizer, "
+            "which adds nothing: remove the post_processor if the model was trained without it"
+        )
 
 
 def check_text(text: object, what: str = "text") -> None:
