@@ -9,9 +9,10 @@ from q2a_core import AudioChat, paths
 from q2a_core.audio import write_wav
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.errors import CheckpointError, Q2AError
-from q2a_core.evaluation import recordings
+from q2a_core.evaluation import bleu, recordings
 from q2a_core.evaluation.manifest import read_manifest
 from q2a_core.evaluation.replies import ReplyStore, text_hash
+from q2a_core.evaluation.tables import report_table
 from q2a_core.inspection import read_gallery
 from q2a_core.text import ChatFormat
 
@@ -146,6 +147,34 @@ def test_each_language_has_its_own_rows(folder):
     assert scores["transcribe", "en", "WER"] == 0
     assert scores["transcribe", "zh", "CER"] == 0.25
     assert scores["translate", "en", "BLEU"] == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "reply"),
+    [
+        ("yue", "今日天氣好好，我哋出去行。", "今日天氣好好 我哋出去行"),
+        ("ja", "今日は天気がとてもいいです。", "今日は天気がとてもいいです"),
+    ],
+)
+def test_a_right_reply_is_right_without_spaces(folder, language, text, reply):
+    row = {"file": "a.wav", "text": text, "language": language}
+    scores = figures(folder, (row | {"task": "transcribe"}, reply))
+    assert scores["transcribe", language, "CER"] == 0
+    assert scores["transcribe", language, "word accuracy"] == 1
+    longer = figures(folder, (row | {"task": "transcribe"}, f"{reply}吗"))
+    assert longer["transcribe", language, "truth in reply"] == 1
+    assert figures(folder, (row | {"task": "translate"}, reply))["translate", language, "BLEU"] > 60
+
+
+def test_how_japanese_was_counted_stands_in_the_report(folder, tiny_checkpoint, monkeypatch):
+    monkeypatch.setattr(bleu, "has_mecab", lambda: False)
+    row = {"file": "a.wav", "task": "translate", "text": "犬", "language": "ja"}
+    manifest = write(folder, row, row | {"language": "zh"})
+    report = recordings.score_recordings(tiny_checkpoint, folder, manifest, max_new_tokens=1)
+    told = {name for name in report["conditions"] if name.startswith("BLEU")}
+    assert told == {"BLEU, ja"}
+    assert "tok:char" in report["rows"][0]["score"]["signature"]
+    assert "BLEU, ja: n-grams of characters" in report_table(report, beside={})
 
 
 def test_labels_and_answers(folder):

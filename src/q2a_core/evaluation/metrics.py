@@ -61,7 +61,7 @@ def word_errors(reference: str, hypothesis: str, *, language: str | None = None)
 
 
 def character_errors(reference: str, hypothesis: str, *, language: str) -> tuple[int, int]:
-    """The same by characters: in Chinese there are no spaces among them, elsewhere a space is one."""
+    """The same by characters; a space is one, but in languages written without them, such as Chinese, none is left."""
     import jiwer
 
     reference, hypothesis = _normalised(reference, language), _normalised(hypothesis, language)
@@ -79,7 +79,7 @@ def word_error_rate(
 
 
 def character_error_rate(pairs: list[tuple[str, str]], *, language: str, seed: int = 0) -> Score:
-    """Corpus-level CER, for Chinese (where the paper calls it WER) and German."""
+    """Corpus-level CER, for languages without spaces (of Chinese the paper calls it WER) and German."""
     return bootstrap([character_errors(*pair, language=language) for pair in pairs], seed)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from q2a_core.audio import load_waveform
 from q2a_core.checkpoint import Checkpoint
 from q2a_core.errors import AudioError, ChatError, CheckpointError
-from q2a_core.evaluation.bleu import bleu
+from q2a_core.evaluation.bleu import bleu, tokeniser_remark
 from q2a_core.evaluation.keywords import SYNONYMS, contains, names_only
 from q2a_core.evaluation.manifest import Recording, manifest_text, parse_manifest
 from q2a_core.evaluation.metrics import (
@@ -23,7 +23,7 @@ from q2a_core.evaluation.metrics import (
     character_error_rate,
     word_error_rate,
 )
-from q2a_core.evaluation.normalisers import normalise_for, normaliser_name
+from q2a_core.evaluation.normalisers import WITHOUT_SPACES, normalise_for, normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, text_hash
 from q2a_core.evaluation.sound_labels import sound_meant, sound_names
 from q2a_core.inference import AudioChat
@@ -33,7 +33,7 @@ from q2a_core.world.answers import NOUNS, bare
 from q2a_core.world.sounds.music import TUNE_INSTRUMENTS
 
 MAX_NEW_TOKENS = 60
-BY_CHARACTERS = ("zh", "yue", "ja", "th", "lo", "km", "my", "de")
+BY_CHARACTERS = (*WITHOUT_SPACES, "de")
 """Languages whose transcripts are counted by characters: those without spaces, and German, whose words are long."""
 RIVALS: dict[str, tuple[str, ...]] = {
     "sound": tuple(bare(noun) for noun in NOUNS.values()),
@@ -88,12 +88,20 @@ def score_recordings(
             "decoding": _decoding(chat, max_new_tokens),
             "intervals": INTERVALS,
             "seed": seed,
+            **_remarks(recordings),
         },
         "n": len(recordings),
         "rows": score_answers(answered, synonyms=synonyms, seed=seed),
         "failures": failures,
         "replies": replies,
     }
+
+
+def _remarks(recordings: list[Recording]) -> dict[str, str]:
+    """What a reader must know of how these languages were scored."""
+    into = {recording.language for recording in recordings if recording.task == "translate"}
+    remarks = {f"BLEU, {language}": tokeniser_remark(language) for language in sorted(into)}
+    return {name: remark for name, remark in remarks.items() if remark is not None}
 
 
 def troubled_clips(report: dict[str, Any]) -> str:
