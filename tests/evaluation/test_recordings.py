@@ -1,6 +1,7 @@
 """Recordings with their truth: what a manifest may say, and how the replies are scored."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -330,6 +331,34 @@ def test_a_clip_longer_than_the_window_is_heard_in_pieces(folder, tiny_checkpoin
     report = recordings.score_recordings(chat, folder, write(folder, WORD), max_new_tokens=2)
     assert report["failures"] == []
     assert chat.messages == []
+
+
+def test_a_clip_comes_with_the_notices_that_an_answer_about_it_has(
+    folder, tiny_checkpoint, tmp_path
+):
+    """Whether it is asked about or its reply is known."""
+    checkpoint = shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint")
+    (checkpoint / "about.json").write_text('{"trained_seconds": 0.3}', "utf-8")
+    settings = checkpoint / "generation_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text("utf-8")) | {"num_beams": 4}))
+    chat = AudioChat.from_pretrained(checkpoint)
+    write_wav(folder / "a.wav", np.resize(TONE, chat.model.config.encoder.max_samples + 9000))
+    write_wav(folder / "b.wav", np.resize(TONE, 2 * 16_000))
+    short = DOG | {"file": "more/ü c.wav"}
+    store, manifest = ReplyStore(tmp_path / "replies.jsonl"), write(folder, WORD, DOG, short)
+    for _ in ("asked", "known"):
+        report = recordings.score_recordings(chat, folder, manifest, store=store, max_new_tokens=2)
+        for row in report["replies"]:
+            asked = chat.fork().ask(folder / row["file"], "What?", split="window", max_new_tokens=2)
+            *of_the_clip, of_the_settings = asked.notices
+            assert row["notices"] == of_the_clip
+            assert "num_beams" in of_the_settings
+        assert report["conditions"]["ignored"] == "num_beams=4"
+        cut, guessed, quiet = (row["notices"] for row in report["replies"])
+        assert any("was cut into 2 clips" in notice for notice in cut)
+        assert any("trained on clips up to 0.3 s" in notice for notice in guessed)
+        assert quiet == []
+        assert "2 of 3 clips were heard with a notice" in recordings.troubled_clips(report)
 
 
 def test_a_prompt_that_the_template_refuses_is_one_failure(folder, tiny_checkpoint, monkeypatch):

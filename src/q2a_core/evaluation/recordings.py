@@ -27,6 +27,8 @@ from q2a_core.evaluation.normalisers import WITHOUT_SPACES, normalise_for, norma
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, text_hash
 from q2a_core.evaluation.sound_labels import sound_meant, sound_names
 from q2a_core.inference import AudioChat
+from q2a_core.inference.clips import read_clips
+from q2a_core.inference.sampling import unsupported_settings
 from q2a_core.paths import content_hash
 from q2a_core.text import user_message
 from q2a_core.world.answers import NOUNS, bare
@@ -88,7 +90,7 @@ def score_recordings(
             "decoding": _decoding(chat, max_new_tokens),
             "intervals": INTERVALS,
             "seed": seed,
-            **_remarks(recordings),
+            **_remarks(chat, recordings),
         },
         "n": len(recordings),
         "rows": score_answers(answered, synonyms=synonyms, seed=seed),
@@ -97,11 +99,12 @@ def score_recordings(
     }
 
 
-def _remarks(recordings: list[Recording]) -> dict[str, str]:
-    """What a reader must know of how these languages were scored."""
+def _remarks(chat: AudioChat, recordings: list[Recording]) -> dict[str, str]:
+    """What was not done as the checkpoint or the official scripts ask for it."""
     into = {recording.language for recording in recordings if recording.task == "translate"}
     remarks = {f"BLEU, {language}": tokeniser_remark(language) for language in sorted(into)}
-    return {name: remark for name, remark in remarks.items() if remark is not None}
+    remarks["ignored"] = ", ".join(unsupported_settings(chat.checkpoint.generation_config))
+    return {name: remark for name, remark in remarks.items() if remark}
 
 
 def troubled_clips(report: dict[str, Any]) -> str:
@@ -225,7 +228,8 @@ def _ask(
     notices: tuple[str, ...] = ()
     try:
         waveform = load_waveform(recording.path)
-        notices = waveform.notices
+        window = chat.model.config.encoder.max_samples
+        notices = chat.clip_notices(read_clips(waveform, window=window, split="window"))
         rendered = chat.checkpoint.chat_format.render([user_message(recording.prompt, clips=1)])
         key = ReplyKey(
             checkpoint=chat.checkpoint.reply_hash,
