@@ -155,11 +155,13 @@ def test_a_report_that_cannot_be_written_was_printed(
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_text", full)
+    (tmp_path / "r.json").write_text("an earlier report")
+    monkeypatch.setattr("os.fsync", full)
     options = ["--model", tiny_checkpoint, "--output", tmp_path / "r.json"]
     code, out, err = q2a(command, *options)
     assert (code, out) == (2, "a table\n")
     assert "No space left on device; the result stands above" in err
+    assert (tmp_path / "r.json").read_text() == "an earlier report"
 
 
 def test_a_report_is_printed_and_written(q2a, tmp_path, tiny_checkpoint, begun):
