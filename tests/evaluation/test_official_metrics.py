@@ -9,6 +9,7 @@ import pytest
 from sacrebleu.metrics.bleu import BLEU
 from scipy.stats import binomtest
 
+from q2a_core.evaluation import metrics
 from q2a_core.evaluation.bleu import bleu, has_mecab, tokeniser, tokeniser_remark
 from q2a_core.evaluation.metrics import (
     character_error_rate,
@@ -102,6 +103,12 @@ def test_japanese_without_mecab_is_told(monkeypatch):
     assert tokeniser("ja") == "char"
     assert "ja-mecab" in tokeniser_remark("ja")
     has_mecab.cache_clear()
+
+
+def test_the_interval_of_bleu_is_the_same_however_many_clips_are_drawn_at_once(monkeypatch):
+    whole = bleu(GERMAN, language="de")
+    monkeypatch.setattr(metrics, "DRAWS_AT_ONCE", 700)
+    assert bleu(GERMAN, language="de") == whole
 
 
 def test_bleu_at_its_ends():

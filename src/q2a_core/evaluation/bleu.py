@@ -12,7 +12,7 @@ from importlib import import_module
 
 import numpy as np
 
-from q2a_core.evaluation.metrics import BOOTSTRAP_ROUNDS, Score
+from q2a_core.evaluation.metrics import BOOTSTRAP_ROUNDS, Score, rounds_at_once
 from q2a_core.evaluation.normalisers import WITHOUT_SPACES
 
 ORDER = 4
@@ -101,5 +101,11 @@ def _resampled(counts: np.ndarray, seed: int) -> np.ndarray:
     """BLEU of each round (rounds,)."""
     clips = len(counts)
     rng = np.random.default_rng(seed)
-    draws = rng.multinomial(clips, np.full(clips, 1 / clips), size=BOOTSTRAP_ROUNDS)
-    return np.array([_bleu(sums) for sums in draws @ counts])
+    shares = np.full(clips, 1 / clips)
+    return np.array(
+        [
+            _bleu(sums)
+            for some in rounds_at_once(BOOTSTRAP_ROUNDS, clips)
+            for sums in rng.multinomial(clips, shares, size=some) @ counts
+        ]
+    )
