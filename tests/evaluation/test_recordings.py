@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -85,6 +87,12 @@ def test_a_good_manifest(folder):
         (DOG | {"file": "none.wav"}, "found no clip 'none.wav'; expected it in"),
         (DOG | {"file": "more"}, "found no clip 'more'"),
         (DOG | {"file": "a\0.wav"}, "found no clip"),
+        (DOG | {"file": "a" * 5000}, "found no clip"),
+        (
+            '{"file": "b.wav", "task": "sound", "label": "dog", "label": "cat"}',
+            "found 'label' twice",
+        ),
+        ('{"a": {"b": 1, "b": 2}}', "found 'b' twice, with 1 and 2; expected one"),
         (DOG | {"file": "../outside.wav"}, "lies outside the folder"),
         (DOG | {"file": "/etc/hostname"}, "lies outside the folder"),
     ],
@@ -94,6 +102,35 @@ def test_each_bad_line_is_one_sentence(folder, row, problem):
     with pytest.raises(Q2AError, match=rf"^manifest.jsonl, line 2: .*{problem}") as caught:
         read_manifest(folder, manifest)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+def test_a_name_is_the_same_in_both_forms_of_unicode(folder, form, on_disk):
+    """As an archive from a Mac has them, whose names are decomposed."""
+    write_wav(folder / unicodedata.normalize(on_disk, "größe é.wav"), TONE)
+    name = unicodedata.normalize(form, "größe é.wav")
+    [recording] = read_manifest(folder, write(folder, DOG | {"file": name}))
+    assert recording.file == name
+    assert recording.path.is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights")
+def test_links_are_followed_inside_the_folder_only(folder):
+    (folder / "inside.wav").symlink_to("b.wav")
+    [recording] = read_manifest(folder, write(folder, DOG | {"file": "inside.wav"}))
+    assert recording.path.resolve() == (folder / "b.wav").resolve()
+    (folder / "link.wav").symlink_to("../outside.wav")
+    (folder / "elsewhere").symlink_to(folder.parent)
+    for name in ("link.wav", "elsewhere/outside.wav"):
+        with pytest.raises(Q2AError, match=r"link that leads outside .*outside.wav; .*: copy it"):
+            read_manifest(folder, write(folder, DOG | {"file": name}))
+    (folder / "round.wav").symlink_to("round.wav")
+    with pytest.raises(Q2AError, match="found no clip"):
+        read_manifest(folder, write(folder, DOG | {"file": "round.wav"}))
+    mirror = folder.parent / "mirror"
+    mirror.symlink_to(folder)
+    assert read_manifest(mirror, write(folder, DOG))
 
 
 def test_all_bad_lines_are_told_at_once_up_to_a_limit(folder):
