@@ -29,7 +29,7 @@ FLOORS = (
     ("presets",),
     ("config",),
     ("lengths", "intervals"),
-    ("paths", "files"),
+    ("paths", "files", "machine"),
     ("errors",),
 )
 """Top to bottom. A room may import from lower floors; rooms on one floor don't know each other."""
@@ -66,6 +66,7 @@ FREE_OF_TORCH = (
     "presets",
     "paths",
     "files",
+    "machine",
     "audio",
     "text",
 )

@@ -3,7 +3,6 @@
 Nothing here imports torch: the thread that loads a model does.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import streamlit as st
 
 from job import Job
 from q2a_core import paths
+from q2a_core.files import json_or_none
 
 if TYPE_CHECKING:
     from q2a_core.inference import AudioChat
@@ -78,8 +78,4 @@ def _stamp(source: str) -> str:
 def about(source: str) -> dict[str, Any]:
     """What a local checkpoint says of itself; {} if it says nothing."""
     directory = directory_of(source)
-    try:
-        values = json.loads((directory / "about.json").read_text("utf-8")) if directory else {}
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
+    return (json_or_none(directory / "about.json") if directory else None) or {}

@@ -1,10 +1,63 @@
-"""Reading the text and JSON files of a checkpoint: what cannot be read is one sentence."""
+"""Files read and written: whole or not at all, and what of a checkpoint cannot be read is one sentence."""
 
+import errno
 import json
+import os
+import stat
+import uuid
 from pathlib import Path
 from typing import Any
 
 from q2a_core.errors import CheckpointError
+
+_NO_FILE_BESIDE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV)
+"""How the system says that a file may be written, but none put in its place: its folder is closed, it is a mount."""
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that a full disk or a kill leaves the old one or the new one. Raises OSError.
+
+    Text becomes UTF-8 with its line ends as they are; a file that is there keeps its mode. A link is followed. What is
+    no plain file, such as a pipe or /dev/stdout, is written into, and so is a file that no other may take the place of.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    target = Path(os.path.realpath(path))
+    is_there = path.exists()
+    if is_there and not (path.is_file() and _is_named(path, target)):
+        path.write_bytes(data)
+        return
+    # a name of its own length: the target's may be as long as the file system lets one be
+    staging = target.with_name(f".{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        with staging.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if is_there:
+            staging.chmod(stat.S_IMODE(target.stat().st_mode))
+        staging.replace(target)
+    except OSError as error:
+        if not is_there or error.errno not in _NO_FILE_BESIDE:
+            raise
+        path.write_bytes(data)
+    finally:
+        staging.unlink(missing_ok=True)
+
+
+def _is_named(path: Path, target: Path) -> bool:
+    """Whether a file stands under this name: /dev/stdout may lead to one that others hold open, or that is deleted."""
+    if str(path.absolute()).startswith(("/dev/", "/proc/")):
+        return False
+    return target.exists() and path.samefile(target)
+
+
+def json_or_none(path: Path) -> dict[str, Any] | None:
+    """A JSON object, or None where there is no file, half of one, or something else."""
+    try:
+        values = json.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None
 
 
 def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from q2a_core.bench import everything
 from q2a_core.cli import eval_run
 from q2a_core.errors import Q2AError
 from q2a_core.evaluation import first_world, mini_table
+from q2a_core.evaluation.replies import ReplyKey, ReplyStore
 
 SCORE = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 3}
 REPORT = {
@@ -93,6 +94,26 @@ def test_an_outside_judge_is_looked_at_before_anything_is_asked(
     assert says in err
 
 
+def test_replies_are_kept_in_no_other_file(q2a, tmp_path, tiny_checkpoint, begun):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(REPORT, indent=1), "utf-8")
+    code, out, err = q2a("eval", "--model", tiny_checkpoint, "--suite", "mini", "--replies", path)
+    assert (code, out, begun) == (2, "", [])
+    assert "results.json begins with '{'" in err
+    assert json.loads(path.read_text("utf-8")) == REPORT
+
+
+def test_lines_that_are_no_replies_are_told(q2a, tmp_path, tiny_checkpoint, begun):
+    path = tmp_path / "replies.jsonl"
+    key = ReplyKey(checkpoint="c", suite="s", item="0", prompt="p", decoding="d")
+    ReplyStore(path).put(key, "yes")
+    path.write_bytes(path.read_bytes() + b"rubbish\n")
+    options = ["--model", tiny_checkpoint, "--suite", "mini", "--replies", path]
+    code, _, err = q2a("eval", *options)
+    assert code == 0
+    assert "note: replies.jsonl: lines that hold no whole reply, and were skipped: 1\n" in err
+
+
 def test_a_judge_that_fails_loses_no_result(q2a, tiny_checkpoint, begun, monkeypatch, tmp_path):
     def fails(*_, **__):
         raise Q2AError("the judge does not answer")
@@ -134,11 +155,13 @@ def test_a_report_that_cannot_be_written_was_printed(
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_text", full)
+    (tmp_path / "r.json").write_text("an earlier report")
+    monkeypatch.setattr("os.fsync", full)
     options = ["--model", tiny_checkpoint, "--output", tmp_path / "r.json"]
     code, out, err = q2a(command, *options)
     assert (code, out) == (2, "a table\n")
     assert "No space left on device; the result stands above" in err
+    assert (tmp_path / "r.json").read_text() == "an earlier report"
 
 
 def test_a_report_is_printed_and_written(q2a, tmp_path, tiny_checkpoint, begun):

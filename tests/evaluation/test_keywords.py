@@ -36,6 +36,14 @@ def test_other_words_for_a_label_count_and_are_no_rivals():
     assert names_only("a keyboard", "typing", ("rain",), synonyms={"typing": ("keyboard",)})
 
 
+@pytest.mark.parametrize("language", ["zh", "yue", "ja", "th", "lo", "km", "my"])
+def test_where_no_spaces_are_written_words_are_runs_of_characters(language):
+    assert contains("これは犬の声です。", "犬", language)
+    assert contains("你好世界！", "你好，世界", language)
+    assert not contains("これは犬の声です。", "猫", language)
+    assert named_labels("これは犬の声です", ("犬", "猫"), language=language) == {"犬"}
+
+
 def test_whole_words_and_chinese_characters():
     assert contains("You said: twenty-one.", "21")
     assert not contains("category", "cat")

@@ -1,9 +1,12 @@
 """Scores against jiwer and against cases counted by hand."""
 
+import tracemalloc
+
 import jiwer
 import numpy as np
 import pytest
 
+from q2a_core.evaluation import metrics
 from q2a_core.evaluation.metrics import (
     accuracy,
     bootstrap,
@@ -54,6 +57,28 @@ def test_intervals_hold_the_value_and_shrink_with_n():
 
 def test_nothing_scored_is_not_a_perfect_score():
     assert np.isnan(accuracy([]).value)
+
+
+@pytest.mark.parametrize("at_once", [1, 700, 2**20])
+@pytest.mark.parametrize("clips", [1, 37, 300, 2100])
+def test_intervals_are_the_same_however_many_clips_are_drawn_at_once(monkeypatch, clips, at_once):
+    monkeypatch.setattr(metrics, "DRAWS_AT_ONCE", at_once)
+    rows = np.random.default_rng(clips).random((clips, 2)) * 10
+    draws = rows[np.random.default_rng(5).integers(clips, size=(2000, clips))].sum(1)
+    low, high = np.quantile(draws[:, 0] / np.maximum(draws[:, 1], 1), [0.025, 0.975])
+    score = bootstrap([tuple(row) for row in rows], 5)
+    assert (score.low, score.high) == (low, high)
+
+
+def test_many_clips_are_drawn_in_little_memory():
+    rows = [(1.0, 5.0)] * 30_000
+    tracemalloc.start()
+    try:
+        score = bootstrap(rows, rounds=100)
+        assert tracemalloc.get_traced_memory()[1] < 40 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert (score.low, score.high) == (0.2, 0.2)
 
 
 @pytest.mark.parametrize("hit", [True, False])

@@ -8,6 +8,7 @@ from transformers.models.whisper.english_normalizer import (
 
 from q2a_core.evaluation.normalisers import (
     SPELLINGS,
+    WITHOUT_SPACES,
     chinese_number,
     normalise_for,
     normaliser_name,
@@ -55,6 +56,18 @@ def test_chinese_loses_spaces_and_punctuation_and_reads_numbers_out():
     assert normalise_for("1,000 只", "zh") == "一千只"
 
 
+@pytest.mark.parametrize("language", ["yue", "ja"])
+@pytest.mark.parametrize("text", ["你好，世界。", "こんにちは、元気 ですか？", "「ｶﾞｷﾞ」（笑） ABC"])
+def test_the_other_languages_without_spaces_are_whispers_basic_without_them(language, text):
+    assert normalise_for(text, language) == "".join(BasicTextNormalizer()(text).split())
+
+
+def test_vowels_that_are_marks_stay():
+    assert normalise_for("<|th|> ที่นี่ (ดี)!", "th") == "ที่นี่ดี"
+    assert normalise_for("ខ្ញុំ\u200bនៅ។", "km") == "ខ្ញុំនៅ"
+    assert normalise_for("ma ma", "my") == "mama"
+
+
 @pytest.mark.parametrize(
     ("digits", "spoken"),
     {
@@ -82,3 +95,4 @@ def test_chinese_numbers(digits, spoken):
 def test_every_normaliser_has_a_name():
     assert len({normaliser_name(code) for code in ("en", "zh", "de")}) == 3
     assert normaliser_name("fr") == normaliser_name("de")
+    assert all("without spaces" in normaliser_name(code) for code in WITHOUT_SPACES)

@@ -6,6 +6,7 @@ import json
 import pytest
 from scipy.stats import binomtest
 
+from q2a_core import paths
 from q2a_core.errors import Q2AError
 from q2a_core.evaluation.metrics import FALSE_YES
 from q2a_core.evaluation.paired import compare, compare_table, read_report
@@ -54,7 +55,7 @@ def test_other_items_are_not_compared(change, says):
         (None, "expected a report of q2a eval"),
         ("{", "is no JSON"),
         ("[1]", "is no report"),
-        (json.dumps({"rows": [{"suite": "a"}]}), "tells of no single items"),
+        (json.dumps(SFT | {"rows": [{"suite": "a"}]}), "tells of no single items"),
     ],
 )
 def test_what_is_no_report_is_one_sentence(tmp_path, text, says):
@@ -63,3 +64,54 @@ def test_what_is_no_report_is_one_sentence(tmp_path, text, says):
         path.write_text(text, "utf-8")
     with pytest.raises(Q2AError, match=says):
         read_report(path)
+
+
+def without(*keys):
+    return lambda part: [part.pop(key) for key in keys]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (without("conditions"), "does not say how the checkpoint was asked"),
+        (lambda r: r.update(conditions=[1]), "does not say how the checkpoint was asked"),
+        (without("checkpoint"), "does not say of which checkpoint it is"),
+        (lambda r: r.update(checkpoint="sft"), "does not say of which checkpoint it is"),
+        (lambda r: r["checkpoint"].pop("hash"), "does not say of which checkpoint it is"),
+        (lambda r: r["rows"].append(1), "has 1 among its rows"),
+        (lambda r: r["rows"].insert(0, None), "has None among its rows"),
+        (lambda r: without("suite")(r["rows"][0]), "without a suite or a metric"),
+        (lambda r: r["rows"][0].update(suite=["a"]), "without a suite or a metric"),
+        (lambda r: without("metric")(r["rows"][0]), "without a suite or a metric"),
+        (lambda r: without("score")(r["rows"][0]), "how many items 'false yes' has"),
+        (lambda r: r["rows"][0].update(score=SCORE | {"n": "40"}), "how many items"),
+        (lambda r: r["rows"][0].update(score=SCORE | {"n": 4.0}), "how many items"),
+        (lambda r: r["rows"][0].update(hits=None), "not among its items 0 to 39"),
+        (lambda r: r["rows"][0].update(hits=[[1]]), "not among its items"),
+        (lambda r: r["rows"][0].update(hits=[1.5]), "not among its items"),
+        (lambda r: r["rows"][0].update(hits=[40]), "not among its items"),
+        (lambda r: r["rows"][0].update(hits=[True]), "not among its items"),
+    ],
+)
+def test_a_damaged_report_is_one_sentence(tmp_path, change, says):
+    report = copy.deepcopy(SFT)
+    change(report)
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(report), "utf-8")
+    with pytest.raises(Q2AError, match=rf"^r.json .*{says}.*; expected what q2a eval") as caught:
+        read_report(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_of_other_makers_stand_aside(tmp_path):
+    report = copy.deepcopy(SFT)
+    report["rows"] += [{}, {"suite": "theirs"}]
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(report), "utf-8")
+    assert compare(read_report(path), SFT)["rows"][0]["n"] == 40
+
+
+@pytest.mark.parametrize("name", ["mini-pretrain", "mini-sft", "mini-dpo"])
+def test_shipped_reports_are_read(name):
+    report = read_report(paths.data_samples() / "checkpoints" / name / "results.json")
+    assert compare(report, report)["rows"]

@@ -1,6 +1,9 @@
 """Recordings with their truth: what a manifest may say, and how the replies are scored."""
 
 import json
+import shutil
+import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -9,9 +12,10 @@ from q2a_core import AudioChat, paths
 from q2a_core.audio import write_wav
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.errors import CheckpointError, Q2AError
-from q2a_core.evaluation import recordings
+from q2a_core.evaluation import bleu, recordings
 from q2a_core.evaluation.manifest import read_manifest
 from q2a_core.evaluation.replies import ReplyStore, text_hash
+from q2a_core.evaluation.tables import report_table
 from q2a_core.inspection import read_gallery
 from q2a_core.text import ChatFormat
 
@@ -83,6 +87,12 @@ def test_a_good_manifest(folder):
         (DOG | {"file": "none.wav"}, "found no clip 'none.wav'; expected it in"),
         (DOG | {"file": "more"}, "found no clip 'more'"),
         (DOG | {"file": "a\0.wav"}, "found no clip"),
+        (DOG | {"file": "a" * 5000}, "found no clip"),
+        (
+            '{"file": "b.wav", "task": "sound", "label": "dog", "label": "cat"}',
+            "found 'label' twice",
+        ),
+        ('{"a": {"b": 1, "b": 2}}', "found 'b' twice, with 1 and 2; expected one"),
         (DOG | {"file": "../outside.wav"}, "lies outside the folder"),
         (DOG | {"file": "/etc/hostname"}, "lies outside the folder"),
     ],
@@ -92,6 +102,35 @@ def test_each_bad_line_is_one_sentence(folder, row, problem):
     with pytest.raises(Q2AError, match=rf"^manifest.jsonl, line 2: .*{problem}") as caught:
         read_manifest(folder, manifest)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+def test_a_name_is_the_same_in_both_forms_of_unicode(folder, form, on_disk):
+    """As an archive from a Mac has them, whose names are decomposed."""
+    write_wav(folder / unicodedata.normalize(on_disk, "größe é.wav"), TONE)
+    name = unicodedata.normalize(form, "größe é.wav")
+    [recording] = read_manifest(folder, write(folder, DOG | {"file": name}))
+    assert recording.file == name
+    assert recording.path.is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights")
+def test_links_are_followed_inside_the_folder_only(folder):
+    (folder / "inside.wav").symlink_to("b.wav")
+    [recording] = read_manifest(folder, write(folder, DOG | {"file": "inside.wav"}))
+    assert recording.path.resolve() == (folder / "b.wav").resolve()
+    (folder / "link.wav").symlink_to("../outside.wav")
+    (folder / "elsewhere").symlink_to(folder.parent)
+    for name in ("link.wav", "elsewhere/outside.wav"):
+        with pytest.raises(Q2AError, match=r"link that leads outside .*outside.wav; .*: copy it"):
+            read_manifest(folder, write(folder, DOG | {"file": name}))
+    (folder / "round.wav").symlink_to("round.wav")
+    with pytest.raises(Q2AError, match="found no clip"):
+        read_manifest(folder, write(folder, DOG | {"file": "round.wav"}))
+    mirror = folder.parent / "mirror"
+    mirror.symlink_to(folder)
+    assert read_manifest(mirror, write(folder, DOG))
 
 
 def test_all_bad_lines_are_told_at_once_up_to_a_limit(folder):
@@ -146,6 +185,34 @@ def test_each_language_has_its_own_rows(folder):
     assert scores["transcribe", "en", "WER"] == 0
     assert scores["transcribe", "zh", "CER"] == 0.25
     assert scores["translate", "en", "BLEU"] == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "reply"),
+    [
+        ("yue", "今日天氣好好，我哋出去行。", "今日天氣好好 我哋出去行"),
+        ("ja", "今日は天気がとてもいいです。", "今日は天気がとてもいいです"),
+    ],
+)
+def test_a_right_reply_is_right_without_spaces(folder, language, text, reply):
+    row = {"file": "a.wav", "text": text, "language": language}
+    scores = figures(folder, (row | {"task": "transcribe"}, reply))
+    assert scores["transcribe", language, "CER"] == 0
+    assert scores["transcribe", language, "word accuracy"] == 1
+    longer = figures(folder, (row | {"task": "transcribe"}, f"{reply}吗"))
+    assert longer["transcribe", language, "truth in reply"] == 1
+    assert figures(folder, (row | {"task": "translate"}, reply))["translate", language, "BLEU"] > 60
+
+
+def test_how_japanese_was_counted_stands_in_the_report(folder, tiny_checkpoint, monkeypatch):
+    monkeypatch.setattr(bleu, "has_mecab", lambda: False)
+    row = {"file": "a.wav", "task": "translate", "text": "犬", "language": "ja"}
+    manifest = write(folder, row, row | {"language": "zh"})
+    report = recordings.score_recordings(tiny_checkpoint, folder, manifest, max_new_tokens=1)
+    told = {name for name in report["conditions"] if name.startswith("BLEU")}
+    assert told == {"BLEU, ja"}
+    assert "tok:char" in report["rows"][0]["score"]["signature"]
+    assert "BLEU, ja: n-grams of characters" in report_table(report, beside={})
 
 
 def test_labels_and_answers(folder):
@@ -301,6 +368,34 @@ def test_a_clip_longer_than_the_window_is_heard_in_pieces(folder, tiny_checkpoin
     report = recordings.score_recordings(chat, folder, write(folder, WORD), max_new_tokens=2)
     assert report["failures"] == []
     assert chat.messages == []
+
+
+def test_a_clip_comes_with_the_notices_that_an_answer_about_it_has(
+    folder, tiny_checkpoint, tmp_path
+):
+    """Whether it is asked about or its reply is known."""
+    checkpoint = shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint")
+    (checkpoint / "about.json").write_text('{"trained_seconds": 0.3}', "utf-8")
+    settings = checkpoint / "generation_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text("utf-8")) | {"num_beams": 4}))
+    chat = AudioChat.from_pretrained(checkpoint)
+    write_wav(folder / "a.wav", np.resize(TONE, chat.model.config.encoder.max_samples + 9000))
+    write_wav(folder / "b.wav", np.resize(TONE, 2 * 16_000))
+    short = DOG | {"file": "more/ü c.wav"}
+    store, manifest = ReplyStore(tmp_path / "replies.jsonl"), write(folder, WORD, DOG, short)
+    for _ in ("asked", "known"):
+        report = recordings.score_recordings(chat, folder, manifest, store=store, max_new_tokens=2)
+        for row in report["replies"]:
+            asked = chat.fork().ask(folder / row["file"], "What?", split="window", max_new_tokens=2)
+            *of_the_clip, of_the_settings = asked.notices
+            assert row["notices"] == of_the_clip
+            assert "num_beams" in of_the_settings
+        assert report["conditions"]["ignored"] == "num_beams=4"
+        cut, guessed, quiet = (row["notices"] for row in report["replies"])
+        assert any("was cut into 2 clips" in notice for notice in cut)
+        assert any("trained on clips up to 0.3 s" in notice for notice in guessed)
+        assert quiet == []
+        assert "2 of 3 clips were heard with a notice" in recordings.troubled_clips(report)
 
 
 def test_a_prompt_that_the_template_refuses_is_one_failure(folder, tiny_checkpoint, monkeypatch):

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 import pytest
 
@@ -79,6 +79,44 @@ def test_rubbish_is_skipped_and_counted(tmp_path):
     path.write_bytes(path.read_bytes() + b"\n".join(rubbish))
     store = ReplyStore(path)
     assert (len(store), store.skipped) == (1, len(rubbish))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps({"checkpoint": {"name": "mini"}, "rows": []}, indent=1) + "\n",
+        json.dumps({"checkpoint": {"name": "mini"}, "rows": []}),
+        '{"file": "a.wav", "task": "sound", "label": "dog"}\n',
+        json.dumps(asdict(KEY)) + "\n",
+        "notes of mine",
+        "\0" * 100,
+    ],
+    ids=["report", "report in one line", "manifest", "without a reply", "text", "bytes"],
+)
+def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path, content):
+    path = tmp_path / "results.json"
+    path.write_text(content, "utf-8")
+    with pytest.raises(Q2AError, match="choose another file for the replies") as caught:
+        ReplyStore(path)
+    assert "\n" not in str(caught.value)
+    assert path.read_text("utf-8") == content
+
+
+@pytest.mark.parametrize("length", [1, 10, 30, 90])
+def test_a_run_killed_in_its_first_lines_goes_on(tmp_path, length):
+    path = tmp_path / "replies.jsonl"
+    ReplyStore(path).put(KEY, "yes")
+    half = path.read_bytes()[:length]
+    path.write_bytes(half + b"\n" + half)
+    store = ReplyStore(path)
+    assert (len(store), store.skipped) == (0, 2)
+    store.put(KEY, "yes")
+    assert ReplyStore(path).get(KEY) == "yes"
+
+
+def test_an_empty_file_is_begun(tmp_path):
+    (tmp_path / "replies.jsonl").touch()
+    assert ReplyStore(tmp_path / "replies.jsonl").skipped == 0
 
 
 def test_equal_questions_are_asked_once():

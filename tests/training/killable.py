@@ -32,6 +32,7 @@ STAGE = StageConfig(
 )
 
 POINTS: dict[str, tuple[object, str, bool]] = {
+    "before a file is on disk": (os, "fsync", False),
     "before a flush": (state, "flush", False),
     "after a flush": (state, "flush", True),
     "before a state is renamed": (state, "swap_in", False),

@@ -121,9 +121,9 @@ def test_killed_at_a_chosen_point_it_goes_on_bit_for_bit(
 
 
 def test_killed_while_its_settings_are_written_it_begins_anew(tmp_path, tokenizer_file, unbroken):
-    """The first flush is that of config.json; before it counts, nothing may stand under its name."""
+    """The first file is config.json; before it counts, nothing may stand under its name."""
     run = tmp_path / "run"
-    died = _finish(run, tokenizer_file, False, "before a flush", 1)
+    died = _finish(run, tokenizer_file, False, "before a file is on disk", 1)
     assert died == -signal.SIGKILL
     assert not (run / "config.json").exists()
     assert _finish(run, tokenizer_file, True, None, 0) == 0

@@ -24,7 +24,6 @@ from q2a_core.world.speech import (
     plan_hash,
     plan_utterances,
     speak,
-    utterance_book,
     voices,
 )
 from q2a_core.world.speech.voices import TEST_ACCENTS, TEST_VARIANTS, TRAIN_ACCENTS, TRAIN_VARIANTS
@@ -148,7 +147,7 @@ def test_a_lost_or_damaged_shard_is_spoken_again_and_the_others_are_kept(book, p
     again = build_book(plan, tmp_path, workers=2, shard_size=SHARD)
     assert again.hash == book.hash
     assert (tmp_path / "shard-00001.npy").stat().st_mtime_ns == kept
-    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
 
 
 def test_another_process_speaks_the_same_book_at_another_time(book, plan, tmp_path):
@@ -239,7 +238,7 @@ def test_a_full_disk_is_told(engine, plan, tmp_path, monkeypatch):
     def full(*_args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(utterance_book, "_write", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(SpeechError, match="No space left"):
         build_book(plan[:2], tmp_path)
 
@@ -306,4 +305,4 @@ def test_speech_stands_on_lower_floors_only(name):
         for line in source.splitlines()
         if line.startswith("from q2a_core")
     }
-    assert rooms <= {"errors", "lengths", "paths", "world"}
+    assert rooms <= {"errors", "files", "lengths", "paths", "world"}

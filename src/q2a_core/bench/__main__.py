@@ -12,6 +12,7 @@ from pathlib import Path
 
 from q2a_core.bench.report import BESIDES, ROWS
 from q2a_core.errors import Q2AError
+from q2a_core.files import write_whole
 from q2a_core.paths import check_writable
 
 
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(to_markdown(report))
         if options.json is not None:
             text = json.dumps(report, indent=1, ensure_ascii=False)
-            options.json.write_text(text + "\n", encoding="utf-8")
+            write_whole(options.json, text + "\n")
     except (Q2AError, OSError) as error:
         print(f"q2a_core.bench: {error}", file=sys.stderr)
         return 2

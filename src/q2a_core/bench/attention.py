@@ -23,9 +23,9 @@ from q2a_core.bench.attention_cases import (
     tensors,
     theirs,
 )
-from q2a_core.bench.report import machine
 from q2a_core.errors import Q2AError
 from q2a_core.kernels import attention, attention_map, attention_weights, resolve_backend
+from q2a_core.machine import machine
 
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 4e-2}
 """Absolute, on outputs of size one: a few roundings of the type, and sums in another order."""

@@ -23,10 +23,10 @@ from q2a_core.bench.pair import (
     their_prompt,
     their_tokens,
 )
-from q2a_core.bench.report import machine
 from q2a_core.bench.timing import alternate, seconds_of
 from q2a_core.bench.training_step import make_batch, training_steps
 from q2a_core.errors import Q2AError
+from q2a_core.machine import machine
 
 SECONDS = (1.0, 3.0, 10.0, 30.0)
 """Of the clips; the longest is cut to the model's window."""

@@ -12,10 +12,11 @@ import torch
 
 from q2a_core import presets
 from q2a_core.bench.large_sides import CLIP_SECONDS, Sides
-from q2a_core.bench.report import Row, first_line, machine, pipeline_line
+from q2a_core.bench.report import Row, first_line, pipeline_line
 from q2a_core.bench.timing import alternate
 from q2a_core.config import ModelConfig
 from q2a_core.errors import Q2AError
+from q2a_core.machine import machine
 
 NEW_TOKENS = 64
 NEEDED_BYTES = 24_000_000_000

@@ -28,14 +28,13 @@ from q2a_core.bench.pair import (
 from q2a_core.bench.report import (
     ROWS,
     Row,
-    available_cores,
     check_counts,
-    machine,
     named,
 )
 from q2a_core.bench.timing import TokenClock, alternate, seconds_of
 from q2a_core.bench.training_step import make_batch, training_steps
 from q2a_core.lengths import mel_frames
+from q2a_core.machine import available_cores, machine
 
 CLIP_SECONDS = 3.0
 SHORT_SECONDS, LONG_SECONDS = 1.0, 30.0

@@ -1,11 +1,7 @@
-"""What a bench run says: its rows, the machine, and both as a table. Imports neither torch nor transformers."""
+"""What a bench run says: its rows, and a table of them. Imports neither torch nor transformers."""
 
-import importlib.metadata
-import os
-import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from types import MappingProxyType
 from typing import Any, Literal
@@ -114,37 +110,6 @@ class Row:
         }
 
 
-def machine(*, threads: int) -> dict[str, Any]:
-    """Processor, system and versions; `threads` is what torch computes with."""
-    return {
-        "processor": _processor(),
-        "architecture": platform.machine(),
-        "system": platform.system(),
-        "cores": available_cores(),
-        "threads": threads,
-        "device": "cpu",
-        "python": platform.python_version(),
-        "torch": _version("torch"),
-        "transformers": _version("transformers"),
-        "triton": _version("triton"),
-    }
-
-
-def _version(package: str) -> str | None:
-    """None where it is not installed."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def available_cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def to_markdown(report: dict[str, Any]) -> str:
     """The report as a Markdown table with its conditions above and the correctness gate below."""
     host, checkpoint = report["machine"], report["checkpoint"]
@@ -187,17 +152,6 @@ def figure(value: float, unit: str) -> str:
     if unit == "s":
         return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
     return f"{value:.3g} {unit}" if value < 100 else f"{value:,.0f} {unit}"
-
-
-def _processor() -> str:
-    """The processor's name where the system tells it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def first_line(error: Exception) -> str:

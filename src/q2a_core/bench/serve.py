@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from q2a_core.bench.pair import QUESTION, noise_clip
-from q2a_core.bench.report import machine
 from q2a_core.errors import Q2AError
 from q2a_core.inference import AudioChat, Reply
 from q2a_core.lengths import SAMPLE_RATE
+from q2a_core.machine import machine
 
 CHATS = (1, 2, 4, 8)
 """How many talk at once."""

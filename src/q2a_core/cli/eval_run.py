@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from q2a_core.cli.outputs import check_writable, hand_over
 from q2a_core.cli.outside_judge import mark_chats
 from q2a_core.cli.progress import bar
@@ -50,6 +52,11 @@ def evaluate_to_end(
     if clips is None and meant == "first" and replies is not None:
         raise Q2AError("the first world's suites keep no replies; leave out --replies")
     store = ReplyStore(replies)
+    if replies is not None and store.skipped:
+        typer.echo(
+            f"note: {replies.name}: lines that hold no whole reply, and were skipped: {store.skipped}",
+            err=True,
+        )
     if clips is not None and manifest is not None:
         report, table = _score_recordings(checkpoint, clips, manifest, store, device)
         answered = {}

@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from q2a_core.errors import Q2AError
+from q2a_core.files import write_whole
 from q2a_core.paths import check_writable
 
 __all__ = ["check_apart", "check_unused", "check_writable", "hand_over"]
@@ -41,7 +42,7 @@ def hand_over(report: dict, table: str, output: Path | None, as_json: bool) -> N
         return
     try:
         # a name on disk need not be text; JSON can hold its odd bytes escaped
-        output.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        write_whole(output, (text + "\n").encode("utf-8", errors="backslashreplace"))
     except OSError as error:
         raise Q2AError(
             f"{output} could not be written: {error.strerror}; the result stands above"

@@ -1,14 +1,19 @@
 """BLEU of translations through sacrebleu, with its signature and an interval over clips.
 
-The official scripts' settings: tokeniser `zh` for Chinese, 13a for the rest, case kept, no normalisation before. The
-n-gram counts of each sentence are taken once; the interval resamples them.
+The official scripts' settings: tokeniser `zh` for Chinese, `ja-mecab` for Japanese, 13a for the rest, case kept, no
+normalisation before. 13a takes a sentence without spaces for one word: Cantonese is cut as Chinese is, and other such
+languages, with Japanese where MeCab is not installed, into characters. The n-gram counts of each sentence are taken
+once; the interval resamples them.
 """
 
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 
 import numpy as np
 
-from q2a_core.evaluation.metrics import BOOTSTRAP_ROUNDS, Score
+from q2a_core.evaluation.metrics import BOOTSTRAP_ROUNDS, Score, rounds_at_once
+from q2a_core.evaluation.normalisers import WITHOUT_SPACES
 
 ORDER = 4
 """Longest n-gram. A corpus of sentences that are all shorter has no BLEU: sacrebleu says 0."""
@@ -36,11 +41,37 @@ def bleu(pairs: list[tuple[str, str]], *, language: str, seed: int = 0) -> BleuS
     )
 
 
+def tokeniser(language: str) -> str:
+    """sacrebleu's name of what cuts sentences of a language into words."""
+    if language in ("zh", "yue"):
+        return "zh"
+    if language == "ja" and has_mecab():
+        return "ja-mecab"
+    return "char" if language in WITHOUT_SPACES else "13a"
+
+
+def tokeniser_remark(language: str) -> str | None:
+    """What a report says where another tokeniser than the official one had to be taken."""
+    if language == "ja" and not has_mecab():
+        return "n-grams of characters; the official ja-mecab needs pip install sacrebleu[ja]"
+    return None
+
+
+@cache
+def has_mecab() -> bool:
+    """Whether Japanese can be cut into words: sacrebleu's tokeniser asks for both, and is not made without them."""
+    try:
+        import_module("MeCab")
+        import_module("ipadic")
+    except ImportError:
+        return False
+    return True
+
+
 def _metric(language: str, *, effective_order: bool = False):
     from sacrebleu.metrics.bleu import BLEU
 
-    tokenise = "zh" if language == "zh" else "13a"
-    return BLEU(tokenize=tokenise, effective_order=effective_order)
+    return BLEU(tokenize=tokeniser(language), effective_order=effective_order)
 
 
 def _signature(language: str) -> str:
@@ -70,5 +101,11 @@ def _resampled(counts: np.ndarray, seed: int) -> np.ndarray:
     """BLEU of each round (rounds,)."""
     clips = len(counts)
     rng = np.random.default_rng(seed)
-    draws = rng.multinomial(clips, np.full(clips, 1 / clips), size=BOOTSTRAP_ROUNDS)
-    return np.array([_bleu(sums) for sums in draws @ counts])
+    shares = np.full(clips, 1 / clips)
+    return np.array(
+        [
+            _bleu(sums)
+            for some in rounds_at_once(BOOTSTRAP_ROUNDS, clips)
+            for sums in rng.multinomial(clips, shares, size=some) @ counts
+        ]
+    )

@@ -1,6 +1,5 @@
 """`q2a eval --suite first`: what the first world asks on held-out clips, how a reply is scored, and the report."""
 
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from q2a_core.evaluation.metrics import (
     word_error_rate,
 )
 from q2a_core.evaluation.runner import MAX_NEW_TOKENS, answer
+from q2a_core.machine import machine_in_words
 from q2a_core.world.answers import bare
 from q2a_core.world.first_world.sampler import FirstSampler
 from q2a_core.world.first_world.tasks import NOUNS, make_task
@@ -141,7 +141,9 @@ def evaluate(
             "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
             "normaliser": "lower case, letters and digits",
             "intervals": INTERVALS,
-            "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {device}",
+            "machine": machine_in_words(
+                threads=torch.get_num_threads(), torch=torch.__version__, device=device
+            ),
             "seconds": round(time.perf_counter() - start, 1),
         },
         "rows": rows,

@@ -8,7 +8,7 @@ every other wording wrong, and is reported beside it.
 import re
 from collections.abc import Iterable, Mapping
 
-from q2a_core.evaluation.normalisers import normalise_for
+from q2a_core.evaluation.normalisers import WITHOUT_SPACES, normalise_for
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "anger": ("angry", "angrily"),
@@ -26,11 +26,11 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 
 
 def contains(reply: str, words: str, language: str = "en") -> bool:
-    """Whether the words stand in the reply as whole words, in Chinese as a run of characters."""
+    """Whether the words stand in the reply as whole words; in languages without spaces as a run of characters."""
     reply, words = normalise_for(reply, language), normalise_for(words, language)
     if not words:
         return False
-    return words in reply if language == "zh" else f" {words} " in f" {reply} "
+    return words in reply if language in WITHOUT_SPACES else f" {words} " in f" {reply} "
 
 
 def named_labels(
@@ -47,7 +47,7 @@ def named_labels(
         for name in (label, *_same(label, synonyms))
     ]
     rest, found = normalise_for(reply, language), set()
-    edge = "" if language == "zh" else r"\b"
+    edge = "" if language in WITHOUT_SPACES else r"\b"
     for name in sorted({name for name, _ in names if name}, key=len, reverse=True):
         rest, hits = re.subn(f"{edge}{re.escape(name)}{edge}", " | ", rest)
         if hits:

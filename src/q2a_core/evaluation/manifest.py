@@ -11,7 +11,9 @@ are understood as they are.
 
 import difflib
 import json
+import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,7 +151,9 @@ def _recording(line: str, number: int, folder: Path) -> Recording:
 
 def _json_object(line: str) -> dict[str, Any]:
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=_each_once)
+    except Q2AError:
+        raise
     except (ValueError, RecursionError) as error:
         raise Q2AError(
             f"found {line.strip()[:40]!r}, which is no JSON; expected an object"
@@ -157,6 +161,17 @@ def _json_object(line: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise Q2AError(f"found a {type(row).__name__}; expected an object with file and task")
     return row
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    for key, _ in pairs if len(values) < len(pairs) else ():
+        given = [value for name, value in pairs if name == key]
+        if len(given) > 1:
+            raise Q2AError(
+                f"found {key!r} twice, with {given[0]!r:.40} and {given[1]!r:.40}; expected one"
+            )
+    return values
 
 
 def _text(row: dict[str, Any], key: str, default: str | None = None) -> str:
@@ -170,14 +185,21 @@ def _text(row: dict[str, Any], key: str, default: str | None = None) -> str:
 
 
 def _clip_path(folder: Path, file: str) -> Path:
+    """Where a clip lies. A name whose accents are written in the other of Unicode's two ways is the same name."""
+    names = (file, *(unicodedata.normalize(form, file) for form in ("NFC", "NFD")))
     path = folder / file
     try:
-        inside = path.resolve().is_relative_to(folder.resolve())
-        is_there = path.is_file()
+        found = next((folder / name for name in names if (folder / name).is_file()), None)
+        place, root = (found or path).resolve(), folder.resolve()
     except (OSError, ValueError, RuntimeError):
-        inside, is_there = True, False
-    if not inside:
+        found, place, root = None, folder, folder
+    if not place.is_relative_to(root):
+        if Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder)):
+            raise Q2AError(
+                f"{file!r} is a link that leads outside the folder, to {place}; expected a clip inside "
+                f"{folder.name}: copy it there, or give the folder that it really lies in"
+            )
         raise Q2AError(f"{file!r} lies outside the folder; expected a path inside {folder.name}")
-    if not is_there:
+    if found is None:
         raise Q2AError(f"found no clip {file!r}; expected it in {folder}")
-    return path
+    return found

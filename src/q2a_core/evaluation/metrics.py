@@ -10,6 +10,8 @@ from q2a_core.evaluation.normalisers import normalise_for
 from q2a_core.intervals import wilson
 
 BOOTSTRAP_ROUNDS = 2000
+DRAWS_AT_ONCE = 2**20
+"""Clips that are drawn into memory at a time, whole rounds of them; the draws are the same whatever it is."""
 INTERVALS = "95 %, bootstrap over clips; Wilson's for shares of 0 and 100 %"
 """How a report says it."""
 FALSE_YES = "share of yes"
@@ -61,7 +63,7 @@ def word_errors(reference: str, hypothesis: str, *, language: str | None = None)
 
 
 def character_errors(reference: str, hypothesis: str, *, language: str) -> tuple[int, int]:
-    """The same by characters: in Chinese there are no spaces among them, elsewhere a space is one."""
+    """The same by characters; a space is one, but in languages written without them, such as Chinese, none is left."""
     import jiwer
 
     reference, hypothesis = _normalised(reference, language), _normalised(hypothesis, language)
@@ -79,7 +81,7 @@ def word_error_rate(
 
 
 def character_error_rate(pairs: list[tuple[str, str]], *, language: str, seed: int = 0) -> Score:
-    """Corpus-level CER, for Chinese (where the paper calls it WER) and German."""
+    """Corpus-level CER, for languages without spaces (of Chinese the paper calls it WER) and German."""
     return bootstrap([character_errors(*pair, language=language) for pair in pairs], seed)
 
 
@@ -112,11 +114,24 @@ def bootstrap(
     if not len(counts) or not counts[:, 1].sum():
         return Score(value=float("nan"), low=float("nan"), high=float("nan"), n=len(counts))
     rng = np.random.default_rng(seed)
-    draws = counts[rng.integers(len(counts), size=(rounds, len(counts)))].sum(1)
+    clips = len(counts)
+    draws = np.concatenate(
+        [
+            counts[rng.integers(clips, size=(some, clips))].sum(1)
+            for some in rounds_at_once(rounds, clips)
+        ]
+    )
     ratios = draws[:, 0] / np.maximum(draws[:, 1], 1)
     low, high = np.quantile(ratios, [0.025, 0.975])
     value = counts[:, 0].sum() / counts[:, 1].sum()
     return Score(value=float(value), low=float(low), high=float(high), n=len(counts))
+
+
+def rounds_at_once(rounds: int, clips: int) -> list[int]:
+    """How many rounds of so many clips are drawn at a time."""
+    some = min(max(DRAWS_AT_ONCE // clips, 1), rounds)
+    rest = rounds % some
+    return [some] * (rounds // some) + ([rest] if rest else [])
 
 
 def unseen_errors(clips: int) -> float:

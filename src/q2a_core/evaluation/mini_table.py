@@ -4,7 +4,6 @@ Beside each figure stands the same suite with the clips moved on: what a model s
 alone. Then the listening control: the same questions with silence and with noise, where the right reply is to say so.
 """
 
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -29,6 +28,7 @@ from q2a_core.evaluation.mini_suites import (
 from q2a_core.evaluation.normalisers import normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, answer_once, text_hash
 from q2a_core.evaluation.runner import MAX_NEW_TOKENS, answer
+from q2a_core.machine import machine_in_words
 from q2a_core.paths import content_hash
 from q2a_core.world.quotes import plain
 from q2a_core.world.render import render
@@ -132,7 +132,9 @@ def evaluate_mini(
                 f"{language}: {normaliser_name(language)}" for language in ("en", "de", "zh")
             ),
             "intervals": INTERVALS,
-            "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {device}",
+            "machine": machine_in_words(
+                threads=torch.get_num_threads(), torch=torch.__version__, device=device
+            ),
             "seconds": round(time.perf_counter() - start, 1),
         },
         "rows": rows,

@@ -2,11 +2,13 @@
 
     <|...|> tags off -> English: Whisper's English normaliser, then its basic one
                         Chinese: no spaces, symbols or punctuation, whole numbers read out as characters
-                        others:  Whisper's basic normaliser
+                        others:  Whisper's basic normaliser; where no spaces are written, none are left
 
 Both Whisper normalisers come with transformers. Its list of 1,739 British spellings does not (it lies in Whisper's
 checkpoints), so `SPELLINGS` holds the everyday ones with the same targets. The Chinese half knows no dates, fractions
-or units, which the official one also reads out.
+or units, which the official one also reads out, and Cantonese keeps the characters that it is written in, which the
+official scripts make simplified ones. Whisper's basic normaliser takes combining marks for punctuation: in Thai, Lao,
+Khmer and Burmese, which write vowels and tones with them and are in no official test set, they stay.
 """
 
 import re
@@ -38,9 +40,17 @@ SPELLINGS: dict[str, str] = dict(
 )
 """British to American, with the targets of Whisper's list."""
 
+WITHOUT_SPACES = ("zh", "yue", "ja", "th", "lo", "km", "my")
+"""Languages whose words are written without spaces between them: what counts there are characters."""
+VOWELS_ARE_MARKS = ("th", "lo", "km", "my")
+"""Those of them whose vowels and tones are combining marks."""
+
 NAMES = {
     "en": "Whisper English, then basic",
     "zh": "characters without spaces and punctuation, whole numbers read out",
+    "yue": "Whisper basic without spaces, characters as they are written",
+    "ja": "Whisper basic without spaces",
+    **dict.fromkeys(VOWELS_ARE_MARKS, "characters without spaces and punctuation"),
 }
 BASIC_NAME = "Whisper basic"
 
@@ -56,9 +66,12 @@ def normalise_for(text: str, language: str) -> str:
     text = " ".join(_TAG.sub("", text).split())
     if language == "zh":
         return _chinese(text)
+    if language in VOWELS_ARE_MARKS:
+        return _without(_NO_SOUND.replace("M", ""), unicodedata.normalize("NFKC", text).lower())
     if language == "en":
         text = _whisper("en")(text)
-    return " ".join(_whisper("basic")(text).split())
+    space = "" if language in WITHOUT_SPACES else " "
+    return space.join(_whisper("basic")(text).split())
 
 
 @cache
@@ -74,7 +87,11 @@ def _whisper(kind: str) -> Callable[[str], str]:
 def _chinese(text: str) -> str:
     text = re.sub(r"(?<=\d),(?=\d{3})", "", unicodedata.normalize("NFKC", text).lower())
     text = re.sub(r"\d+", lambda number: chinese_number(number[0]), text)
-    return "".join(letter for letter in text if unicodedata.category(letter)[0] not in _NO_SOUND)
+    return _without(_NO_SOUND, text)
+
+
+def _without(categories: str, text: str) -> str:
+    return "".join(letter for letter in text if unicodedata.category(letter)[0] not in categories)
 
 
 def chinese_number(digits: str) -> str:

@@ -27,11 +27,41 @@ def read_report(path: Path) -> dict[str, Any]:
         raise Q2AError(f"{path.name} is no JSON; expected a report of q2a eval") from error
     if not isinstance(report, dict) or not isinstance(report.get("rows"), list):
         raise Q2AError(f"{path.name} is no report; expected what q2a eval --output writes")
+    damage = next((what for what in map(_damage, report["rows"]) if what), _nameless(report))
+    if damage is not None:
+        raise Q2AError(f"{path.name} {damage}; expected what q2a eval --suite mini --output writes")
     if not any("hits" in row for row in report["rows"]):
         raise Q2AError(
             f"{path.name} tells of no single items; write it again with q2a eval --suite mini --output"
         )
     return report
+
+
+def _nameless(report: Mapping[str, Any]) -> str | None:
+    """What of a report's head is missing; None if nothing."""
+    checkpoint = report.get("checkpoint")
+    if not isinstance(checkpoint, dict) or not {"name", "hash"} <= checkpoint.keys():
+        return "does not say of which checkpoint it is"
+    if not isinstance(report.get("conditions"), dict):
+        return "does not say how the checkpoint was asked"
+    return None
+
+
+def _damage(row: Any) -> str | None:
+    """Why a row cannot be compared; None if it can, or tells of no single items."""
+    if not isinstance(row, dict):
+        return f"has {row!r:.40} among its rows"
+    if "hits" not in row:
+        return None
+    suite, score, hits = row.get("suite"), row.get("score"), row["hits"]
+    if not isinstance(suite, str) or not isinstance(row.get("metric"), str):
+        return "has a row without a suite or a metric"
+    n = score.get("n") if isinstance(score, dict) else None
+    if type(n) is not int or n < 0:
+        return f"does not say how many items {suite!r} has"
+    if not isinstance(hits, list) or not all(type(hit) is int and 0 <= hit < n for hit in hits):
+        return f"has hits in {suite!r} that are not among its items 0 to {n - 1}"
+    return None
 
 
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,8 +75,8 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
     theirs = {row["suite"]: row for row in second["rows"] if "hits" in row}
     rows = []
     for row in first["rows"]:
-        other = theirs.get(row["suite"])
-        if "hits" not in row or other is None:
+        other = theirs.get(row["suite"]) if "hits" in row else None
+        if other is None:
             continue
         n = row["score"]["n"]
         if other["score"]["n"] != n:

@@ -7,14 +7,14 @@ writes such a report.
     data_samples/prompt_ablation/PROMPTS-STAGE.json      PROMPTS natural or tags, STAGE pretrain or sft
 """
 
-import json
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from q2a_core import paths
 from q2a_core.evaluation.metrics import Score
+from q2a_core.files import json_or_none
 
 FOLDER = "prompt_ablation"
 """In `data_samples`."""
@@ -43,7 +43,7 @@ def prompt_ablation(folder: Path | None = None) -> list[AskedWith]:
     folder = folder or paths.data_samples() / FOLDER
     found = []
     for stage, prompts in product(get_args(Stage), get_args(Prompts)):
-        report = _read(folder / f"{prompts}-{stage}.json")
+        report = json_or_none(folder / f"{prompts}-{stage}.json") or {}
         rows = {row["suite"]: row["score"] for row in report.get("rows", ())}
         if not all(suite in rows for suite in SUITES):
             continue
@@ -60,11 +60,3 @@ def prompt_ablation(folder: Path | None = None) -> list[AskedWith]:
             )
         )
     return found
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}

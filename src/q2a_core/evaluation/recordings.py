@@ -13,7 +13,7 @@ from typing import Any
 from q2a_core.audio import load_waveform
 from q2a_core.checkpoint import Checkpoint
 from q2a_core.errors import AudioError, ChatError, CheckpointError
-from q2a_core.evaluation.bleu import bleu
+from q2a_core.evaluation.bleu import bleu, tokeniser_remark
 from q2a_core.evaluation.keywords import SYNONYMS, contains, names_only
 from q2a_core.evaluation.manifest import Recording, manifest_text, parse_manifest
 from q2a_core.evaluation.metrics import (
@@ -23,17 +23,19 @@ from q2a_core.evaluation.metrics import (
     character_error_rate,
     word_error_rate,
 )
-from q2a_core.evaluation.normalisers import normalise_for, normaliser_name
+from q2a_core.evaluation.normalisers import WITHOUT_SPACES, normalise_for, normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, text_hash
 from q2a_core.evaluation.sound_labels import sound_meant, sound_names
 from q2a_core.inference import AudioChat
+from q2a_core.inference.clips import read_clips
+from q2a_core.inference.sampling import unsupported_settings
 from q2a_core.paths import content_hash
 from q2a_core.text import user_message
 from q2a_core.world.answers import NOUNS, bare
 from q2a_core.world.sounds.music import TUNE_INSTRUMENTS
 
 MAX_NEW_TOKENS = 60
-BY_CHARACTERS = ("zh", "yue", "ja", "th", "lo", "km", "my", "de")
+BY_CHARACTERS = (*WITHOUT_SPACES, "de")
 """Languages whose transcripts are counted by characters: those without spaces, and German, whose words are long."""
 RIVALS: dict[str, tuple[str, ...]] = {
     "sound": tuple(bare(noun) for noun in NOUNS.values()),
@@ -88,12 +90,21 @@ def score_recordings(
             "decoding": _decoding(chat, max_new_tokens),
             "intervals": INTERVALS,
             "seed": seed,
+            **_remarks(chat, recordings),
         },
         "n": len(recordings),
         "rows": score_answers(answered, synonyms=synonyms, seed=seed),
         "failures": failures,
         "replies": replies,
     }
+
+
+def _remarks(chat: AudioChat, recordings: list[Recording]) -> dict[str, str]:
+    """What was not done as the checkpoint or the official scripts ask for it."""
+    into = {recording.language for recording in recordings if recording.task == "translate"}
+    remarks = {f"BLEU, {language}": tokeniser_remark(language) for language in sorted(into)}
+    remarks["ignored"] = ", ".join(unsupported_settings(chat.checkpoint.generation_config))
+    return {name: remark for name, remark in remarks.items() if remark}
 
 
 def troubled_clips(report: dict[str, Any]) -> str:
@@ -217,7 +228,8 @@ def _ask(
     notices: tuple[str, ...] = ()
     try:
         waveform = load_waveform(recording.path)
-        notices = waveform.notices
+        window = chat.model.config.encoder.max_samples
+        notices = chat.clip_notices(read_clips(waveform, window=window, split="window"))
         rendered = chat.checkpoint.chat_format.prompt_text(
             [user_message(recording.prompt, clips=1)]
         )

@@ -2,7 +2,8 @@
 
 A reply is found again under everything that it depends on: the checkpoint, the suite, the item with its clip, the
 rendered prompt, and how it was decoded. Change any of them and the question is asked anew. Each reply is one line,
-appended whole: a run that is killed goes on behind the last one, and a line that broke off is skipped.
+appended whole: a run that is killed goes on behind the last one, and a line that broke off is skipped. A file that
+holds something else is refused, and left as it is.
 """
 
 import json
@@ -15,6 +16,8 @@ from q2a_core.errors import Q2AError
 from q2a_core.paths import content_hash
 
 BATCH_SIZE = 16
+_BEGINNING = b'{"checkpoint": "'
+"""How every line begins."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,13 +76,13 @@ class ReplyStore:
 
     def _read(self, path: Path) -> None:
         try:
-            lines = path.read_bytes().split(b"\n")
+            lines = list(filter(None, path.read_bytes().split(b"\n")))
         except OSError as error:
             raise Q2AError(
                 f"{path.name}: {error.strerror}; expected a file of replies that q2a eval has written"
             ) from error
         fields = (*ReplyKey.__dataclass_fields__, "reply")
-        for line in filter(None, lines):
+        for line in lines:
             try:
                 row = json.loads(line.decode("utf-8", "surrogatepass"))
                 values = [row[name] for name in fields]
@@ -90,6 +93,12 @@ class ReplyStore:
                 self._replies[tuple(texts[:-1])] = texts[-1]
             else:
                 self.skipped += 1
+        if self.skipped and not self._replies and not all(map(_broke_off, lines)):
+            found = lines[0][:40].decode("utf-8", "replace")
+            raise Q2AError(
+                f"{path.name} begins with {found!r}, and none of its {len(lines)} lines is a reply of q2a eval; "
+                "it stays as it is, choose another file for the replies"
+            )
 
 
 def answer_once(
@@ -116,6 +125,11 @@ def answer_once(
     replies = [store.get(key) for key in keys]
     assert all(reply is not None for reply in replies)
     return [str(reply) for reply in replies]
+
+
+def _broke_off(line: bytes) -> bool:
+    """Whether this is what a killed run leaves of a reply."""
+    return line[: len(_BEGINNING)] == _BEGINNING[: len(line)] and not line.endswith(b'"}')
 
 
 def _breaks_off(file) -> bool:

@@ -4,8 +4,6 @@ The paper's figures are of other test sets, voices and sounds: they are labelled
 measured, not to be compared with. A misprint is struck out, with what should stand there behind it.
 """
 
-import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from q2a_core.errors import Q2AError
 from q2a_core.evaluation.metrics import unseen_errors
 from q2a_core.evaluation.paper_figures import OURS, PAPER, RERUN, PaperRow
 from q2a_core.evaluation.results_file import conditions_text, figure_text
+from q2a_core.files import write_whole
 
 START, END = "<!-- results -->", "<!-- /results -->"
 _RATES = ("WER", "CER")
@@ -136,7 +135,12 @@ def write_results(readme_path: str | Path, markdown: str) -> None:
     before, rest = text.split(START)
     newline = "\r\n" if "\r\n" in text else "\n"
     block = newline.join([START, *markdown.strip("\n").splitlines(), END])
-    _replace(path, before + block + rest.split(END)[1])
+    try:
+        write_whole(path, before + block + rest.split(END)[1])
+    except OSError as error:
+        raise Q2AError(
+            f"{path.name} could not be written: {error.strerror}; it is unchanged"
+        ) from error
 
 
 def read_with_marks(readme_path: str | Path) -> str:
@@ -149,24 +153,6 @@ def read_with_marks(readme_path: str | Path) -> str:
     if text.count(START) != 1 or text.count(END) != 1 or text.index(START) > text.index(END):
         raise Q2AError(f"{path.name} does not hold {START} and {END} once each, in this order")
     return text
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write beside the file, then rename over it."""
-    staging = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        with staging.open("wb") as file:
-            file.write(text.encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
-        staging.chmod(path.stat().st_mode & 0o777)
-        staging.replace(path)
-    except OSError as error:
-        raise Q2AError(
-            f"{path.name} could not be written: {error.strerror}; it is unchanged"
-        ) from error
-    finally:
-        staging.unlink(missing_ok=True)
 
 
 def paper_cells(name: str, column: str) -> list[str]:

@@ -160,7 +160,8 @@ class AudioChat:
             )
         return replace(settings, max_new_tokens=min(settings.max_new_tokens, room))
 
-    def _notices(self, waveforms: list[Waveform]) -> tuple[str, ...]:
+    def clip_notices(self, waveforms: list[Waveform]) -> tuple[str, ...]:
+        """What a user should know of one turn's clips, as `read_clips` fits them, whatever is asked about them."""
         notices = [notice for clip in waveforms for notice in clip.notices]
         if self.last_reply is None:  # nothing that changes from turn to turn
             notices += self.checkpoint.notices
@@ -170,12 +171,15 @@ class AudioChat:
             notices.append(
                 f"this checkpoint was trained on clips up to {trained:g} s; beyond that it guesses"
             )
+        return tuple(dict.fromkeys(notices))
+
+    def _notices(self, waveforms: list[Waveform]) -> tuple[str, ...]:
+        notices = self.clip_notices(waveforms)
         ignored = unsupported_settings(self.checkpoint.generation_config)
         if ignored:
-            notices.append(
-                f"generation_config.json asks for {', '.join(ignored)}, which is not implemented; ignored"
-            )
-        return tuple(dict.fromkeys(notices))
+            told = f"generation_config.json asks for {', '.join(ignored)}, which is not implemented; ignored"
+            notices = (*notices, told)
+        return notices
 
 
 @dataclass

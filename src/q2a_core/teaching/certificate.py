@@ -14,6 +14,7 @@ from typing import Any
 
 from q2a_core import __version__, paths
 from q2a_core.errors import Q2AError
+from q2a_core.files import write_whole
 from q2a_core.teaching.certificate_record import record_fault
 from q2a_core.teaching.checks import exercises_of
 from q2a_core.teaching.course import LESSONS
@@ -97,7 +98,7 @@ def write_certificate(name: str = "", path: Path | None = None) -> Path:
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="\n")
+        write_whole(path, text)
     except OSError as error:
         raise Q2AError(f"{path} cannot be written: {error.strerror}") from error
     return path

@@ -17,6 +17,7 @@ from typing import Any
 
 from q2a_core import paths
 from q2a_core.errors import Q2AError
+from q2a_core.files import write_whole
 from q2a_core.teaching.course import LESSONS, Lesson, solution_notebook
 from q2a_core.teaching.readiness.speed import Speed, machine, measure_speed
 
@@ -143,7 +144,7 @@ def write_times(times: dict[str, Any], path: Path | None = None) -> Path:
     """Write the file that ships. Raises Q2AError."""
     path = path or times_file()
     try:
-        path.write_text(json.dumps(times, indent=1) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(times, indent=1) + "\n")
     except OSError as error:
         raise Q2AError(f"cannot write {path}: {error.strerror}; choose another --output") from error
     return path

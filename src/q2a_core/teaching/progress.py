@@ -1,12 +1,11 @@
 """Which exercises this user has passed, kept in the user's own folder."""
 
 import json
-import os
-import tempfile
 import time
 from typing import Any
 
 from q2a_core import paths
+from q2a_core.files import json_or_none, write_whole
 
 FILE = "progress.json"
 LATEST = 2.5e11
@@ -15,12 +14,7 @@ LATEST = 2.5e11
 
 def passed_exercises() -> dict[str, float]:
     """Exercise to the time at which it first passed, in seconds since 1970; empty if nothing is kept."""
-    try:
-        values = json.loads((paths.lessons_dir() / FILE).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(values, dict):
-        return {}
+    values = json_or_none(paths.lessons_dir() / FILE) or {}
     return {name: float(value) for name, value in values.items() if _is_time(value)}
 
 
@@ -38,9 +32,6 @@ def note_passed(name: str) -> None:
     try:
         folder = paths.lessons_dir()
         folder.mkdir(parents=True, exist_ok=True)
-        handle, path = tempfile.mkstemp(dir=folder, prefix=".progress-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(values, file, indent=1)
-        os.replace(path, folder / FILE)
+        write_whole(folder / FILE, json.dumps(values, indent=1))
     except OSError:
         pass

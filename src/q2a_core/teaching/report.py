@@ -19,6 +19,7 @@ from q2a_core.errors import Q2AError
 from q2a_core.evaluation.metrics import LOWER_IS_BETTER
 from q2a_core.evaluation.results_file import conditions_of, figure_text
 from q2a_core.evaluation.tables import without_errors
+from q2a_core.files import write_whole
 from q2a_core.teaching.page import Page, Section, Table
 from q2a_core.training.runs.background import known_runs, run_folder
 from q2a_core.training.runs.follow import LogReader, names_in, series
@@ -88,7 +89,7 @@ def write_report(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in zip(written, (page.markdown(), page.html()), strict=True):
-            path.write_text(text, encoding="utf-8", newline="\n")
+            write_whole(path, text)
     except OSError as error:
         raise Q2AError(f"the report cannot be written to {folder}: {error.strerror}") from error
     return written

@@ -10,10 +10,10 @@ import torch
 from q2a_core import presets
 from q2a_core.checkpoint import Checkpoint, open_checkpoint
 from q2a_core.errors import CheckpointError, RunError
+from q2a_core.files import write_whole
 from q2a_core.model import Qwen2Audio
 from q2a_core.training.runs.class_run import is_trainable
 from q2a_core.training.runs.layout import START_FILE
-from q2a_core.training.runs.state import write_whole
 from q2a_core.training.stages import StageConfig
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from q2a_core.audio import write_wav
 from q2a_core.errors import Q2AError
+from q2a_core.files import write_whole
 from q2a_core.lengths import SAMPLE_RATE
 from q2a_core.world.answers import NOUNS, with_article
 from q2a_core.world.corpus import Corpus, Example
@@ -112,4 +113,4 @@ def write_clip(folder: Path, line: dict[str, Any], samples: np.ndarray) -> None:
 def write_manifest(folder: Path, lines: list[dict[str, Any]]) -> None:
     """Write FOLDER/manifest.jsonl."""
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    write_whole(folder / MANIFEST, text)

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from q2a_core.errors import Q2AError
+from q2a_core.files import write_whole
 
 FILE = "bundle.json"
 MADE_BY = "q2a bundle"
@@ -59,11 +60,8 @@ class Ledger:
 
     def save(self) -> None:
         """Write the ledger, whole or not at all."""
-        path = self.target / FILE
-        part = path.with_name(FILE + PART)
         with named(self.target):
-            part.write_text(json.dumps(self.values, indent=1) + "\n", encoding="utf-8")
-            os.replace(part, path)
+            write_whole(self.target / FILE, json.dumps(self.values, indent=1) + "\n")
 
     def plan(self, digests: dict[str, str]) -> None:
         """Note the hashes of files that are about to be written. Raises Q2AError if somebody else's is in the way."""

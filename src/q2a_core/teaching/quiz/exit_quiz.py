@@ -5,13 +5,12 @@ What is kept are the chosen options, not the score: it is counted again whenever
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from q2a_core import paths
 from q2a_core.errors import Q2AError
+from q2a_core.files import json_or_none, write_whole
 from q2a_core.teaching.quiz.questions import Option, Question, questions
 
 FILE = "quiz.json"
@@ -67,12 +66,7 @@ def graded(answers: Mapping[str, str]) -> QuizResult:
 
 def kept_answers() -> dict[str, str]:
     """The best set of answers so far; {} before the first."""
-    try:
-        values = json.loads((paths.lessons_dir() / FILE).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(values, dict):
-        return {}
+    values = json_or_none(paths.lessons_dir() / FILE) or {}
     return {str(name): text for name, text in values.items() if isinstance(text, str)}
 
 
@@ -85,10 +79,7 @@ def keep_answers(answers: Mapping[str, str]) -> QuizResult:
     try:
         folder = paths.lessons_dir()
         folder.mkdir(parents=True, exist_ok=True)
-        handle, path = tempfile.mkstemp(dir=folder, prefix=".quiz-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(dict(answers), file, indent=1, ensure_ascii=False)
-        os.replace(path, folder / FILE)
+        write_whole(folder / FILE, json.dumps(dict(answers), indent=1, ensure_ascii=False))
     except OSError:
         pass
     return result

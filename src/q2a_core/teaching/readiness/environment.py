@@ -4,7 +4,6 @@ Packages are looked up by their metadata, without importing them. What must real
 soundfile writes and reads, the speech engine says a word.
 """
 
-import importlib.metadata
 import os
 import platform
 import re
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from q2a_core import paths
 from q2a_core.errors import Q2AError
+from q2a_core.machine import available_cores, installed_version
 
 MIN_PYTHON = (3, 11)
 MIN_FREE_GB = 2.0
@@ -213,21 +213,6 @@ def check_cores() -> Check:
         advice = f"OMP_NUM_THREADS={limit} holds torch back; unset it unless you mean it"
         return Check(name="cores", ok=None, found=found, advice=advice)
     return Check(name="cores", ok=True, found=found)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def installed_version(package: str) -> str | None:
-    """A package's version from its metadata, None if it is not installed."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def parts(version: str) -> tuple[int, ...]:

@@ -6,7 +6,6 @@ spoken phrases.
 """
 
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 
 from q2a_core import paths
 from q2a_core.errors import Q2AError
+from q2a_core.machine import machine as this_machine
 
 STEPS = 20
 """Timed training steps."""
@@ -175,17 +175,13 @@ def _median_seconds(action: Callable[[], object]) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """What a timing was taken on."""
+    """What a timing was taken on, and how busy it is."""
     import torch
 
-    from q2a_core.teaching.readiness.environment import available_cores
-
+    about = this_machine(threads=torch.get_num_threads())
+    names = ("system", "architecture", "cores", "threads", "python")
     return {
-        "system": platform.system(),
-        "architecture": platform.machine(),
-        "cores": available_cores(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
+        **{name: about[name] for name in names},
         "torch": torch.__version__,
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
     }

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from q2a_core.errors import RunError
+from q2a_core.files import write_whole
 from q2a_core.model import IGNORE_INDEX, Qwen2Audio
 from q2a_core.text import ChatFormat
 from q2a_core.training.loop import Hooks, train
@@ -29,7 +30,6 @@ from q2a_core.training.preference.pair_file import PreferencePair
 from q2a_core.training.processes import Processes
 from q2a_core.training.runs.claim import check_folder
 from q2a_core.training.runs.layout import CONFIG_FILE, REFERENCE_FILE
-from q2a_core.training.runs.state import write_whole
 from q2a_core.training.stages import StageConfig
 
 PAIRS_AT_ONCE = 8

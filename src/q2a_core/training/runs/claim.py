@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from q2a_core.errors import RunError
+from q2a_core.files import write_whole
 from q2a_core.training.runs.layout import CHECKPOINT, CONFIG_FILE, LAUNCH, LOG_FILE, OWNER
-from q2a_core.training.runs.state import write_whole
 from q2a_core.training.stages import StageConfig
 
 

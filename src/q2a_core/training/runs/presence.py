@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from q2a_core.errors import Q2AError, RunError, in_words
+from q2a_core.files import json_or_none
 from q2a_core.training.runs.layout import DOING, FAILED, HOLDER, LAUNCH, LOCK, OWNER, PRESENCE, STOP
 
 LOCK_PATIENCE = 2.0
@@ -138,11 +139,7 @@ def is_held(run: Path) -> bool:
 
 def read_note(path: Path) -> dict[str, Any] | None:
     """A small JSON object, or None where there is none or half of one."""
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return values if isinstance(values, dict) else None
+    return json_or_none(path)
 
 
 def write_note(path: Path, values: dict[str, Any]) -> None:

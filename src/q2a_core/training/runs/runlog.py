@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from q2a_core.files import write_whole
+
 
 class RunLog:
     """Appends records to `log.jsonl`; a silent one, of a process that must not write, does nothing."""
@@ -29,10 +31,8 @@ class RunLog:
             for record in read_log(self.path)
             if record.get("step", 0) <= step and record.get("kind") != "end"
         ]
-        staging = self.path.with_suffix(".tmp")
         lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in kept]
-        staging.write_text("".join(lines), encoding="utf-8")
-        staging.replace(self.path)
+        write_whole(self.path, "".join(lines))
 
     def keep(self) -> Path | None:
         """Copy a log that tells of steps beside itself, before it is cut to nothing; None if it tells of none."""

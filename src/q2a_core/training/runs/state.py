@@ -127,14 +127,6 @@ def restore_weights(path: Path, model: nn.Module) -> dict[str, torch.Tensor]:
     return {k: v for k, v in state.items() if not k.startswith(prefix)}
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a kill leaves the old one or the new one."""
-    staging = path.with_name(f".{path.name}.tmp")
-    staging.write_text(text, encoding="utf-8")
-    flush(staging)
-    staging.replace(path)
-
-
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,10 +10,9 @@ goes on with the shards that are missing.
     shard-00000.json    sha256 of the samples; each utterance and its length
 """
 
-import contextlib
 import hashlib
+import io
 import json
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from q2a_core.errors import SpeechError
+from q2a_core.files import json_or_none, write_whole
 from q2a_core.world.speech.espeak import EspeakProcess, to_clip
 from q2a_core.world.speech.prosody import express
 from q2a_core.world.speech.recorded_voices import RECORDED, speak_recorded
@@ -39,7 +39,7 @@ class UtteranceBook:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        index = _read_json(directory / "book.json")
+        index = json_or_none(directory / "book.json")
         if index is None or index.get("format") != FORMAT:
             raise SpeechError(f"{directory} holds no finished book of utterances; build it again")
         self.hash: str = index["hash"]
@@ -58,7 +58,7 @@ class UtteranceBook:
         return cls(Path(directory))
 
     def _open_shard(self, number: int, name: str, sha256: str) -> None:
-        table = _read_json(self.directory / f"{name}.json")
+        table = json_or_none(self.directory / f"{name}.json")
         try:
             samples = np.load(self.directory / f"{name}.npy", mmap_mode="r")
         except (OSError, ValueError):
@@ -147,7 +147,7 @@ def build_book(
             "engine": shards[0]["engine"],
             "shards": [{"name": shard["name"], "sha256": shard["sha256"]} for shard in shards],
         }
-        _write(directory / "book.json", json.dumps(index, indent=1).encode())
+        write_whole(directory / "book.json", json.dumps(index, indent=1))
     except OSError as error:
         raise SpeechError(
             f"speech could not be written to {directory}: {error}. It takes about 35 MB "
@@ -182,9 +182,9 @@ def _build_shard(
         version = engine.version
     audio = np.concatenate(clips)
     sha256 = hashlib.sha256(audio.astype("<i2").tobytes()).hexdigest()
-    _write(directory / f"{name}.npy", audio)
+    write_whole(directory / f"{name}.npy", _npy(audio))
     table = {"sha256": sha256, "engine": version, "utterances": entries}
-    _write(directory / f"{name}.json", json.dumps(table).encode())
+    write_whole(directory / f"{name}.json", json.dumps(table))
     return {"name": name, "sha256": sha256, "engine": version}
 
 
@@ -211,7 +211,7 @@ def _say(engine: EspeakProcess, item: Utterance) -> np.ndarray:
 
 
 def _whole_shard(part: list[Utterance], directory: Path, name: str) -> dict[str, str] | None:
-    table = _read_json(directory / f"{name}.json")
+    table = json_or_none(directory / f"{name}.json")
     if table is None:
         return None
     try:
@@ -224,26 +224,7 @@ def _whole_shard(part: list[Utterance], directory: Path, name: str) -> dict[str,
         return None
 
 
-def _write(path: Path, content: bytes | np.ndarray) -> None:
-    """Write beside the target, then rename: a reader meets the whole file or none."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        with beside.open("wb") as file:
-            if isinstance(content, bytes):
-                file.write(content)
-            else:
-                np.save(file, content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            beside.unlink()
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
+def _npy(samples: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, samples)
+    return file.getvalue()
