@@ -1,19 +1,16 @@
 """From examples to tensors."""
 
 import itertools
-import multiprocessing
-import os
-import signal
-import threading
-import time
+from dataclasses import dataclass
 
 import pytest
 import torch
 
 from q2a_core import lengths
 from q2a_core.errors import RunError
+from q2a_core.training.batch_workers import steps_from
 from q2a_core.training.batches import CorpusBatches, collate, encode_example
-from q2a_core.training.step_batches import MEGABATCH, _deaf_children, steps_from
+from q2a_core.training.step_batches import MEGABATCH, StepBatches
 from q2a_core.world.corpus import Corpus
 from q2a_core.world.prompts import TASKS
 from q2a_core.world.speech.spelling import LETTERS
@@ -150,43 +147,3 @@ def test_sorting_keeps_padding_small(small_book, chat_format):
     unsorted = sum(8 * max(frames[i : i + 8]) for i in range(0, len(frames), 8))
     assert padded / heard < 1.25
     assert padded < unsorted
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals to one process are POSIX's")
-def test_a_worker_that_is_starting_is_deaf_to_an_interrupt():
-    """One that died before it read its orders would leave the trainer waiting for ever."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, set())
-    with _deaf_children():
-        child = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(0.1,))
-        child.start()
-    assert child.pid is not None
-    os.kill(child.pid, signal.SIGINT)
-    child.join(120)
-    assert child.exitcode == 0
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, set()) == mask
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals to one process are POSIX's")
-def test_an_interrupt_of_all_processes_leaves_the_workers_to_the_trainer(batches):
-    steps = steps_from(batches, start=0, workers=1)
-    next(steps)
-    for child in multiprocessing.active_children():
-        assert child.pid is not None
-        os.kill(child.pid, signal.SIGINT)
-    for _ in range(4 * MEGABATCH):
-        next(steps)
-
-
-def test_workers_leave_their_megabatch_when_nobody_waits_for_it(batches):
-    """A megabatch takes seconds; a run that stops must not wait for the one that is being made."""
-    before = set(multiprocessing.active_children())
-    steps = steps_from(batches, start=0, workers=1)
-    next(steps)
-    assert set(multiprocessing.active_children()) > before
-    steps.close()
-    assert set(multiprocessing.active_children()) == before
-    assert len(batches[3]) == MEGABATCH, "here the batches are made as ever"
-    batches.given_up = threading.Event()
-    batches.given_up.set()
-    with pytest.raises(InterruptedError, match="nobody waits"):
-        batches[3]
