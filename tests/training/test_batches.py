@@ -136,6 +136,56 @@ def test_a_step_smaller_than_the_processes_is_refused(batches):
         batches.deal(0, 4)
 
 
+@dataclass(frozen=True)
+class _Number:
+    cost: int
+
+
+class _Numbers(StepBatches):
+    """Steps of whole numbers."""
+
+    def draw(self, numbers, rng):
+        return [_Number(number) for number in numbers]
+
+    def collate(self, examples):
+        assert examples, "a micro-batch of nothing"
+        return examples
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 4, 5, 8])
+def test_every_process_has_as_many_micro_batches_and_none_is_empty(chat_format, processes):
+    """Or all processes refuse the run, before it begins."""
+    refused = set()
+    for batch_size, accumulate in itertools.product(range(1, 9), repeat=2):
+        batches = _Numbers(chat_format, batch_size=batch_size, accumulate=accumulate, seed=0)
+        shares = []
+        for rank in range(processes):
+            try:
+                batches.deal(rank, processes)
+            except RunError:
+                refused.add((batch_size, accumulate))
+                continue
+            shares.append(batches[0])
+        if not shares:
+            continue
+        assert len(shares) == processes
+        for pieces in zip(*shares, strict=True):
+            assert len({len(piece) for piece in pieces}) == 1
+            sizes = [len(batch) for piece in pieces for batch in piece]
+            assert sum(sizes) == batch_size * accumulate
+            assert 1 <= min(sizes) <= max(sizes) <= batch_size
+    uneven = {(1, n) for n in range(processes, 9) if n % processes}
+    assert refused == uneven | {
+        (b, a) for b, a in itertools.product(range(1, 9), repeat=2) if b * a < processes
+    }
+
+
+def test_micro_batches_that_not_all_processes_can_have_are_refused(chat_format):
+    batches = _Numbers(chat_format, batch_size=1, accumulate=3, seed=0)
+    with pytest.raises(RunError, match=r"3 micro-batches of one dialogue for 2 .* a multiple of 2"):
+        batches.deal(1, 2)
+
+
 def test_sorting_keeps_padding_small(small_book, chat_format):
     batches = CorpusBatches(
         Corpus(small_book, "train", seed=0, level="first"), chat_format, batch_size=8, seed=0

@@ -51,11 +51,17 @@ class StepBatches(torch.utils.data.Dataset):
         raise NotImplementedError
 
     def deal(self, rank: int, processes: int) -> None:
-        """Make only the share of process `rank`; raises RunError if a step has fewer examples than processes."""
-        if self.batch_size * self.accumulate < processes:
+        """Make only the share of process `rank`; raises RunError if some process would have nothing to compute."""
+        size = self.batch_size * self.accumulate
+        if size < processes:
             raise RunError(
-                f"a step has {self.batch_size * self.accumulate} dialogues for {processes} processes; "
-                "expected at least one each"
+                f"a step has {size} dialogues for {processes} processes; expected at least one each"
+            )
+        # micro-batches of one dialogue each, which not all processes can have as many of
+        if -(-self.accumulate // processes) * processes > size:
+            raise RunError(
+                f"a step has {self.accumulate} micro-batches of one dialogue for {processes} processes; expected as "
+                f"many for each: set --accumulate to a multiple of {processes}, or launch another number of processes"
             )
         self.rank, self.processes = rank, processes
 
