@@ -1,19 +1,16 @@
 """From examples to tensors."""
 
 import itertools
-import multiprocessing
-import os
-import signal
-import threading
-import time
+from dataclasses import dataclass
 
 import pytest
 import torch
 
 from q2a_core import lengths
 from q2a_core.errors import RunError
+from q2a_core.training.batch_workers import steps_from
 from q2a_core.training.batches import CorpusBatches, collate, encode_example
-from q2a_core.training.step_batches import MEGABATCH, _deaf_children, steps_from
+from q2a_core.training.step_batches import MEGABATCH, StepBatches
 from q2a_core.world.corpus import Corpus
 from q2a_core.world.prompts import TASKS
 from q2a_core.world.speech.spelling import LETTERS
@@ -139,6 +136,56 @@ def test_a_step_smaller_than_the_processes_is_refused(batches):
         batches.deal(0, 4)
 
 
+@dataclass(frozen=True)
+class _Number:
+    cost: int
+
+
+class _Numbers(StepBatches):
+    """Steps of whole numbers."""
+
+    def draw(self, numbers, rng):
+        return [_Number(number) for number in numbers]
+
+    def collate(self, examples):
+        assert examples, "a micro-batch of nothing"
+        return examples
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 4, 5, 8])
+def test_every_process_has_as_many_micro_batches_and_none_is_empty(chat_format, processes):
+    """Or all processes refuse the run, before it begins."""
+    refused = set()
+    for batch_size, accumulate in itertools.product(range(1, 9), repeat=2):
+        batches = _Numbers(chat_format, batch_size=batch_size, accumulate=accumulate, seed=0)
+        shares = []
+        for rank in range(processes):
+            try:
+                batches.deal(rank, processes)
+            except RunError:
+                refused.add((batch_size, accumulate))
+                continue
+            shares.append(batches[0])
+        if not shares:
+            continue
+        assert len(shares) == processes
+        for pieces in zip(*shares, strict=True):
+            assert len({len(piece) for piece in pieces}) == 1
+            sizes = [len(batch) for piece in pieces for batch in piece]
+            assert sum(sizes) == batch_size * accumulate
+            assert 1 <= min(sizes) <= max(sizes) <= batch_size
+    uneven = {(1, n) for n in range(processes, 9) if n % processes}
+    assert refused == uneven | {
+        (b, a) for b, a in itertools.product(range(1, 9), repeat=2) if b * a < processes
+    }
+
+
+def test_micro_batches_that_not_all_processes_can_have_are_refused(chat_format):
+    batches = _Numbers(chat_format, batch_size=1, accumulate=3, seed=0)
+    with pytest.raises(RunError, match=r"3 micro-batches of one dialogue for 2 .* a multiple of 2"):
+        batches.deal(1, 2)
+
+
 def test_sorting_keeps_padding_small(small_book, chat_format):
     batches = CorpusBatches(
         Corpus(small_book, "train", seed=0, level="first"), chat_format, batch_size=8, seed=0
@@ -150,43 +197,3 @@ def test_sorting_keeps_padding_small(small_book, chat_format):
     unsorted = sum(8 * max(frames[i : i + 8]) for i in range(0, len(frames), 8))
     assert padded / heard < 1.25
     assert padded < unsorted
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals to one process are POSIX's")
-def test_a_worker_that_is_starting_is_deaf_to_an_interrupt():
-    """One that died before it read its orders would leave the trainer waiting for ever."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, set())
-    with _deaf_children():
-        child = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(0.1,))
-        child.start()
-    assert child.pid is not None
-    os.kill(child.pid, signal.SIGINT)
-    child.join(120)
-    assert child.exitcode == 0
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, set()) == mask
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals to one process are POSIX's")
-def test_an_interrupt_of_all_processes_leaves_the_workers_to_the_trainer(batches):
-    steps = steps_from(batches, start=0, workers=1)
-    next(steps)
-    for child in multiprocessing.active_children():
-        assert child.pid is not None
-        os.kill(child.pid, signal.SIGINT)
-    for _ in range(4 * MEGABATCH):
-        next(steps)
-
-
-def test_workers_leave_their_megabatch_when_nobody_waits_for_it(batches):
-    """A megabatch takes seconds; a run that stops must not wait for the one that is being made."""
-    before = set(multiprocessing.active_children())
-    steps = steps_from(batches, start=0, workers=1)
-    next(steps)
-    assert set(multiprocessing.active_children()) > before
-    steps.close()
-    assert set(multiprocessing.active_children()) == before
-    assert len(batches[3]) == MEGABATCH, "here the batches are made as ever"
-    batches.given_up = threading.Event()
-    batches.given_up.set()
-    with pytest.raises(InterruptedError, match="nobody waits"):
-        batches[3]

@@ -9,7 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 from q2a_core import presets
-from q2a_core.checkpoint import open_checkpoint
+from q2a_core.checkpoint import open_checkpoint, save_checkpoint
 from q2a_core.cli import train as cli
 from q2a_core.errors import CheckpointError, RunError
 from q2a_core.model import Qwen2Audio
@@ -19,7 +19,8 @@ from q2a_core.training.export import export_newest, hand_over
 from q2a_core.training.loop import Hooks
 from q2a_core.training.model_card import about_run, model_card, trained_on
 from q2a_core.training.optimizer import make_optimizer
-from q2a_core.training.origin import note_start
+from q2a_core.training.origin import note_start, open_origin
+from q2a_core.training.preference.dpo import Preference
 from q2a_core.training.processes import Processes
 from q2a_core.training.runs.claim import claim_folder
 from q2a_core.training.runs.runlog import RunLog
@@ -71,6 +72,59 @@ def test_an_export_replaces_a_checkpoint_and_nothing_else(run, tmp_path, monkeyp
     assert sorted(path for path in tmp_path.rglob("*")) == before
     for target in (tmp_path / "new", tmp_path / "new", run / "checkpoint"):
         assert open_checkpoint(export_newest(run, target)).about["step"] == 7
+
+
+@pytest.fixture
+def preferred(tmp_path, objective):
+    """A run on preferences, which has no spelling head of its own, from a checkpoint that has one."""
+    folder = tmp_path / "preferred"
+    folder.mkdir()
+    start = tmp_path / "start"
+    save_checkpoint(
+        objective.model, start, chat_format=mini_chat_format(), training=objective.heads()
+    )
+    stage = stages.dpo(steps=2, start="start")
+    claim_folder(folder, stage, resume=False)
+    module = Preference(objective.model, beta=0.1)
+    save_state(folder, 1, module=module, optimizer=make_optimizer(module, stage), extra={})
+    return folder
+
+
+def test_a_head_of_the_start_is_handed_on_wherever_the_export_is_made(
+    preferred, objective, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    note_start(preferred, open_origin(stages.dpo(start="start")).start)
+    monkeypatch.chdir(preferred)
+    said = []
+    checkpoint = open_checkpoint(
+        export_newest(preferred, tmp_path / "whole", on_message=said.append)
+    )
+    heads = checkpoint.training_tensors()
+    assert all(heads[name].equal(head) for name, head in objective.heads().items())
+    assert said == []
+    assert "folder" not in checkpoint.about["start"], "where it lay on this machine"
+    assert str(tmp_path) not in (checkpoint.directory / "about.json").read_text("utf-8")
+    (tmp_path / "start").rename(tmp_path / "elsewhere")
+    checkpoint = open_checkpoint(
+        export_newest(preferred, tmp_path / "bare", on_message=said.append)
+    )
+    assert checkpoint.training_tensors() == {}
+    assert said == [
+        "the start of preferred is no longer there: the checkpoint has no spelling head, "
+        "and a stage that goes on from it learns one anew"
+    ]
+
+
+def test_the_command_says_what_an_export_lacks(preferred, tmp_path, monkeypatch):
+    note_start(preferred, {"name": "start", "hash": "of another one", "clips": 0})
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli.app, ["export", str(preferred), str(tmp_path / "bare")])
+    assert done.exit_code == 0, done.output
+    assert (
+        "the start of preferred is no longer there: the checkpoint has no spelling" in done.stderr
+    )
+    assert done.stdout == f"checkpoint: {tmp_path / 'bare'}\n"
 
 
 def _hand_over(run, objective, said=None):

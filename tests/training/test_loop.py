@@ -1,23 +1,30 @@
 """The loop: it learns, it stops, and it goes on bit for bit."""
 
 import json
+import multiprocessing
+import os
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from q2a_core import presets
-from q2a_core.errors import RunError
+from q2a_core.errors import AudioError, Q2AError, RunError
 from q2a_core.model import Qwen2Audio
+from q2a_core.training import loop
 from q2a_core.training.batches import CorpusBatches
 from q2a_core.training.loop import Hooks, train
 from q2a_core.training.optimizer import learning_rate
 from q2a_core.training.origin import note_start, noted_start
+from q2a_core.training.runs.follow import Follower
 from q2a_core.training.runs.presence import RunLock
 from q2a_core.training.runs.runlog import RunLog, read_log
 from q2a_core.training.runs.state import load_newest, saved_states
 from q2a_core.training.stages import StageConfig
+from q2a_core.training.step import update
+from q2a_core.training.step_batches import MEGABATCH
 from q2a_core.training.supervised import Supervised
 from q2a_core.world.corpus import Corpus
 
@@ -40,20 +47,36 @@ def _model(seed: int = 0) -> Qwen2Audio:
 
 
 def _train(
-    run, book, chat_format, *, stage=STAGE, stop_at=None, resume=False, start=None, said=None
+    run,
+    book,
+    chat_format,
+    *,
+    stage=STAGE,
+    stop_at=None,
+    resume=False,
+    start=None,
+    said=None,
+    batches=CorpusBatches,
+    on_progress=lambda progress: None,
+    workers=0,
 ):
     seen = []
+
+    def progress(progress):
+        seen.append(progress.step)
+        on_progress(progress)
+
     hooks = Hooks(
-        on_progress=lambda progress: seen.append(progress.step),
+        on_progress=progress,
         on_message=(said if said is not None else []).append,
         should_stop=lambda: stop_at is not None and len(seen) >= stop_at,
-        workers=0,
+        workers=workers,
     )
     return train(
         stage,
         run,
         objective=Supervised(_model(), ctc_weight=stage.ctc_weight, seed=stage.seed),
-        batches=CorpusBatches(
+        batches=batches(
             Corpus(book, "train", seed=0, level="first"),
             chat_format,
             batch_size=stage.batch_size,
@@ -245,6 +268,96 @@ def test_a_full_disk_leaves_the_earlier_state(tmp_path, small_book, chat_format,
     assert found is not None
     assert found[1]["step"] == 3
     assert not list((run / "states").glob(".*.tmp"))
+
+
+LONG = replace(STAGE, steps=MEGABATCH + 3, save_every=100)
+"""Beyond the first megabatch, and saved by nothing but its end."""
+
+
+@pytest.fixture(scope="module")
+def long_unbroken(tmp_path_factory, small_book, chat_format):
+    run = tmp_path_factory.mktemp("runs") / "long"
+    return run, _train(run, small_book, chat_format, stage=LONG)
+
+
+class _Unreadable(CorpusBatches):
+    """A clip of the second megabatch has gone away."""
+
+    def draw(self, numbers, rng):
+        numbers = list(numbers)
+        if numbers[0] >= MEGABATCH * self.batch_size:
+            raise AudioError("c.wav: not found; expected a sound file")
+        return super().draw(numbers, rng)
+
+
+def _assert_saved_and_told(run, book, chat_format, unbroken, error: Q2AError) -> None:
+    """What the steps before the error made is there, the log tells of it, and a resumed run equals an unbroken one."""
+    *_, last = read_log(run / "log.jsonl")
+    assert last == {"kind": "end", "step": MEGABATCH, "finished": False, "error": str(error)}
+    status = Follower(run).refresh()
+    assert (status.state, status.error) == ("died", str(error))
+    found = load_newest(run)
+    assert found is not None
+    assert found[1]["step"] == MEGABATCH
+    resumed = _train(run, book, chat_format, stage=LONG, resume=True)
+    assert _same(resumed, unbroken[1])
+    assert _losses(run) == _losses(unbroken[0])
+    assert not [r for r in read_log(run / "log.jsonl") if "error" in r]
+
+
+def test_a_clip_that_cannot_be_read_ends_a_run_with_its_steps_saved(
+    tmp_path, small_book, chat_format, long_unbroken
+):
+    run = tmp_path / "run"
+    with pytest.raises(AudioError, match=r"^c\.wav: not found; expected a sound file$") as caught:
+        _train(run, small_book, chat_format, stage=LONG, batches=_Unreadable)
+    _assert_saved_and_told(run, small_book, chat_format, long_unbroken, caught.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a kill without mercy is POSIX's")
+def test_a_worker_that_dies_ends_a_run_with_its_steps_saved(
+    tmp_path, small_book, chat_format, long_unbroken
+):
+    run, before = tmp_path / "run", set(multiprocessing.active_children())
+
+    def kill(progress):
+        for worker in set(multiprocessing.active_children()) - before:
+            worker.kill()
+
+    with pytest.raises(
+        RunError, match=r"died: DataLoader worker .*; go on with --resume"
+    ) as caught:
+        _train(run, small_book, chat_format, stage=LONG, on_progress=kill, workers=1)
+    _assert_saved_and_told(run, small_book, chat_format, long_unbroken, caught.value)
+
+
+def test_an_error_within_a_step_saves_nothing_and_is_told(
+    tmp_path, small_book, chat_format, monkeypatch
+):
+    """The gradients of the second step are no numbers."""
+    run, made = tmp_path / "run", []
+
+    def broken(*arguments, step, **options):
+        made.append(step)
+        if step == 2:
+            raise RunError("the loss became nan")
+        return update(*arguments, step=step, **options)
+
+    monkeypatch.setattr(loop, "update", broken)
+    with pytest.raises(RunError, match="the loss became nan"):
+        _train(run, small_book, chat_format)
+    assert load_newest(run) is None
+    *_, last = read_log(run / "log.jsonl")
+    assert last == {"kind": "end", "step": 1, "finished": False, "error": "the loss became nan"}
+
+
+def test_a_run_that_its_processes_cannot_share_leaves_no_folder(
+    tmp_path, small_book, chat_format, monkeypatch
+):
+    monkeypatch.setattr(loop, "Processes", lambda precision: SimpleNamespace(rank=0, count=4))
+    with pytest.raises(RunError, match="2 dialogues for 4 processes"):
+        _train(tmp_path / "run", small_book, chat_format)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_line_cut_by_a_kill_is_left_out(tmp_path):

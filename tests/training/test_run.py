@@ -1,12 +1,13 @@
 """What a run refuses before anything is spoken, and what it writes down about its beginning."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
 
-from q2a_core import presets
+from q2a_core import paths, presets
 from q2a_core.checkpoint import open_checkpoint, save_checkpoint
 from q2a_core.errors import RunError
 from q2a_core.model import Qwen2Audio
@@ -141,9 +142,35 @@ def test_a_stage_without_heads_hands_on_those_of_its_start(tmp_path):
     found = heads_of_start(stage, {"hash": start.hash})
     assert found
     assert found.keys() == start.training_tensors().keys()
-    assert heads_of_start(stage, {"hash": "another"}) == {}
-    assert heads_of_start(stage, None) == {}
-    assert heads_of_start(replace(DPO, start=str(tmp_path)), {"hash": start.hash}) == {}
+    assert heads_of_start(stage, {"hash": "another"}) is None
+    assert heads_of_start(stage, None) is None
+    assert heads_of_start(replace(DPO, start=str(tmp_path)), {"hash": start.hash}) is None
+    assert heads_of_start(replace(DPO, start=None), None) == {}, "fresh weights have none"
+
+
+def test_a_start_is_found_again_from_another_folder(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    mine = tmp_path / "here" / "mine"
+    shutil.copytree(paths.shipped_checkpoint("mini-sft"), mine)
+    stage = replace(DPO, start="mine")
+    monkeypatch.chdir(tmp_path / "here")
+    noted = open_origin(stage).start
+    assert noted is not None
+    expected = open_checkpoint("mini-sft").training_tensors()
+    for folder in ("here", "there"):
+        monkeypatch.chdir(tmp_path / folder)
+        found = heads_of_start(stage, noted)
+        assert found is not None
+        assert all(found[name].equal(expected[name]) for name in expected)
+    old = {name: value for name, value in noted.items() if name != "folder"}
+    assert heads_of_start(stage, old) is None, "an older run tells nothing more than the name"
+    monkeypatch.chdir(tmp_path / "here")
+    assert heads_of_start(stage, old)
+    mine.rename(tmp_path / "there" / "mine")
+    assert heads_of_start(stage, noted) is None
+    monkeypatch.chdir(tmp_path / "there")
+    assert heads_of_start(stage, noted), "it moved with the folder that its name is relative to"
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])

@@ -291,4 +291,5 @@ def export(
 
     if output.resolve() != (run / CHECKPOINT).resolve():
         check_unused(output, replace=replace)
-    typer.echo(f"checkpoint: {export_newest(run, output)}")
+    told = partial(typer.echo, err=True)
+    typer.echo(f"checkpoint: {export_newest(run, output, on_message=told)}")

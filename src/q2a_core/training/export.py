@@ -1,6 +1,7 @@
 """A run's model as a checkpoint in the hub's layout: at the end of the training, or whenever somebody asks."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,10 @@ def hand_over(
     return target
 
 
-def export_newest(run: Path, target: Path) -> Path:
-    """Write the newest saved state of a run, finished or not, as a checkpoint.
+def export_newest(
+    run: Path, target: Path, *, on_message: Callable[[str], None] = lambda message: None
+) -> Path:
+    """Write the newest saved state of a run, finished or not, as a checkpoint; `on_message` hears what it lacks.
 
     Raises RunError, and CheckpointError if `target` holds anything but a checkpoint.
     """
@@ -69,11 +72,16 @@ def export_newest(run: Path, target: Path) -> Path:
         )
     model = Qwen2Audio(presets.mini())
     heads = restore_weights(found[0], model) or heads_of_start(stage, noted_start(run))
+    if heads is None:
+        on_message(
+            f"the start of {run.name} is no longer there: the checkpoint has no spelling head, "
+            "and a stage that goes on from it learns one anew"
+        )
     return export(
         run,
         stage,
         model=model,
-        heads=heads,
+        heads=heads or {},
         chat_format=mini_chat_format(),
         target=target,
         step=found[1]["step"],
@@ -98,6 +106,7 @@ def export(
     start = noted_start(run)
     if start is not None:
         heard = start.pop("trained_on", "")
+        start.pop("folder", None)  # where it lay on this machine is nobody else's business
         about |= {"start": start, "clips": about["clips"] + start["clips"]}
         about["trained_on"] = trained_on(stage, before=heard)
         about["config"]["start"] = start["name"]

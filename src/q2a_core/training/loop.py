@@ -2,13 +2,14 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from q2a_core.errors import RunError
+from q2a_core.errors import Q2AError, RunError, in_words
 from q2a_core.model import Qwen2Audio
+from q2a_core.training.batch_workers import steps_from
 from q2a_core.training.objective import Objective
 from q2a_core.training.optimizer import (
     Optimizer,
@@ -27,7 +28,7 @@ from q2a_core.training.runs.runlog import RunLog, precision_of, read_log
 from q2a_core.training.runs.state import load_newest, restore, save_state, tidy
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.step import accumulate_gradients, update
-from q2a_core.training.step_batches import StepBatches, steps_from
+from q2a_core.training.step_batches import StepBatches
 from q2a_core.training.tally import Tally
 
 
@@ -80,10 +81,12 @@ def train(
     With `resume` the newest whole state in the folder is continued. `facts` stand in the log's first line, `start`
     tells of the checkpoint that the model comes from. Under torchrun every process calls this; the first one alone
     writes. A stop acts between micro-batches and discards the step that it cuts. Raises RunError if the folder is
-    taken, holds no run to resume or another one, or the disk refuses.
+    taken, holds no run to resume or another one, or the disk refuses; and whatever keeps a step's batches from being
+    made, with the steps before it saved.
     """
     hooks = hooks or Hooks()
     processes = Processes(precision)
+    batches.deal(processes.rank, processes.count)
     writes = processes.writes
     model = objective.model
     if writes:
@@ -115,15 +118,29 @@ def train(
         )
         if writes:
             hooks.on_message(describe(stage, model))
-        batches.deal(processes.rank, processes.count)
         clock = _Clock(stage, done)
         saved = done
+
+        def save() -> None:
+            nonlocal saved
+            if writes and saved < done:
+                extra = {"stage": stage.to_dict(), "tally": tally.to_dict()}
+                save_state(run, done, module=objective, optimizer=optimizer, extra=extra)
+            saved = done
+
         stopped = processes.any(hooks.should_stop())
         made = steps_from(batches, start=done, workers=hooks.workers)
-        with contextlib.closing(made) as steps:  # however it ends, the workers go at once
+        # however it ends, the log tells, and the workers go at once
+        with _told_in(log, lambda: done), contextlib.closing(made) as steps:
             while done < stage.steps and not stopped:
+                try:
+                    micro_batches = _next(steps, processes)
+                except (Q2AError, OSError):
+                    save()
+                    processes.wait()
+                    raise
                 losses = accumulate_gradients(
-                    objective, next(steps), processes=processes, should_stop=hooks.should_stop
+                    objective, micro_batches, processes=processes, should_stop=hooks.should_stop
                 )
                 if losses is None:
                     break
@@ -152,28 +169,36 @@ def train(
                     objective.train()
                 stopped = processes.any(hooks.should_stop())
                 if done % stage.save_every == 0 or last:
-                    _save(run, done, stage, objective, optimizer, processes, tally)
-                    saved = done
-            if saved < done:
-                _save(run, done, stage, objective, optimizer, processes, tally)
+                    save()
+            save()
             # before the workers are waited for: who watches the log need not wait for them
             log.write("end", step=done, finished=done == stage.steps)
         processes.wait()
     return model.eval()
 
 
-def _save(
-    run: Path,
-    done: int,
-    stage: StageConfig,
-    objective: Objective,
-    optimizer: Optimizer,
-    processes: Processes,
-    tally: Tally,
-) -> None:
-    if processes.writes:
-        extra = {"stage": stage.to_dict(), "tally": tally.to_dict()}
-        save_state(run, done, module=objective, optimizer=optimizer, extra=extra)
+def _next(steps: Iterator[list[Any]], processes: Processes) -> list[Any]:
+    """The micro-batches of the next step. What kept one process from having them is raised in all of them."""
+    micro_batches, kept = [], None
+    try:
+        micro_batches = next(steps)
+    except (Q2AError, OSError) as error:
+        kept = error
+    if processes.any(kept is not None):
+        raise kept or RunError("another process has no batches; its own message says why")
+    return micro_batches
+
+
+@contextlib.contextmanager
+def _told_in(log: RunLog, step: Callable[[], int]) -> Iterator[None]:
+    """End the log with the error that ends the run."""
+    try:
+        yield
+    except (Q2AError, OSError) as error:
+        told = in_words(error) if isinstance(error, OSError) else str(error)
+        with contextlib.suppress(OSError):  # it may be the full disk that ended the run
+            log.write("end", step=step(), finished=False, error=told)
+        raise
 
 
 def _keep_log(log: RunLog, hooks: Hooks) -> None:

@@ -1,5 +1,6 @@
 """What a run begins from: fresh weights, or a checkpoint that this workbench's training can go on with."""
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ class Origin:
     A spelling head learned anew would send its first, huge gradients through an encoder that already hears.
     """
     start: dict[str, Any] | None
-    """The checkpoint's name, hash, clips and what it heard; None for fresh weights."""
+    """The checkpoint's name, folder, hash, clips and what it heard; None for fresh weights."""
 
 
 def open_origin(stage: StageConfig) -> Origin:
@@ -44,6 +45,7 @@ def open_origin(stage: StageConfig) -> Origin:
         heads=checkpoint.training_tensors(),
         start={
             "name": checkpoint.name,
+            "folder": str(checkpoint.directory.resolve()),
             "hash": checkpoint.hash,
             "clips": checkpoint.about.get("clips", 0),
             "trained_on": checkpoint.about.get("trained_on", ""),
@@ -66,15 +68,23 @@ def noted_start(run: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
-def heads_of_start(stage: StageConfig, noted: dict[str, Any] | None) -> dict[str, torch.Tensor]:
-    """The training heads that a stage without any of its own hands on; {} where its start is no longer there."""
-    if stage.start is None or noted is None:
+def heads_of_start(
+    stage: StageConfig, noted: dict[str, Any] | None
+) -> dict[str, torch.Tensor] | None:
+    """The training heads that a stage without any of its own hands on; None where its start is no longer there.
+
+    It is sought in the folder that was noted, which older runs lack, and by the name that was given, which may be one
+    relative to another folder than this.
+    """
+    if stage.start is None:
         return {}
-    try:
-        checkpoint = open_checkpoint(stage.start)
-        return checkpoint.training_tensors() if checkpoint.hash == noted["hash"] else {}
-    except CheckpointError:
-        return {}
+    noted = noted or {}
+    for place in (noted.get("folder"), stage.start):
+        with contextlib.suppress(CheckpointError):
+            checkpoint = open_checkpoint(place) if place else None
+            if checkpoint is not None and checkpoint.hash == noted.get("hash"):
+                return checkpoint.training_tensors()
+    return None
 
 
 def _check(checkpoint: Checkpoint) -> None:

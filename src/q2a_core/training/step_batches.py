@@ -1,4 +1,4 @@
-"""The batches of all training steps, made in worker processes: drawn, sorted by length, cut and dealt.
+"""The batches of all training steps: drawn, sorted by length, cut and dealt.
 
 A megabatch, the examples of eight steps, is drawn, sorted by length and cut, so that no batch carries much padding;
 then its steps are shuffled. Megabatch k depends on (seed, k) and on the size of a step alone: a run resumes at any
@@ -9,10 +9,7 @@ A megabatch is drawn in lanes, each sorted and cut by itself, and every step has
 a run take lanes of their own, so that none makes clips for the others.
 """
 
-import contextlib
-import multiprocessing
-import signal
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -54,11 +51,17 @@ class StepBatches(torch.utils.data.Dataset):
         raise NotImplementedError
 
     def deal(self, rank: int, processes: int) -> None:
-        """Make only the share of process `rank`; raises RunError if a step has fewer examples than processes."""
-        if self.batch_size * self.accumulate < processes:
+        """Make only the share of process `rank`; raises RunError if some process would have nothing to compute."""
+        size = self.batch_size * self.accumulate
+        if size < processes:
             raise RunError(
-                f"a step has {self.batch_size * self.accumulate} dialogues for {processes} processes; "
-                "expected at least one each"
+                f"a step has {size} dialogues for {processes} processes; expected at least one each"
+            )
+        # micro-batches of one dialogue each, which not all processes can have as many of
+        if -(-self.accumulate // processes) * processes > size:
+            raise RunError(
+                f"a step has {self.accumulate} micro-batches of one dialogue for {processes} processes; expected as "
+                f"many for each: set --accumulate to a multiple of {processes}, or launch another number of processes"
             )
         self.rank, self.processes = rank, processes
 
@@ -113,66 +116,3 @@ class StepBatches(torch.utils.data.Dataset):
     def pad_id(self) -> int:
         """What rows are padded with."""
         return self.chat_format.pad_id
-
-
-def steps_from(
-    batches: StepBatches, *, start: int, workers: int
-) -> Generator[list[Any], None, None]:
-    """The micro-batches of steps number `start`, `start` + 1, ... for ever; 0 workers makes them in this process."""
-    context = multiprocessing.get_context("spawn") if workers else None
-    given_up = None if context is None else context.Event()
-    batches.given_up = given_up  # goes to the workers with the batches
-    loader = torch.utils.data.DataLoader(
-        batches,
-        batch_size=None,
-        sampler=_CountFrom(start // MEGABATCH),
-        num_workers=workers,
-        multiprocessing_context=context,
-        prefetch_factor=2 if workers else None,
-        worker_init_fn=_begin_worker if workers else None,
-    )
-    skip = start % MEGABATCH
-    with _deaf_children() if workers else contextlib.nullcontext():
-        made = iter(loader)
-    batches.given_up = None
-    try:
-        for megabatch in made:
-            yield from megabatch[skip:]
-            skip = 0
-    finally:
-        if given_up is not None:
-            given_up.set()
-
-
-class _CountFrom(torch.utils.data.Sampler[int]):
-    def __init__(self, first: int):
-        self.first = first
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.first, 2**31))
-
-
-@contextlib.contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Processes that start in here never hear Ctrl-C; this one hears it afterwards.
-
-    In a terminal it reaches all of them, and one that dies of it before it has read its orders leaves the process that
-    writes them waiting for ever. Windows has no such mask: there a worker is deaf from its first line on.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    from multiprocessing import resource_tracker
-
-    resource_tracker.ensure_running()  # started later, it would lift the mask
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _begin_worker(_: int) -> None:
-    """One thread, and deaf to Ctrl-C, which is the trainer's to act on."""
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

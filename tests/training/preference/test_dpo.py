@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from q2a_core import presets
-from q2a_core.errors import RunError
+from q2a_core.audio.waveform import write_wav
+from q2a_core.errors import AudioError, RunError
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import user_message
 from q2a_core.training.loop import Hooks
@@ -22,11 +23,13 @@ from q2a_core.training.preference.pair_batches import (
     encode_pair,
     last_reply,
 )
-from q2a_core.training.preference.pair_file import PreferencePair
+from q2a_core.training.preference.pair_file import PreferencePair, read_pairs
 from q2a_core.training.processes import Processes
 from q2a_core.training.runs.runlog import read_log
+from q2a_core.training.runs.state import load_newest
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.step import accumulate_gradients
+from q2a_core.training.step_batches import MEGABATCH
 
 STAGE = StageConfig(
     name="dpo",
@@ -219,6 +222,49 @@ def test_other_pairs_are_not_resumed(tmp_path, pairs, chat_format):
         train_dpo(stage, tmp_path / "run", model=_model(), pairs=pairs[:-1], **options)
     assert (tmp_path / "run" / "reference.json").read_bytes() == before
     train_dpo(stage, tmp_path / "run", model=_model(), pairs=pairs, resume=True, **options)
+
+
+@pytest.fixture
+def own(tmp_path) -> list[PreferencePair]:
+    """Pairs of a file, whose clips are gone once it is read."""
+    lines = []
+    for number in range(3):
+        write_wav(tmp_path / f"{number}.wav", np.full(6000 + 900 * number, 0.1, np.float32))
+        lines.append({"clip": f"{number}.wav", "chosen": "This is a dog.", "rejected": "No."})
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    return read_pairs(tmp_path / "own.jsonl")
+
+
+def test_own_clips_may_go_away_once_they_are_read(tmp_path, own, chat_format):
+    for pair in own:
+        pair.clip.unlink()
+    options = {"chat_format": chat_format, "hooks": Hooks(workers=0)}
+    train_dpo(STAGE, tmp_path / "run", model=_model(), pairs=own, **options)
+    assert load_newest(tmp_path / "run")[1]["step"] == STAGE.steps
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_own_clip_that_is_not_kept_and_goes_away_is_one_line_and_loses_no_step(
+    tmp_path, own, chat_format, workers
+):
+    """It goes with the first step; what the worker has prepared until then is trained on."""
+    stage = replace(STAGE, steps=200, save_every=1000)
+    pairs = [replace(pair, samples=None) for pair in own]
+    hooks = Hooks(workers=workers, on_progress=lambda _: own[1].clip.unlink(missing_ok=True))
+    with pytest.raises(AudioError) as caught:
+        train_dpo(
+            stage,
+            tmp_path / "run",
+            model=_model(),
+            chat_format=chat_format,
+            pairs=pairs,
+            hooks=hooks,
+        )
+    assert str(caught.value).startswith("1.wav: ")
+    assert len(str(caught.value).splitlines()) == 1
+    steps = [r["step"] for r in read_log(tmp_path / "run" / "log.jsonl") if r["kind"] == "step"]
+    assert load_newest(tmp_path / "run")[1]["step"] == steps[-1] == len(steps)
+    assert len(steps) % MEGABATCH == 0
 
 
 def test_no_pairs_are_refused(tmp_path, chat_format):

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from q2a_core import paths, presets
 from q2a_core.audio.waveform import write_wav
-from q2a_core.errors import RunError
+from q2a_core.errors import AudioError, RunError
+from q2a_core.training.preference import pair_clips
 from q2a_core.training.preference.pair_file import PreferencePair, read_pairs
 
 GOOD = {"clip": "a.wav", "prompt": "What is it?", "chosen": "A dog.", "rejected": "A cat."}
@@ -142,3 +144,53 @@ def test_a_pairs_hash_is_that_of_its_content(folder):
         prompt=pair.prompt, chosen=pair.rejected, rejected=pair.chosen, clip=pair.clip
     )
     assert pair.hash() == copy.hash() != swapped.hash()
+
+
+def test_a_clip_is_kept_once_it_is_read(folder):
+    found = _read(folder, *[json.dumps(GOOD | {"prompt": prompt}) for prompt in ("One?", "Two?")])
+    hashes = [pair.hash() for pair in found]
+    (folder / "a.wav").unlink()
+    assert [pair.hash() for pair in found] == hashes
+    assert len(found[0].waveform()) == 8000
+    assert found[0].samples is found[1].samples, "one copy for all that hear it"
+
+
+def test_clips_that_memory_should_not_hold_are_read_again(folder, monkeypatch):
+    write_wav(folder / "b.wav", np.zeros(4000, np.float32))
+    monkeypatch.setattr(pair_clips, "KEPT_BYTES", 4 * 10_000)
+    found = _read(folder, *[json.dumps(GOOD | {"clip": name}) for name in ("a.wav", "b.wav")] * 2)
+    assert [pair.samples is not None for pair in found] == [True, False, True, False]
+    assert [len(pair.waveform()) for pair in found] == [8000, 4000, 8000, 4000]
+    (folder / "b.wav").unlink()
+    with pytest.raises(AudioError, match=r"b\.wav"):
+        found[1].waveform()
+
+
+def _tokens(messages, audio_tokens: int = 0) -> int:
+    """As transformers counts them; its template leaves a single placeholder for the clip."""
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(paths.shipped_checkpoint("mini-sft"))
+    text = tokenizer.apply_chat_template(messages, tokenize=False)
+    return len(tokenizer(text).input_ids) + max(audio_tokens - 1, 0)
+
+
+@pytest.mark.parametrize("name", ["chosen", "rejected"])
+def test_a_dialogue_longer_than_the_model_holds_is_refused_with_its_tokens(folder, name):
+    holds = presets.mini().decoder.max_positions
+    prompt = [{"role": "user", "content": [{"type": "audio"}, {"type": "text", "text": "So?"}]}]
+    told = [*prompt, {"role": "assistant", "content": "😀"}]
+    shorter = _tokens(told, audio_tokens=12)
+    told[-1] = {"role": "assistant", "content": "😀😀"}
+    each = _tokens(told, audio_tokens=12) - shorter
+    fits = 1 + (holds - shorter) // each
+    line = GOOD | {"prompt": prompt, name: "😀" * fits}
+    assert len(_read(folder, json.dumps(line))) == 1
+    line[name] += "😀"
+    with pytest.raises(RunError) as caught:
+        _read(folder, json.dumps(GOOD), json.dumps(line))
+    tokens = shorter + fits * each
+    assert tokens > holds
+    assert str(caught.value) == (
+        f"pairs.jsonl, line 2: with its {name} reply the dialogue is {tokens} tokens long; "
+        f"the model holds {holds}: shorten it"
+    )

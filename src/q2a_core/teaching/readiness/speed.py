@@ -76,13 +76,13 @@ def time_training(
 ) -> float:
     """Mean seconds of a step of SFT at class budget; the first step, in which processes start, is not counted."""
     from q2a_core.checkpoint import open_checkpoint
+    from q2a_core.training.batch_workers import steps_from
     from q2a_core.training.data import training_batches
     from q2a_core.training.optimizer import freeze, learning_rate, make_optimizer, set_rates
     from q2a_core.training.processes import Processes
     from q2a_core.training.runs.class_run import class_stage
     from q2a_core.training.stages import MICRO_BATCH
     from q2a_core.training.step import accumulate_gradients, update
-    from q2a_core.training.step_batches import steps_from
     from q2a_core.training.supervised import Supervised
     from q2a_core.world.mini_tokenizer import mini_chat_format
 

@@ -58,8 +58,7 @@ def encode_pair(
         counts = [lengths.audio_tokens(mel_length)]
         mel = log_mel(samples)
     sides = []
-    for reply in (pair.chosen, pair.rejected):
-        messages = [*pair.prompt, {"role": "assistant", "content": reply}]
+    for messages in pair.dialogues():
         dialogue = chat_format.dialogue(messages, counts)
         sides.append(
             EncodedExample(

@@ -6,16 +6,17 @@ Imports no torch. Where a line is no pair, the error names it, what was found th
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from q2a_core import lengths
-from q2a_core.errors import AudioError, RunError
-from q2a_core.text import user_message
+from q2a_core import lengths, presets
+from q2a_core.errors import AudioError, ChatError, RunError
+from q2a_core.text import ChatFormat, user_message
 from q2a_core.text.chat import Message
+from q2a_core.training.preference.pair_clips import PairClips
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,13 +28,18 @@ class PreferencePair:
     chosen: str
     rejected: str
     clip: Path | None = None
-    """Sound file, or"""
+    """Sound file, which is read where there are no"""
     samples: np.ndarray | None = None
     """float32 (S,), 16 kHz."""
 
+    def dialogues(self) -> list[list[Message]]:
+        """The prompt with the chosen reply, and with the rejected one."""
+        replies = (self.chosen, self.rejected)
+        return [[*self.prompt, {"role": "assistant", "content": reply}] for reply in replies]
+
     def waveform(self) -> np.ndarray | None:
         """The clip's samples (S,) at 16 kHz; None without a clip. Raises AudioError."""
-        if self.clip is None:
+        if self.samples is not None or self.clip is None:
             return self.samples
         from q2a_core.audio.waveform import load_waveform
 
@@ -51,25 +57,26 @@ def read_pairs(path: Path) -> list[PreferencePair]:
     """Pairs of a JSONL file, a line each: {"clip", "prompt", "chosen", "rejected"}; clips are sought beside the file.
 
     "prompt" is what is typed (null or left out for voice chat), or a list of messages with an audio part for the clip.
-    Raises RunError for the first line that is no pair.
+    Raises RunError for the first line that is no pair, or one that the mini model has no room for.
     """
+    from q2a_core.world.mini_tokenizer import mini_chat_format
+
     if not path.is_file():
         raise RunError(f"{path.name} was not found; expected a JSONL file with a pair on each line")
     try:
         data = path.read_bytes()
     except OSError as error:
         raise RunError(f"{path.name} cannot be read: {error.strerror}") from error
-    pairs, heard = [], set()
+    pairs, clips, chat_format = [], PairClips(), mini_chat_format()
     for number, line in enumerate(pair_lines(data, path.name), 1):
         if line.strip():
             try:
                 pair = _pair(line, path.parent)
-                if pair.clip is not None and pair.clip not in heard:
-                    _check_clip(pair)
-                    heard.add(pair.clip)
-            except _BadPair as error:
+                _check_room(pair, clips, chat_format)
+            except (_BadPair, AudioError, ChatError) as error:
                 raise RunError(f"{path.name}, line {number}: {error}") from error
-            pairs.append(pair)
+            heard = None if pair.clip is None else clips.kept(pair.clip)
+            pairs.append(replace(pair, samples=heard))
     if not pairs:
         raise RunError(f"{path.name} holds no pairs; expected one JSON object on each line")
     return pairs
@@ -92,7 +99,7 @@ def pair_lines(data: bytes, name: str) -> list[str]:
 
 MARKS = re.compile(r"<\|[^|<>]*\|>")
 LONGEST_TEXT = 2000
-"""Characters of a reply or a turn: some hundred tokens, and far below what the window holds."""
+"""Characters of a reply or a turn: some hundred tokens, unless they are emoji."""
 
 
 class _BadPair(Exception):
@@ -154,21 +161,18 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _check_clip(pair: PreferencePair) -> None:
-    """Refuse a clip that cannot be decoded, or that is longer than the model's window."""
-    from q2a_core.audio.mel import WINDOW_FRAMES
-
-    try:
-        samples = pair.waveform()
-    except AudioError as error:
-        raise _BadPair(str(error)) from error
-    assert samples is not None
-    longest = WINDOW_FRAMES * lengths.HOP_LENGTH
-    if len(samples) > longest:
-        raise _BadPair(
-            f"the clip lasts {len(samples) / lengths.SAMPLE_RATE:.1f} s; "
-            f"expected at most {longest / lengths.SAMPLE_RATE:g} s: cut it"
-        )
+def _check_room(pair: PreferencePair, clips: PairClips, chat_format: ChatFormat) -> None:
+    """Refuse a clip that the encoder cannot hear as a whole, and a dialogue that the decoder cannot hold."""
+    counts = []
+    if pair.clip is not None:
+        counts = [lengths.audio_tokens(lengths.mel_frames(clips.length(pair.clip)))]
+    holds = presets.mini().decoder.max_positions
+    for name, messages in zip(("chosen", "rejected"), pair.dialogues(), strict=True):
+        found = len(chat_format.dialogue(messages, counts).input_ids)
+        if found > holds:
+            raise _BadPair(
+                f"with its {name} reply the dialogue is {found} tokens long; the model holds {holds}: shorten it"
+            )
 
 
 def _prompt(found: Any, *, clips: int) -> tuple[Message, ...]:

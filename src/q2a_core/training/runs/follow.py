@@ -152,9 +152,9 @@ class Follower:
         return "finished" if finished and (self.run / CHECKPOINT).is_dir() else "died"
 
     def _stopped(self) -> bool:
-        """Whether the log's last beginning ended with a save before the last step."""
+        """Whether the log's last beginning ended with a save before the last step, and with no error."""
         mark = self._last_mark()
-        return mark.get("kind") == "end" and not mark.get("finished")
+        return mark.get("kind") == "end" and not mark.get("finished") and "error" not in mark
 
     def _last_mark(self) -> dict[str, Any]:
         """The log's last line about a beginning or an end; {} before the first."""
@@ -172,7 +172,7 @@ class Follower:
         )
 
     def _error(self) -> str:
-        failed = presence.read_note(self.run / FAILED) or {}
+        failed = presence.read_note(self.run / FAILED) or self._last_mark()
         return failed.get("error") or background.last_output(self.run) or SILENT_END
 
     def _seconds_left(self) -> float | None:

@@ -2,7 +2,7 @@
 
 RUN/
   config.json           its stage's settings, from the moment it began
-  start.json            the checkpoint it began from: name, hash, clips and what it heard; none for fresh weights
+  start.json            the checkpoint it began from: name, folder, hash, clips, what it heard; none for fresh weights
   log.jsonl             the run log; log-1.jsonl and so on tell of steps that no saved state remembered
   states/step-0000250/  weights.safetensors, optimizer.pt, state.json with their SHA-256
   reference.json        DPO's: {"reference": weights and precision, "pairs": hash of all pairs in their order,

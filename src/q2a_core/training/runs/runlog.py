@@ -16,7 +16,7 @@ class RunLog:
         self.silent = silent
 
     def write(self, kind: str, **values: Any) -> None:
-        """Append one record; `kind` is run, step, sample, state or end."""
+        """Append one record; `kind` is run, step, sample or end, which has an `error` where one ended the run."""
         if self.silent:
             return
         with self.path.open("a", encoding="utf-8") as file:
