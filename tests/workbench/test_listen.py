@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from hostile_audio import HOSTILE_AUDIO
 from q2a_core import paths
 from q2a_core.audio import wav_bytes
+from q2a_core.confidence import CAVEAT
 from q2a_core.inference import AudioChat, Reply
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
@@ -104,7 +105,10 @@ def test_a_question_is_answered_as_the_chat_answers(page, workbench):
     assert says(page, reply)
     assert f"mini {chat.checkpoint.hash} · greedy, at most 12 tokens" in text
     assert f"confidence {reply.confidence:.0%}" in text
-    assert "Low confidence" in text, "random weights know nothing"
+    assert f"Low confidence ({reply.confidence:.0%}): this may be a guess. {CAVEAT}" in text
+    assert f"real voices are harder for it. It knows clips of up to 1 s. {CAVEAT}" in text
+    [line] = [caption for caption in page.caption if "first token" in caption.value]
+    assert line.proto.help == CAVEAT, "beside the sure ones too, which warn of nothing"
 
 
 def test_later_questions_go_on_about_the_clip(page, workbench):
