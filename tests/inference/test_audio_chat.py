@@ -5,6 +5,7 @@ import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -343,6 +344,7 @@ def test_the_last_turn_may_fill_the_context(chat):
     reply = chat.ask(None, digits, max_new_tokens=500, min_new_tokens=500)
     assert len(encode(reply.prompt)) == limit - 8
     assert len(reply.token_ids) == reply.settings.max_new_tokens == 8
+    assert f"fills the {limit:,} that the model holds" in reply.notices[-1]
     with pytest.raises(ChatError, match=f"the model holds {limit}"):
         chat.ask(None, "And?")
 
@@ -361,6 +363,31 @@ def test_forks_in_threads_answer_as_they_do_alone(opened):
     expected = [dialogue(seed) for seed in range(4)]
     with ThreadPoolExecutor(max_workers=2) as pool:
         assert list(pool.map(dialogue, range(4))) == expected
+
+
+def test_a_reply_that_the_limit_cut_says_so(opened):
+    whole = ask(opened.fork(), noise(), "What?", max_new_tokens=5, min_new_tokens=5)
+    assert whole.notices[-1] == (
+        "the reply was cut at 5 tokens; a larger max_new_tokens lets it go on"
+    )
+    one = ask(opened.fork(), noise(), "What?", max_new_tokens=1, min_new_tokens=1)
+    assert one.notices[-1].startswith("the reply was cut at 1 token;")
+    stopping = opened.checkpoint.generation_config | {"eos_token_id": whole.token_ids[4]}
+    checkpoint = replace(opened.checkpoint, generation_config=stopping)
+    told = ask(
+        AudioChat(checkpoint, opened.model), noise(), "What?", max_new_tokens=5, min_new_tokens=4
+    )
+    assert told.token_ids == whole.token_ids[:4]
+    assert told.notices == (), "a stop token as the last one that is allowed ends it too"
+
+
+def test_a_reply_that_the_listener_stopped_is_not_called_cut(opened):
+    chat = opened.fork()
+    pieces = chat.stream(noise(), "What?", sample_rate=RATE, min_new_tokens=8)
+    next(pieces)
+    pieces.close()
+    assert chat.last_reply.token_ids
+    assert chat.last_reply.notices == ()
 
 
 def test_silence_is_answered_with_a_notice(chat):

@@ -205,6 +205,7 @@ class _Turn:
         token_ids: list[int] = []
         logps: list[float] = []
         times: list[float] = []
+        has_stopped = False
         steps = generate_steps(
             chat.model,
             torch.tensor([self.prompt.ids]),
@@ -216,6 +217,7 @@ class _Turn:
             for (token,), (logp,) in steps:
                 times.append(time.perf_counter())
                 if token in self.settings.stop_ids:
+                    has_stopped = True
                     break
                 token_ids.append(token)
                 logps.append(logp)
@@ -228,9 +230,24 @@ class _Turn:
         except (GeneratorExit, KeyboardInterrupt):
             self._finish(token_ids, logps, times)
             raise
-        return self._finish(token_ids, logps, times)
+        return self._finish(token_ids, logps, times, () if has_stopped else (self._cut_notice(),))
 
-    def _finish(self, token_ids: list[int], logps: list[float], times: list[float]) -> Reply:
+    def _cut_notice(self) -> str:
+        """What to say of a reply that no stop token ended."""
+        most, holds = self.settings.max_new_tokens, self.chat.model.config.decoder.max_positions
+        cut = f"the reply was cut at {most:,} token{'s' if most > 1 else ''}"
+        if len(self.prompt.ids) + most == holds:
+            return f"{cut}: the dialogue fills the {holds:,} that the model holds; begin a new chat"
+        return f"{cut}; a larger max_new_tokens lets it go on"
+
+    def _finish(
+        self,
+        token_ids: list[int],
+        logps: list[float],
+        times: list[float],
+        notices: tuple[str, ...] = (),
+    ) -> Reply:
+        """The reply with the prompt's notices and these; the dialogue goes on from it."""
         chat = self.chat
         text = chat.checkpoint.chat_format.tokenizer.decode(token_ids)
         first = times[0] - self.start if times else 0.0
@@ -240,7 +257,7 @@ class _Turn:
             token_ids=token_ids,
             logps=logps,
             timings=Timings(time_to_first_token=first, tokens_per_second=rate),
-            notices=self.prompt.notices,
+            notices=(*self.prompt.notices, *notices),
             prompt=chat.checkpoint.chat_format.render(self.prompt.messages),
             settings=self.settings,
             seed=self.seed,
