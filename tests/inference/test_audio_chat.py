@@ -407,6 +407,28 @@ def test_notices_of_the_checkpoint(tiny_checkpoint, tmp_path):
     assert len(set(reply.notices)) == len(reply.notices)
 
 
+def test_more_clips_than_training_had_in_a_dialogue(tiny_checkpoint, tmp_path):
+    directory = tmp_path / "tiny"
+    shutil.copytree(tiny_checkpoint, directory)
+    said = "this checkpoint was trained on one clip per dialogue; with more it guesses"
+
+    def notices(chat, *turn):
+        return [notice for notice in ask(chat, *turn).notices if "per dialogue" in notice]
+
+    for about, expected in (({"trained_clips": 1}, [said]), ({}, []), ({"trained_clips": 2}, [])):
+        (directory / "about.json").write_text(json.dumps(about))
+        chat = AudioChat.from_pretrained(directory)
+        assert notices(chat, noise(), "What?") == []
+        assert notices(chat, None, "And how many times?") == []
+        assert notices(chat, noise(seed=1), "And this?") == expected
+        assert notices(chat, None, "Which is louder?") == expected, "both clips are still there"
+        assert notices(chat.fork(), [noise(), noise(seed=1)], "Which?") == expected
+        assert notices(chat.fork(), noise()) == []
+    (directory / "about.json").write_text('{"trained_clips": 2}')
+    three = ask(AudioChat.from_pretrained(directory), [noise()] * 3)
+    assert "was trained on at most 2 clips per dialogue" in three.notices[0]
+
+
 def test_half_precision(tiny_checkpoint):
     chat = AudioChat.from_pretrained(tiny_checkpoint, dtype="bfloat16")
     assert chat.model.projector.linear.weight.dtype == torch.bfloat16

@@ -1,5 +1,6 @@
 """The page Listen, driven without a browser: every source of clips, every way to ask, every kind of mistake."""
 
+import json
 import re
 import subprocess
 import sys
@@ -94,6 +95,20 @@ print([name for name in ('torch', 'transformers', 'librosa', 'matplotlib') if na
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_what_it_knows_of_clips_in_a_dialogue(workbench):
+    about = workbench / "checkpoints" / "mini" / "about.json"
+    before = about.read_text("utf-8")
+    try:
+        about.write_text(json.dumps(json.loads(before) | {"trained_clips": 1}), "utf-8")
+        page = AppTest.from_file(str(WORKBENCH / "app.py"), default_timeout=PATIENCE).run()
+        press(press(page, "alone"), "alone")
+    finally:
+        about.write_text(before, "utf-8")
+    text = shown(page)
+    assert "It knows clips of up to 1 s, one to a dialogue." in text
+    assert text.count("was trained on one clip per dialogue; with more it guesses") == 1
 
 
 def test_a_question_is_answered_as_the_chat_answers(page, workbench):

@@ -136,7 +136,7 @@ class AudioChat:
             messages=messages,
             ids=ids,
             audio_embeds=audio_embeds,
-            notices=self._notices(waveforms),
+            notices=(*self._notices(waveforms), *self._many_clips(len(audio_embeds))),
         )
 
     @torch.inference_mode()
@@ -181,6 +181,14 @@ class AudioChat:
                 f"generation_config.json asks for {', '.join(ignored)}, which is not implemented; ignored"
             )
         return tuple(dict.fromkeys(notices))
+
+    def _many_clips(self, clips: int) -> tuple[str, ...]:
+        """What to say of a dialogue with more clips than the checkpoint's training had in one."""
+        trained = self.checkpoint.about.get("trained_clips")
+        if not isinstance(trained, int) or clips <= trained:
+            return ()
+        most = "one clip" if trained == 1 else f"at most {trained} clips"
+        return (f"this checkpoint was trained on {most} per dialogue; with more it guesses",)
 
 
 @dataclass
