@@ -28,7 +28,7 @@ FLOORS = (
     ("audio", "text", "kernels"),
     ("presets",),
     ("config",),
-    ("lengths", "intervals"),
+    ("lengths", "intervals", "confidence"),
     ("paths", "files", "machine"),
     ("errors",),
 )
@@ -62,6 +62,7 @@ FREE_OF_TORCH = (
     "errors",
     "lengths",
     "intervals",
+    "confidence",
     "config",
     "presets",
     "paths",

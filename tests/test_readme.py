@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from q2a_core import paths
 from q2a_core.cli import app
+from q2a_core.confidence import CAVEAT
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -88,6 +89,10 @@ def test_the_tree_shown_is_the_tree_on_disk():
         rooms = {name.split("/")[2] for name in tracked if name.startswith("src/q2a_core/")}
         assert shown[""] == top
         assert shown["src/q2a_core/"] == rooms - {"__init__.py", "py.typed"}
+
+
+def test_what_confidence_is_about_is_said_as_the_faces_say_it():
+    assert CAVEAT in " ".join(README.split())
 
 
 def test_help_does_not_import_torch():

@@ -153,11 +153,11 @@ def _clicks(session: Session, case: Case, key: str) -> dict[str, Any]:
             look.rows[key, look.part] = row
 
     def mark() -> None:
-        first, stop = clicked("range")
-        check.set_span(look, key, (int(first), int(stop)))
+        first, stop = (min(int(end), case.num_tokens) for end in clicked("range"))
+        check.set_span(look, key, (first, stop))
 
     def cell() -> None:
-        if look.cause:
+        if look.cause and look.cause[0] == key:
             site, window = clicked("cell")
             check.set_site(look, look.cause[2].sites[site])
             check.set_span(look, key, look.cause[2].windows[window])

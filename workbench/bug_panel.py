@@ -27,6 +27,11 @@ class BugHunt:
     shown: bool = False
     """Whether the visitor gave up and was told."""
 
+    def guess(self, name: str) -> None:
+        """Take a guess; the same one again, as by a second click, is no other try."""
+        if name not in self.guesses[-1:]:
+            self.guesses.append(name)
+
     def turn_to(self, seed: int) -> None:
         """Begin anew if it is another bug."""
         if seed != self.seed:
@@ -134,7 +139,7 @@ def _guess(bug: BugHunt) -> None:
         key="bug_check",
         type="primary",
         disabled=guess is None or over,
-        on_click=lambda: bug.guesses.append(st.session_state[key]),
+        on_click=lambda: bug.guess(st.session_state[key]),
     )
     give_up.button(
         "Tell me",

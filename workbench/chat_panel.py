@@ -13,6 +13,7 @@ from guarded import tell
 from model_state import ModelLoad
 from panels import model_status
 from plain import plain
+from q2a_core.confidence import CAVEAT, doubt
 from q2a_core.inspection import RecordedReply
 from state import Session
 
@@ -143,14 +144,12 @@ def _draw_outcome(
     for notice in reply.notices:
         if notice not in known:
             st.caption(f":material/info: {plain(notice)}")
-    st.caption(plain(conversation_state.reply_line(conversation, reply)))
+    st.caption(plain(conversation_state.reply_line(conversation, reply)), help=CAVEAT)
 
 
 def _draw_doubt(confidence: float) -> None:
-    if confidence < conversation_state.LOW_CONFIDENCE:
-        st.warning(
-            f"Low confidence ({confidence:.0%}): this may be a guess.", icon=":material/help:"
-        )
+    if said := doubt(confidence):
+        st.warning(f"{said.capitalize()}. {CAVEAT}", icon=":material/help:")
 
 
 def _draw_beginning(clip: PickedClip | None) -> None:
@@ -170,5 +169,5 @@ def _draw_recorded(reply: RecordedReply) -> None:
     st.markdown(plain(reply.text) or "(an empty reply)")
     _draw_doubt(reply.confidence)
     made = f"{reply.checkpoint} {reply.checkpoint_hash} · {reply.decoding}"
-    st.caption(plain(f"{made} · confidence {reply.confidence:.0%}"))
+    st.caption(plain(f"{made} · confidence {reply.confidence:.0%}"), help=CAVEAT)
     st.caption("Ask it yourself below: the same clip, live.")

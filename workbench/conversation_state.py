@@ -12,9 +12,6 @@ from q2a_core.inspection.trace import describe_decoding
 if TYPE_CHECKING:
     from q2a_core.inference import AudioChat, Reply
 
-LOW_CONFIDENCE = 0.6
-"""Below this confidence a reply says that it may be a guess."""
-
 
 @dataclass(kw_only=True)
 class Turn:

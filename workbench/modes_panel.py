@@ -6,7 +6,6 @@ import numpy as np
 import streamlit as st
 
 import clip_state
-import conversation_state
 import files
 import modes_state
 from clip_state import PickedClip
@@ -18,6 +17,7 @@ from modes_html import listening_html, tokens_html
 from modes_state import ModesSettings
 from plain import plain
 from q2a_core.audio import Waveform, wav_bytes
+from q2a_core.confidence import doubt
 from q2a_core.inspection import read_gallery
 from q2a_core.inspection.modes import QUESTION_VOICES, ModeReply, ModeTurn, mode_turns
 
@@ -112,8 +112,8 @@ def _draw_reply(done: ModeReply, clip: PickedClip) -> None:
     if done.turn.question is not None:
         st.audio(wav_bytes(done.turn.waveform.samples), format="audio/wav")
     st.html(tokens_html(done.pieces, done.reply.logps, label=f"reply in {done.turn.name}"))
-    doubt = " · may be a guess" if done.reply.confidence < conversation_state.LOW_CONFIDENCE else ""
-    st.caption(f"confidence {done.reply.confidence:.0%}{doubt}")
+    guess = " · may be a guess" if doubt(done.reply.confidence) else ""
+    st.caption(f"confidence {done.reply.confidence:.0%}{guess}")
     for notice in done.reply.notices:
         if notice not in clip.waveform.notices:
             st.caption(f":material/info: {plain(notice)}")

@@ -15,6 +15,7 @@ from guarded import tell
 from model_state import ModelLoad
 from plain import plain
 from q2a_core import paths
+from q2a_core.confidence import CAVEAT
 from q2a_core.inspection.player import SKELETON, player_css, player_data, player_js
 from settings import kept
 from state import Session
@@ -85,9 +86,15 @@ def what_can_i_say(session: Session) -> None:
         st.caption("This checkpoint does not say what it was trained on.")
         return
     longest = about.get("trained_seconds")
+    alone = ", one to a dialogue" if about.get("trained_clips") == 1 else ""
     st.caption(
         f"Trained on {plain(str(about.get('trained_on') or 'synthetic voices'))}: real voices are harder for it."
-        + (f" It knows clips of up to {longest:g} s." if isinstance(longest, (int, float)) else "")
+        + (
+            f" It knows clips of up to {longest:g} s{alone}."
+            if isinstance(longest, (int, float))
+            else ""
+        )
+        + f" {CAVEAT}"
     )
     for title, key in (("Lines to try", "try"), ("Sounds", "sounds"), ("Words", "words")):
         listed = about.get(key)

@@ -112,6 +112,8 @@ def _two(
     drawn: "tuple[Reply, Reply]",
 ) -> None:
     def take(better: int) -> None:
+        if settings.drawn is None or settings.drawn[1] is not drawn:
+            return  # clicked again before the page was drawn anew: this choice is made
         samples = clip.waveform.samples if clip else None
         pair = OwnPair(
             clip=None if samples is None else clip_name(samples),
@@ -204,7 +206,8 @@ def _asked(pair: OwnPair) -> str:
 
 
 def _undo(settings: PreferenceSettings) -> None:
-    settings.pairs.pop()
+    if settings.pairs:  # clicked again before the page was drawn anew
+        settings.pairs.pop()
 
 
 @st.cache_data(max_entries=1, show_spinner=False)

@@ -9,7 +9,7 @@ import streamlit as st
 
 import curves
 import state
-from guarded import told
+from guarded import part, told
 from plain import plain
 from q2a_core.lengths import SAMPLE_RATE
 from q2a_core.training.runs import background
@@ -120,8 +120,8 @@ def _draw_state(run: Path, status: RunStatus) -> None:
                 type="primary",
                 disabled=status.state == "stopping",
                 help="Stops between two micro-batches and saves; before the first step it ends at once.",
-                on_click=background.stop,
-                args=(run,),
+                on_click=part,
+                args=(background.stop, run),
             )
         elif status.state in ("stopped", "died") and st.button(
             "Resume", icon=":material/play_arrow:", key="resume", type="primary"

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 import clip_state
-import conversation_state
 import model_state
 import stand
 from explain import explain
 from plain import plain
 from q2a_core import paths
+from q2a_core.confidence import doubt
 from q2a_core.inspection.trace import describe_decoding
 from q2a_core.training.runs.class_run import how_to_make, own_checkpoints, stage_of
 from q2a_core.world.prompts import in_tags
@@ -234,8 +234,8 @@ def draw_outcome(outcome: Outcome | None) -> None:
     reply = outcome.reply
     if reply is None:
         return
-    if reply.confidence < conversation_state.LOW_CONFIDENCE:
-        st.warning(f"Low confidence ({reply.confidence:.0%}): this may be a guess.")
+    if said := doubt(reply.confidence):
+        st.warning(f"{said.capitalize()}.")
     decoding = describe_decoding(reply.settings, reply.seed)
     st.caption(plain(f"{outcome.made_by} · {decoding} · confidence {reply.confidence:.0%}"))
     for notice in reply.notices:

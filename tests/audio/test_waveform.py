@@ -274,10 +274,17 @@ def test_the_shortest_clip_and_the_limit_in_seconds():
     [
         pytest.param(np.zeros(8000), "the clip is silent", id="silent"),
         pytest.param(melody(16_000) * 1e-3, "very quiet: its peak is -6", id="quiet"),
+        pytest.param(melody(16_000) * 1e-4, "very quiet: its peak is -8", id="nearly silent"),
+        pytest.param(melody(16_000) * 2e-5, "the clip is silent", id="below a step of 16 bits"),
         pytest.param(np.clip(melody(16_000) * 4, -1, 1), "clipped samples", id="clipped"),
         pytest.param(melody(16_000) * 6, "beyond full scale", id="over full scale"),
         pytest.param(
             np.stack([melody(16_000), -melody(16_000)]), "channels cancel each other", id="cancel"
+        ),
+        pytest.param(
+            np.stack([melody(16_000), -0.9999 * melody(16_000)]),
+            "channels cancel each other",
+            id="cancel but for rounding",
         ),
     ],
 )

@@ -27,6 +27,20 @@ def test_ask_streams_an_answer_and_json_holds_all_of_it(q2a, clip, tiny_checkpoi
     assert record["checkpoint"]["hash"]
 
 
+def test_ask_says_when_a_reply_may_be_a_guess(q2a, clip, tiny_checkpoint, monkeypatch):
+    from q2a_core.inference import Reply
+
+    code, out, err = q2a("ask", clip, "--model", tiny_checkpoint)
+    logps = json.loads(q2a("ask", clip, "--model", tiny_checkpoint, "--json")[1])["logps"]
+    sure = np.exp(np.mean(logps))
+    assert code == 0
+    assert sure < 0.6, "random weights know nothing"
+    assert f"note: low confidence ({100 * sure:.0f}%): this may be a guess\n" in err
+    assert "confidence" not in out
+    monkeypatch.setattr(Reply, "confidence", 0.6)
+    assert "confidence" not in q2a("ask", clip, "--model", tiny_checkpoint)[2]
+
+
 def test_ask_takes_text_alone_and_several_clips(q2a, clip, tiny_checkpoint):
     assert q2a("ask", "--text", "Hello", "--model", tiny_checkpoint)[0] == 0
     code, out, _ = q2a("ask", clip, clip, "--text", "Which?", "--model", tiny_checkpoint, "--json")

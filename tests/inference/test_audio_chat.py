@@ -5,6 +5,7 @@ import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -343,7 +344,7 @@ def test_the_last_turn_may_fill_the_context(chat):
     reply = chat.ask(None, digits, max_new_tokens=500, min_new_tokens=500)
     assert len(encode(reply.prompt)) == limit - 8
     assert len(reply.token_ids) == reply.settings.max_new_tokens == 8
-    assert any("cut after 8 of at most 500 tokens" in notice for notice in reply.notices)
+    assert f"fills the {limit:,} that the model holds" in reply.notices[-1]
     with pytest.raises(ChatError, match=f"the model holds {limit}"):
         chat.ask(None, "And?")
 
@@ -364,6 +365,31 @@ def test_forks_in_threads_answer_as_they_do_alone(opened):
         assert list(pool.map(dialogue, range(4))) == expected
 
 
+def test_a_reply_that_the_limit_cut_says_so(opened):
+    whole = ask(opened.fork(), noise(), "What?", max_new_tokens=5, min_new_tokens=5)
+    assert whole.notices[-1] == (
+        "the reply was cut at 5 tokens; a larger max_new_tokens lets it go on"
+    )
+    one = ask(opened.fork(), noise(), "What?", max_new_tokens=1, min_new_tokens=1)
+    assert one.notices[-1].startswith("the reply was cut at 1 token;")
+    stopping = opened.checkpoint.generation_config | {"eos_token_id": whole.token_ids[4]}
+    checkpoint = replace(opened.checkpoint, generation_config=stopping)
+    told = ask(
+        AudioChat(checkpoint, opened.model), noise(), "What?", max_new_tokens=5, min_new_tokens=4
+    )
+    assert told.token_ids == whole.token_ids[:4]
+    assert told.notices == (), "a stop token as the last one that is allowed ends it too"
+
+
+def test_a_reply_that_the_listener_stopped_is_not_called_cut(opened):
+    chat = opened.fork()
+    pieces = chat.stream(noise(), "What?", sample_rate=RATE, min_new_tokens=8)
+    next(pieces)
+    pieces.close()
+    assert chat.last_reply.token_ids
+    assert chat.last_reply.notices == ()
+
+
 def test_silence_is_answered_with_a_notice(chat):
     reply = ask(chat, np.zeros(RATE, dtype=np.float32))
     assert any("silen" in notice.lower() for notice in reply.notices)
@@ -379,6 +405,28 @@ def test_notices_of_the_checkpoint(tiny_checkpoint, tmp_path):
     assert any("trained on clips up to 0.5 s" in notice for notice in reply.notices)
     assert any("num_beams=4" in notice for notice in reply.notices)
     assert len(set(reply.notices)) == len(reply.notices)
+
+
+def test_more_clips_than_training_had_in_a_dialogue(tiny_checkpoint, tmp_path):
+    directory = tmp_path / "tiny"
+    shutil.copytree(tiny_checkpoint, directory)
+    said = "this checkpoint was trained on one clip per dialogue; with more it guesses"
+
+    def notices(chat, *turn):
+        return [notice for notice in ask(chat, *turn).notices if "per dialogue" in notice]
+
+    for about, expected in (({"trained_clips": 1}, [said]), ({}, []), ({"trained_clips": 2}, [])):
+        (directory / "about.json").write_text(json.dumps(about))
+        chat = AudioChat.from_pretrained(directory)
+        assert notices(chat, noise(), "What?") == []
+        assert notices(chat, None, "And how many times?") == []
+        assert notices(chat, noise(seed=1), "And this?") == expected
+        assert notices(chat, None, "Which is louder?") == expected, "both clips are still there"
+        assert notices(chat.fork(), [noise(), noise(seed=1)], "Which?") == expected
+        assert notices(chat.fork(), noise()) == []
+    (directory / "about.json").write_text('{"trained_clips": 2}')
+    three = ask(AudioChat.from_pretrained(directory), [noise()] * 3)
+    assert "was trained on at most 2 clips per dialogue" in three.notices[0]
 
 
 def test_half_precision(tiny_checkpoint):

@@ -38,6 +38,22 @@ def test_data_is_json_and_decodes_to_the_clip(shown):
     assert data["tokens"]["token"] is None
 
 
+@pytest.mark.parametrize("factor", [1e-4, 4.16])
+def test_a_clip_that_16_bits_would_change_is_shown_as_it_is(shown, factor):
+    samples = shown[1] * np.float32(factor / np.abs(shown[1]).max())
+    view = view_clip(load_waveform(samples, sample_rate=16_000))
+    data = player_data(view, samples, name="a.wav")
+    values = np.frombuffer(base64.b64decode(data["pcm"]), "<i2") / 32768 * data["fullScale"]
+    assert np.abs(values - samples).max() <= factor / 32768
+    edges = np.frombuffer(base64.b64decode(data["envelope"]), "<i2") / 32768 * data["fullScale"]
+    assert np.abs(edges).max() == view.peak == pytest.approx(factor, rel=1e-4)
+    words = describe_view(view, name="a.wav")
+    assert f"loudest sample {factor:g} of full scale" in words.replace("e-05", "e-5")
+    assert ("played 4.16 times softer" in words) == (factor > 1)
+    louder = replace(view, full_scale=2 * view.full_scale)
+    assert player_data(louder, 2 * samples, name="a.wav")["id"] != data["id"]
+
+
 def test_a_token_s_three_widths_are_those_of_the_arithmetic(shown):
     """40 ms of stride, 85 ms of receptive field from 32.5 ms before it, and the clip."""
     view, samples = shown

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,6 +41,15 @@ def test_envelope_holds_the_extremes_of_every_slice(samples, slices):
         low, high = values[start:stop].min() * 32768, values[start:stop].max() * 32768
         assert edges[0, k] == pytest.approx(low, abs=1)
         assert edges[1, k] == pytest.approx(min(high, 32767), abs=1)
+
+
+def test_a_loud_clip_s_trace_keeps_its_peak(tmp_path):
+    loud = replace(clip(1.0), samples=5 * clip(1.0).samples)
+    view = view_clip(loud)
+    write_trace(tmp_path / "a.npz", Trace(clip_hash="", view=view))
+    again = read_trace(tmp_path / "a.npz").view
+    assert again.peak == view.peak == pytest.approx(np.abs(loud.samples).max(), rel=1e-4)
+    assert view_clip(clip(1.0)).full_scale == 1.0, "others are held as ever"
 
 
 @pytest.mark.parametrize("seconds", [0.0201, 0.5, 1.23456])

@@ -27,6 +27,7 @@ from q2a_core.training.runs.runlog import RunLog
 from q2a_core.training.runs.state import save_state
 from q2a_core.training.stages import CLASS_BUDGET
 from q2a_core.training.supervised import Supervised
+from q2a_core.world.corpus import Corpus
 from q2a_core.world.mini_tokenizer import mini_chat_format
 
 STAGE = stages.sft(steps=40, batch_size=4, accumulate=1)
@@ -203,6 +204,20 @@ def test_the_command_of_a_card_makes_the_same_run(name, start, budget, monkeypat
     if name == "dpo":
         asked = given[5].keywords
         assert (len(asked["pairs"]), asked["sampled"], asked["absent"]) == (1, 12, 5)
+
+
+@pytest.mark.parametrize("level", ["first", "grown"])
+def test_what_is_said_of_clips_in_a_dialogue_holds_for_the_world(level, request):
+    book = request.getfixturevalue("small_book" if level == "first" else "grown_book")
+    corpus = Corpus(book, "train", seed=0, level=level, stage="sft")
+    clips, turns = [], []
+    for number in range(60):
+        messages = corpus.example(number).task.messages
+        parts = [part for message in messages[::2] for part in message["content"]]
+        clips.append(sum(part["type"] == "audio" for part in parts))
+        turns.append(len(messages) // 2)
+    assert max(turns) > 1
+    assert max(clips) == about_run(stages.sft(), step=1)["trained_clips"]
 
 
 def test_a_card_names_what_no_option_sets():

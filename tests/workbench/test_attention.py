@@ -245,6 +245,11 @@ def test_clicks(page, monkeypatch):
     click("cell", [0, 2])
     assert state.site == session.settings["attention_site"].value == Site(part="encoder", layer=0)
     assert state.spans[key] == (6, 9)
+    click("range", [3, 10_000])
+    assert state.spans[key] == (3, case.num_tokens), "a longer clip's picture may have been meant"
+    state.cause = ("another clip", *state.cause[1:])
+    click("cell", [0, 0])
+    assert state.spans[key] == (3, case.num_tokens)
 
 
 def clip_of(page):

@@ -17,6 +17,12 @@ LISTEN = """root => {
   root.addEventListener("q2a-time", (event) => root.seen.push([event.detail.seconds, event.detail.token]));
 }"""
 
+LOUDEST = """() => {
+  context ??= new AudioContext();
+  const sound = document.querySelector(".q2a-player").q2aPlayer.sound.makeBuffer();
+  return Math.max(...sound.getChannelData(0).map(Math.abs));
+}"""
+
 
 def position(page) -> tuple[float, int]:
     data = page.locator(".q2a-player").evaluate("e => [e.dataset.seconds, e.dataset.token]")
@@ -125,6 +131,30 @@ def test_player_in_a_document_of_its_own(visit):
     name = "<img src=http://evil.example/x.png>"
     visit.set_content(player_html(view_clip(waveform), waveform.samples, name=name))
     check_player(visit, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "level", "ticks", "axis"),
+    [
+        (2.0, 0.25, ["+0.25", "−0.25"], "0.1 s"),
+        (2.0, 4.16, ["+4.16", "−4.16"], "0.1 s"),
+        (2.0, 0.0042, ["+0.0042", "−0.0042"], "0.1 s"),
+        (0.5, 8.1e-5, ["+8.1e-5", "−8.1e-5"], "0.05 s"),
+        (0.5, 0.0, [], "0.05 s"),
+        (0.04, 0.25, ["+0.25", "−0.25"], "0.01 s"),
+    ],
+)
+def test_the_player_s_scales(visit, seconds, level, ticks, axis):
+    tone = np.sin(np.arange(round(seconds * 16_000)) * 0.7)
+    samples = (level * tone / np.abs(tone).max()).astype(np.float32)
+    view = view_clip(load_waveform(samples, sample_rate=16_000))
+    visit.set_content(player_html(view, samples, name="tone.wav"))
+    assert visit.locator(".wave .tick-y").all_inner_texts() == ["0", *ticks]
+    assert visit.locator(".axis span").all_inner_texts()[1] == axis
+    said = visit.locator(".wave-title").inner_text()
+    assert ("beyond full scale (1): played 4.16 times softer" in said) == (level > 1)
+    heard = visit.evaluate(LOUDEST)
+    assert heard == pytest.approx(min(level, 1), rel=1e-3), "scaled down, and never up"
 
 
 def test_player_on_the_page(visit, address):

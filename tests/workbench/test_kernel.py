@@ -154,6 +154,17 @@ def test_a_bug_is_found_and_never_told_before(page, fault):
     assert page.button(key="bug_tell").disabled
 
 
+def test_a_guess_that_is_checked_twice_is_one_try(page):
+    fault = next(iter(FAULTS))
+    seed = seed_of(fault)
+    hunting(page, seed)
+    page.radio(key=f"bug_guess_{seed}").set_value(fault).run()
+    [bug] = [v for k, v in page.session_state["session"].pages.items() if k.__name__ == "BugHunt"]
+    bug.guesses.append(fault)  # as by a click of whose outcome the page does not know yet
+    page.button(key="bug_check").click().run()
+    assert "Found, at try 1" in shown(page)
+
+
 def test_giving_up_tells_and_another_bug_is_fresh(page):
     hunting(page, 5)
     page.button(key="bug_tell").click().run()

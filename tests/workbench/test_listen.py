@@ -1,5 +1,6 @@
 """The page Listen, driven without a browser: every source of clips, every way to ask, every kind of mistake."""
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from hostile_audio import HOSTILE_AUDIO
 from q2a_core import paths
 from q2a_core.audio import wav_bytes
+from q2a_core.confidence import CAVEAT
 from q2a_core.inference import AudioChat, Reply
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
@@ -95,6 +97,20 @@ print([name for name in ('torch', 'transformers', 'librosa', 'matplotlib') if na
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_what_it_knows_of_clips_in_a_dialogue(workbench):
+    about = workbench / "checkpoints" / "mini" / "about.json"
+    before = about.read_text("utf-8")
+    try:
+        about.write_text(json.dumps(json.loads(before) | {"trained_clips": 1}), "utf-8")
+        page = AppTest.from_file(str(WORKBENCH / "app.py"), default_timeout=PATIENCE).run()
+        press(press(page, "alone"), "alone")
+    finally:
+        about.write_text(before, "utf-8")
+    text = shown(page)
+    assert "It knows clips of up to 1 s, one to a dialogue." in text
+    assert text.count("was trained on one clip per dialogue; with more it guesses") == 1
+
+
 def test_a_question_is_answered_as_the_chat_answers(page, workbench):
     press(page, "suggested")
     assert not errors(page)
@@ -104,7 +120,10 @@ def test_a_question_is_answered_as_the_chat_answers(page, workbench):
     assert says(page, reply)
     assert f"mini {chat.checkpoint.hash} · greedy, at most 12 tokens" in text
     assert f"confidence {reply.confidence:.0%}" in text
-    assert "Low confidence" in text, "random weights know nothing"
+    assert f"Low confidence ({reply.confidence:.0%}): this may be a guess. {CAVEAT}" in text
+    assert f"real voices are harder for it. It knows clips of up to 1 s. {CAVEAT}" in text
+    [line] = [caption for caption in page.caption if "first token" in caption.value]
+    assert line.proto.help == CAVEAT, "beside the sure ones too, which warn of nothing"
 
 
 def test_later_questions_go_on_about_the_clip(page, workbench):

@@ -251,6 +251,19 @@ def test_choices_become_pairs_and_a_run(known, home):
     assert (home / "runs" / "dpo-1" / "pairs" / line["clip"]).is_file()
 
 
+def test_clicks_faster_than_the_page_count_once(known, home):
+    page = loaded(opened("preferences"), "mini")
+    press(page, "draw")
+    for better in (0, 1):  # both before the page is drawn anew
+        page.button(key=f"prefer_{better}").click()
+    page.run()
+    assert "Your pairs: 1" in shown(page)
+    settings = page.session_state["session"].of(type_named(page, "PreferenceSettings"))
+    settings.pairs.clear()  # as by a click of whose outcome the page does not know yet
+    press(page, "undo")
+    assert "Your pairs: 0" in shown(page)
+
+
 def test_an_upload_of_pairs_is_added_or_refused_in_one_sentence(known, home):
     page = opened("preferences")
     pair = {"clip": "noise.wav", "prompt": "What?", "chosen": "a", "rejected": "b"}

@@ -22,7 +22,9 @@ BLOCK_VALUES = 262_144
 """Samples per block, all channels together (1 MB)."""
 
 _OVER_SCALE = 8.0
-_SILENT = 1e-4
+_SILENT = 2.0**-15
+"""One step of 16 bits: what stays below it is silence in most files, and the log-mel still shows it."""
+_CANCELLED = 1e-4
 _QUIET = 3e-3
 
 
@@ -168,7 +170,7 @@ class Intake:
 
     def _note_level(self) -> None:
         mono_peak = self._mono_peak
-        if mono_peak < _SILENT and self._peak >= _QUIET:
+        if mono_peak < _CANCELLED and self._peak >= _QUIET:
             self.notices.append("the channels cancel each other: their average is silent")
         elif mono_peak < _SILENT:
             self.notices.append("the clip is silent")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from q2a_core.confidence import doubt
 from q2a_core.errors import ChatError, TooLongError
 
 NOT_LOCAL = (
@@ -83,7 +84,8 @@ def ask(
         typer.echo(json.dumps(record, ensure_ascii=False))
         return
     typer.echo()
-    for notice in reply.notices:
+    guess = doubt(reply.confidence) if reply.token_ids else ""
+    for notice in [*reply.notices, *([guess] if guess else [])]:
         typer.echo(f"note: {notice}", err=True)
 
 

@@ -107,12 +107,11 @@ class AudioChat:
             top_p=top_p,
             repetition_penalty=repetition_penalty,
         )
-        wanted = settings.max_new_tokens
         settings = self._fit_context(settings, len(prompt.ids))
         if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
             raise ChatError(f"seed is {seed!r}; expected a whole number of at most 63 bits")
         self._begun += 1
-        return _Turn(self, self._begun, prompt, settings, wanted, int(seed), start).run()
+        return _Turn(self, self._begun, prompt, settings, int(seed), start).run()
 
     def prompt(
         self,
@@ -137,7 +136,7 @@ class AudioChat:
             messages=messages,
             ids=ids,
             audio_embeds=audio_embeds,
-            notices=self._notices(waveforms),
+            notices=(*self._notices(waveforms), *self._many_clips(len(audio_embeds))),
         )
 
     @torch.inference_mode()
@@ -163,8 +162,6 @@ class AudioChat:
     def clip_notices(self, waveforms: list[Waveform]) -> tuple[str, ...]:
         """What a user should know of one turn's clips, as `read_clips` fits them, whatever is asked about them."""
         notices = [notice for clip in waveforms for notice in clip.notices]
-        if self.last_reply is None:  # nothing that changes from turn to turn
-            notices += self.checkpoint.notices
         trained = self.checkpoint.about.get("trained_seconds")
         longest = max((clip.seconds for clip in waveforms), default=0.0)
         if isinstance(trained, (int, float)) and longest > trained:
@@ -175,11 +172,21 @@ class AudioChat:
 
     def _notices(self, waveforms: list[Waveform]) -> tuple[str, ...]:
         notices = self.clip_notices(waveforms)
+        if self.last_reply is None:  # nothing that changes from turn to turn
+            notices = (*notices, *self.checkpoint.notices)
         ignored = unsupported_settings(self.checkpoint.generation_config)
         if ignored:
             told = f"generation_config.json asks for {', '.join(ignored)}, which is not implemented; ignored"
             notices = (*notices, told)
         return notices
+
+    def _many_clips(self, clips: int) -> tuple[str, ...]:
+        """What to say of a dialogue with more clips than the checkpoint's training had in one."""
+        trained = self.checkpoint.about.get("trained_clips")
+        if not isinstance(trained, int) or clips <= trained:
+            return ()
+        most = "one clip" if trained == 1 else f"at most {trained} clips"
+        return (f"this checkpoint was trained on {most} per dialogue; with more it guesses",)
 
 
 @dataclass
@@ -190,7 +197,6 @@ class _Turn:
     number: int
     prompt: Prompt
     settings: GenerationSettings
-    wanted: int  # tokens asked for, which the context may have no room for
     seed: int
     start: float
 
@@ -205,6 +211,7 @@ class _Turn:
         token_ids: list[int] = []
         logps: list[float] = []
         times: list[float] = []
+        has_stopped = False
         steps = generate_steps(
             chat.model,
             torch.tensor([self.prompt.ids]),
@@ -216,6 +223,7 @@ class _Turn:
             for (token,), (logp,) in steps:
                 times.append(time.perf_counter())
                 if token in self.settings.stop_ids:
+                    has_stopped = True
                     break
                 token_ids.append(token)
                 logps.append(logp)
@@ -228,18 +236,24 @@ class _Turn:
         except (GeneratorExit, KeyboardInterrupt):
             self._finish(token_ids, logps, times)
             raise
-        return self._finish(token_ids, logps, times)
+        return self._finish(token_ids, logps, times, () if has_stopped else (self._cut_notice(),))
 
-    def _cut(self, length: int) -> tuple[str, ...]:
-        """A notice where the reply ends because the context is full, not because it was over or long enough."""
-        if not length == self.settings.max_new_tokens < self.wanted:
-            return ()
-        return (
-            f"the reply was cut after {length} of at most {self.wanted} tokens: the dialogue fills the "
-            f"{self.chat.model.config.decoder.max_positions} positions that the model holds",
-        )
+    def _cut_notice(self) -> str:
+        """What to say of a reply that no stop token ended."""
+        most, holds = self.settings.max_new_tokens, self.chat.model.config.decoder.max_positions
+        cut = f"the reply was cut at {most:,} token{'s' if most > 1 else ''}"
+        if len(self.prompt.ids) + most == holds:
+            return f"{cut}: the dialogue fills the {holds:,} that the model holds; begin a new chat"
+        return f"{cut}; a larger max_new_tokens lets it go on"
 
-    def _finish(self, token_ids: list[int], logps: list[float], times: list[float]) -> Reply:
+    def _finish(
+        self,
+        token_ids: list[int],
+        logps: list[float],
+        times: list[float],
+        notices: tuple[str, ...] = (),
+    ) -> Reply:
+        """The reply with the prompt's notices and these; the dialogue goes on from it."""
         chat = self.chat
         text = chat.checkpoint.chat_format.tokenizer.decode(token_ids)
         first = times[0] - self.start if times else 0.0
@@ -249,7 +263,7 @@ class _Turn:
             token_ids=token_ids,
             logps=logps,
             timings=Timings(time_to_first_token=first, tokens_per_second=rate),
-            notices=(*self.prompt.notices, *self._cut(len(token_ids))),
+            notices=(*self.prompt.notices, *notices),
             prompt=chat.checkpoint.chat_format.prompt_text(self.prompt.messages),
             settings=self.settings,
             seed=self.seed,

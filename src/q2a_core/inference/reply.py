@@ -35,7 +35,7 @@ class Reply:
     token_ids: list[int]  # without the stop token
     logps: list[float]  # the model's log-probability of each token
     timings: Timings
-    notices: tuple[str, ...]  # what a user should know: resampled, silent, longer than trained on
+    notices: tuple[str, ...]  # what a user should know: resampled, silent, cut at the limit
     prompt: str  # the rendered dialogue up to the answer, one placeholder per clip
     settings: GenerationSettings
     seed: int

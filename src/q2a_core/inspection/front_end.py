@@ -11,7 +11,7 @@ import numpy as np
 
 from q2a_core import lengths
 from q2a_core.errors import Q2AError
-from q2a_core.inspection.trace import ClipView, envelope, mel_ticks, spread
+from q2a_core.inspection.trace import ClipView, envelope, full_scale_of, mel_ticks, spread
 
 N_FFT_CHOICES = (200, 400, 800, 1600)
 """Samples per window: 12.5, 25, 50 and 100 ms."""
@@ -107,9 +107,11 @@ def view_under(samples: np.ndarray, settings: MelSettings) -> ClipView:
 def _view(samples: np.ndarray, log_power: np.ndarray, settings: MelSettings) -> ClipView:
     frames = lengths.mel_frames(len(samples), settings.hop_length)
     mel, mel_range = spread((log_power[:, :frames] + 4.0) / 4.0)
+    full_scale = full_scale_of(samples)
     return ClipView(
         samples=len(samples),
-        envelope=envelope(samples),
+        envelope=envelope(samples, full_scale=full_scale),
+        full_scale=full_scale,
         mel=mel,
         mel_range=mel_range,
         mel_ticks=mel_ticks(settings.num_mels),

@@ -12,7 +12,7 @@ class Player {
     this.data = data;
     this.seconds = 0;
     this.axis = Math.max(data.seconds, data.mel.frames * data.mel.frameSeconds, data.tokens.count * data.tokens.seconds);
-    this.sound = new Sound(decodeInt16(data.pcm), data.sampleRate);
+    this.sound = new Sound(decodeInt16(data.pcm), data.sampleRate, data.fullScale);
     root.innerHTML = SKELETON;
     this.part = (name) => root.querySelector("." + name);
     this.lines = ["hover", "playhead", "piece"].map((name) => this.addLines(name));
@@ -66,7 +66,8 @@ class Player {
       bold.textContent = head;
       element.replaceChildren(bold, " " + detail);
     };
-    title("wave-title", "Waveform", `${data.sampleRate.toLocaleString("en")} samples a second`);
+    const softer = data.fullScale > 1 ? `, beyond full scale (1): played ${data.fullScale.toFixed(2)} times softer` : "";
+    title("wave-title", "Waveform", `${data.sampleRate.toLocaleString("en")} samples a second${softer}`);
     const rate = (seconds) => +(1 / seconds).toFixed(1);
     title("mel-title", "Log-mel", `${data.mel.bins} mel bins, ${rate(data.mel.frameSeconds)} frames a second (kHz)`);
     const each = `${rate(data.tokens.seconds)} a second, ${milliseconds(data.tokens.seconds)} each`;
@@ -82,6 +83,7 @@ class Player {
     const edges = decodeInt16(this.data.envelope); // lowest of every slice, then highest of every slice
     const slices = edges.length / 2;
     const peak = Math.max(1, ...edges.map(Math.abs));
+    const level = levelText((peak * this.data.fullScale) / 32768);
     const y = (value) => (50 - (48 * value) / peak).toFixed(2);
     const svg = this.part("wave").querySelector("svg");
     svg.setAttribute("viewBox", `0 0 ${slices} 100`);
@@ -94,8 +96,8 @@ class Player {
     }
     svg.querySelector(".shape").setAttribute("d", "M" + upper.slice(1) + lower + "Z");
     svg.querySelector(".zero").setAttribute("d", `M0 50H${slices}`);
-    const full = (peak / 32768).toFixed(2);
-    this.ticks(this.part("wave"), [[`+${full}`, 9], ["0", 50], [`−${full}`, 91]]);
+    const ends = edges.some((value) => value) ? [[`+${level}`, 9], [`−${level}`, 91]] : [];
+    this.ticks(this.part("wave"), [["0", 50], ...ends]);
   }
 
   drawMel() {
@@ -142,8 +144,8 @@ class Player {
     this.part("now").style.width = `${(100 * seconds) / this.axis}%`;
     const tokenStep = niceStep(count, width / 34, [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000]);
     cells.replaceChildren(...this.scale(count, tokenStep, (k) => [String(k), (100 * (k + 0.5)) / count]));
-    const secondStep = niceStep(this.axis, width / 64, [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60]);
-    const digits = secondStep < 1 ? 1 : 0;
+    const secondStep = niceStep(this.axis, width / 64, [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60]);
+    const digits = secondStep < 0.1 ? 2 : secondStep < 1 ? 1 : 0;
     const marks = Math.floor(this.axis / secondStep + 1e-6) + 1;
     const place = (k) => [(k * secondStep).toFixed(digits) + " s", (100 * k * secondStep) / this.axis];
     this.part("axis").replaceChildren(...this.scale(marks, 1, place));

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from q2a_core import lengths
-from q2a_core.inspection.trace import ClipView
+from q2a_core.inspection.trace import ClipView, to_int16
 
 PLAYER_HEIGHT = 534
 """Pixels that the player needs."""
@@ -41,6 +41,7 @@ def player_data(
 ) -> dict[str, Any]:
     """What `mountPlayer` takes: JSON with the sound (S,) as 16-bit PCM and the pictures as bytes, in base64.
 
+    32,768 stands for `fullScale` in the sound and in the waveform; a clip beyond full scale is played so much softer.
     `token` is chosen from the start. A `field` is where the samples that a token or a frame reads begin and end, in
     seconds from its own beginning; the `windows` are the parts of the clip that are heard at once.
     """
@@ -48,15 +49,17 @@ def player_data(
     firsts = [
         start // lengths.SAMPLES_PER_TOKEN for start in range(0, view.samples, WINDOW_SAMPLES)
     ]
-    pcm = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2").tobytes()
+    pcm = to_int16(samples, view.full_scale).astype("<i2").tobytes()
     bins, frames = view.mel.shape
+    known = pcm + view.mel.tobytes() + f"{view.full_scale} {name}".encode()
     return {
-        "id": hashlib.sha256(pcm + view.mel.tobytes() + name.encode()).hexdigest()[:16],
+        "id": hashlib.sha256(known).hexdigest()[:16],
         "name": name,
         "summary": describe_view(view, name=name),
         "seconds": view.seconds,
         "sampleRate": lengths.SAMPLE_RATE,
         "pcm": _base64(pcm),
+        "fullScale": view.full_scale,
         "envelope": _base64(view.envelope.astype("<i2").tobytes()),
         "mel": {
             "bins": bins,
@@ -81,11 +84,12 @@ def player_data(
 
 def describe_view(view: ClipView, *, name: str) -> str:
     """The pictures in words, for those who do not see them."""
-    peak = np.abs(view.envelope.astype(np.int32)).max() / 32768
+    peak = f"{view.peak:.2f}" if view.peak >= 0.01 or view.peak == 0 else f"{view.peak:.2g}"
+    softer = f", played {view.full_scale:.2f} times softer" if view.full_scale > 1 else ""
     low, high = view.mel_range
     bins, frames = view.mel.shape
     return (
-        f"{name}: {view.seconds:.2f} seconds, {view.samples:,} samples, loudest sample {peak:.2f} of full scale; "
+        f"{name}: {view.seconds:.2f} seconds, {view.samples:,} samples, loudest sample {peak} of full scale{softer}; "
         f"log-mel of {bins} bins by {frames} frames, values {low:.2f} to {high:.2f}; {view.audio_tokens} audio tokens."
     )
 

@@ -55,6 +55,12 @@ function magmaTable() {
   return table;
 }
 
+// a level beside an axis: 0.29, 0.0042, 8.1e-5
+function levelText(level) {
+  if (level >= 0.01) return level.toFixed(2);
+  return level >= 0.001 ? level.toPrecision(2) : level.toExponential(1);
+}
+
 function niceStep(span, room, steps) {
   return steps.find((step) => span / step <= room) ?? steps[steps.length - 1];
 }

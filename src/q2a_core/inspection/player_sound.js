@@ -4,8 +4,10 @@ const FADE_SECONDS = 0.005; // a cut without it sounds as a click
 let context = null; // one AudioContext for all players of the page, made at the first click as browsers demand
 
 class Sound {
-  constructor(pcm, sampleRate) {
+  // 32,768 in `pcm` stands for `fullScale`; what lies beyond 1 is played at 1, what lies below as quiet as it is
+  constructor(pcm, sampleRate, fullScale) {
     this.pcm = pcm;
+    this.unit = Math.min(fullScale, 1) / 32768;
     this.sampleRate = sampleRate;
     this.source = null;
   }
@@ -49,7 +51,7 @@ class Sound {
   makeBuffer() {
     const buffer = context.createBuffer(1, this.pcm.length, this.sampleRate);
     const channel = buffer.getChannelData(0);
-    for (let i = 0; i < this.pcm.length; i++) channel[i] = this.pcm[i] / 32768;
+    for (let i = 0; i < this.pcm.length; i++) channel[i] = this.pcm[i] * this.unit;
     return buffer;
   }
 }

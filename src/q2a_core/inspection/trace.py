@@ -26,6 +26,8 @@ CLIP_DIGITS = 16
 """Hex digits of a sound file's `content_hash` that a trace holds."""
 ENVELOPE_SLICES = 1200
 """Columns of the waveform picture; about the pixels it is drawn on."""
+FAINT = 2.0**-7
+"""A peak below which 16 bits have fewer than 256 steps for a clip."""
 TICK_HERTZ = (500, 1000, 2000, 4000)
 """Frequencies marked on the mel axis."""
 
@@ -37,7 +39,7 @@ class ClipView:
     samples: int
     """Length at 16 kHz."""
     envelope: np.ndarray
-    """(2, P) int16: the lowest and the highest sample of each of P equal slices."""
+    """(2, P) int16: the lowest and the highest sample of each of P equal slices, in units of `full_scale` / 32768."""
     mel: np.ndarray
     """(M, F) uint8 log-mel, `mel_range` spread over 0 to 255; F is `lengths.mel_frames(samples)`."""
     mel_range: tuple[float, float]
@@ -48,10 +50,17 @@ class ClipView:
     """Samples between two mel frames; the model's, except in an experiment."""
     n_fft: int = lengths.N_FFT
     """Samples that one mel frame reads."""
+    full_scale: float = 1.0
+    """What `full_scale_of` says of the samples."""
 
     @property
     def seconds(self) -> float:
         return self.samples / lengths.SAMPLE_RATE
+
+    @property
+    def peak(self) -> float:
+        """The largest absolute sample, as finely as the envelope tells."""
+        return int(np.abs(self.envelope.astype(np.int32)).max(initial=0)) * self.full_scale / 32768
 
     @property
     def audio_tokens(self) -> int:
@@ -95,11 +104,27 @@ def describe_decoding(settings: Any, seed: int) -> str:
     return ", ".join([*words, f"at most {settings.max_new_tokens} tokens"])
 
 
-def envelope(samples: np.ndarray, slices: int = ENVELOPE_SLICES) -> np.ndarray:
+def full_scale_of(samples: np.ndarray) -> float:
+    """What 32,768 stands for where a clip (S,) is held in 16 bits: 1, or the peak if that is beyond 1 or too small.
+
+    The model gets what lies beyond full scale, and what 16 bits would round to a few steps, so both are to be seen.
+    """
+    peak = float(np.abs(samples).max(initial=0.0))
+    return peak if peak > 1.0 or 0.0 < peak < FAINT else 1.0
+
+
+def to_int16(samples: np.ndarray, full_scale: float = 1.0) -> np.ndarray:
+    """Samples as 16-bit integers, 32,768 standing for `full_scale`."""
+    return np.clip(np.rint(samples * (32768.0 / full_scale)), -32768, 32767).astype(np.int16)
+
+
+def envelope(
+    samples: np.ndarray, slices: int = ENVELOPE_SLICES, *, full_scale: float = 1.0
+) -> np.ndarray:
     """(2, P) int16: lowest and highest of each slice of a float clip (S,); P is `slices`, or S if that is less."""
     starts = np.linspace(0, len(samples), min(slices, len(samples)), endpoint=False).astype(int)
     edges = np.stack([np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)])
-    return np.clip(np.rint(edges * 32768.0), -32768, 32767).astype(np.int16)
+    return to_int16(edges, full_scale)
 
 
 def view_clip(waveform: "Waveform") -> ClipView:
@@ -112,9 +137,11 @@ def view_clip(waveform: "Waveform") -> ClipView:
         piece = waveform.samples[start : start + window]
         mels.append(log_mel(piece).numpy()[:, : lengths.mel_frames(len(piece))])
     mel, mel_range = spread(np.concatenate(mels, axis=1))
+    full_scale = full_scale_of(waveform.samples)
     return ClipView(
         samples=len(waveform.samples),
-        envelope=envelope(waveform.samples),
+        envelope=envelope(waveform.samples, full_scale=full_scale),
+        full_scale=full_scale,
         mel=mel,
         mel_range=mel_range,
         mel_ticks=mel_ticks(NUM_MELS),
@@ -174,6 +201,8 @@ def write_trace(path: Path, trace: Trace) -> None:
         "mel_ticks": view.mel_ticks,
         "reply": asdict(trace.reply) if trace.reply else None,
     }
+    if view.full_scale != 1.0:
+        head["full_scale"] = view.full_scale
     path.parent.mkdir(parents=True, exist_ok=True)
     text = np.frombuffer(json.dumps(head, sort_keys=True).encode(), dtype=np.uint8)
     np.savez_compressed(path, head=text, envelope=view.envelope, mel=view.mel)
@@ -194,6 +223,7 @@ def read_trace(path: Path) -> Trace:
                 mel=file["mel"],
                 mel_range=tuple(head["mel_range"]),
                 mel_ticks=tuple((kilohertz, bin) for kilohertz, bin in head["mel_ticks"]),
+                full_scale=float(head.get("full_scale", 1.0)),
             )
             reply = RecordedReply(**head["reply"]) if head["reply"] else None
             return Trace(clip_hash=head["clip_hash"], view=view, reply=reply)

@@ -35,6 +35,8 @@ VOICE_CHAT_TRY = [
     "Say, without typing: the dog sees a red cup",
 ]
 """What fine-tuning adds."""
+TRAINED_CLIPS = 1
+"""Clips in one dialogue of the world at most: later turns go on about the first one's."""
 ENGINE_NAMES = {"espeak": "eSpeak NG", "flite": "flite", "rhvoice": "RHVoice"}
 ANSWERS = {
     "start": "no questions yet: its encoder can spell and its decoder can speak, but they were never connected",
@@ -68,6 +70,7 @@ def about_run(
         "clips": step * stage.step_size,
         "trained_on": trained_on(stage),
         "trained_seconds": MAX_SECONDS,
+        "trained_clips": TRAINED_CLIPS,
         "words": words,
         "sounds": list(NOUNS.values()) if grown else [sound.noun for sound in SOUND_CLASSES],
         "try": _lines_to_try(stage),

@@ -49,7 +49,8 @@ def figure_view(view: "ClipView", *, title: str | None = None) -> "Figure":
     figure = Figure(figsize=(9, 5), layout="constrained")
     wave_axes, mel_axes, token_axes = figure.subplots(3, 1, sharex=True, height_ratios=[2, 4, 1.2])
     seconds = np.linspace(0, view.seconds, view.envelope.shape[1])
-    wave_axes.fill_between(seconds, *(view.envelope / 32768), color=TEAL, linewidth=0.3)
+    edges = view.envelope * (view.full_scale / 32768)
+    wave_axes.fill_between(seconds, *edges, color=TEAL, linewidth=0.3)
     hop = view.hop_length / lengths.SAMPLE_RATE
     low, high = view.mel_range
     mel = low + view.mel.astype(np.float32) * ((high - low) / 255)
