@@ -104,6 +104,7 @@ def _remarks(chat: AudioChat, recordings: list[Recording]) -> dict[str, str]:
     into = {recording.language for recording in recordings if recording.task == "translate"}
     remarks = {f"BLEU, {language}": tokeniser_remark(language) for language in sorted(into)}
     remarks["ignored"] = ", ".join(unsupported_settings(chat.checkpoint.generation_config))
+    remarks["prompts"] = "; ".join(chat.checkpoint.notices)
     return {name: remark for name, remark in remarks.items() if remark}
 
 
