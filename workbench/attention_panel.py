@@ -23,6 +23,7 @@ from q2a_core.inspection.attention_widget import (
     attention_js,
 )
 from state import Session
+from theme import ON_ACCENT
 
 MOUNT = """
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -33,7 +34,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
 }
 """
 mount_attention = component(
-    "q2a_attention", html=ATTENTION_SKELETON, css=attention_css(), js=attention_js() + MOUNT
+    "q2a_attention",
+    html=ATTENTION_SKELETON,
+    css=attention_css() + ON_ACCENT,
+    js=attention_js() + MOUNT,
 )
 TEXT = PageText(
     see="""Each small picture is one head of one layer: a row reads, columns are what is read, 40 ms each. In the

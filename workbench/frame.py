@@ -14,6 +14,7 @@ import clip_panel
 import panels
 import stand
 import state
+import theme
 import tour
 from clip_state import PickedClip
 from guarded import part
@@ -51,6 +52,7 @@ def top(
     session.is_resent, session.is_running = session.is_running, True
     visit = address.read(session)
     tour.follow(session, title)
+    theme.draw()
     with st.sidebar:
         tour.draw(session)
         panels.checkpoint_choice(session)

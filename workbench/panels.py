@@ -19,6 +19,7 @@ from q2a_core.confidence import CAVEAT
 from q2a_core.inspection.player import SKELETON, player_css, player_data, player_js
 from settings import kept
 from state import Session
+from theme import ON_ACCENT
 
 OTHER = "a directory or hub id…"
 MOUNT = """
@@ -29,7 +30,9 @@ export default function ({ data, parentElement, setStateValue }) {
   return () => player.dispose();
 }
 """
-mount_player = component("q2a_player", html=SKELETON, css=player_css(), js=player_js() + MOUNT)
+mount_player = component(
+    "q2a_player", html=SKELETON, css=player_css() + ON_ACCENT, js=player_js() + MOUNT
+)
 
 
 def player(clip: PickedClip, *, token: int | None = None) -> None:

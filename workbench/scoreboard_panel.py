@@ -76,7 +76,8 @@ def tables(reports: list[Report]) -> None:
             st.markdown(board_markdown(board))
         else:
             st.caption(
-                "Filled mark: the figure; band: its 95 % interval; ○: the same suite with the clips swapped."
+                "Filled mark: the figure; band: its 95 % interval; ○: the same suite with the clips swapped; →: beyond "
+                "the axis."
             )
             st.html(bars.interval_chart(board, board.rows))
         for report in board.reports:

@@ -136,7 +136,11 @@ print([name for name in ('torch', 'transformers', 'matplotlib') if name in sys.m
 def test_figures_stand_with_interval_control_and_paper(page):
     drawn = html(page)
     assert "50.0% (40.0% to 60.0%) · ○ 125.0%" in drawn
-    assert "lower is better" in drawn
+    assert "lower is better, 0 to 100.0%" in drawn
+    assert "○ 125.0% →" in drawn, "worse than the axis tells"
+    assert max(map(float, re.findall(r"left:([\d.]+)%", drawn))) <= 100
+    assert '<span class="q2a-mark" style="left:50.0%">●</span>' in drawn
+    assert 'style="left:40.0%;width:20.0%"' in drawn
     page.toggle(key="scoreboard_as_table").set_value(True).run()
     text = shown(page)
     assert "| **50.0%** (40.0% to 60.0%), swapped 125.0%, n 80 |" in text

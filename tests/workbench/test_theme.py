@@ -1,0 +1,116 @@
+"""What is written and drawn stands out from what is behind it, in both themes (WCAG 2: text 4.5 to 1, marks 3 to 1)."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from q2a_core.evaluation.scoreboard import Board, BoardRow, Cell, Report
+
+WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
+THEMES = tomllib.loads((WORKBENCH / ".streamlit" / "config.toml").read_text("utf-8"))["theme"]
+WHITE = "#ffffff"
+CAPTION = 0.6
+"""Opacity of Streamlit's captions."""
+TINT = 0.1
+"""Opacity of the primary colour behind what is chosen of a segmented control."""
+TEXT, MARK = 4.5, 3.0
+
+
+def channels(colour: str) -> list[float]:
+    return [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+
+
+def over(front: str, back: str, opacity: float) -> str:
+    pairs = zip(channels(front), channels(back), strict=True)
+    return "#" + "".join(f"{round(255 * (opacity * a + (1 - opacity) * b)):02x}" for a, b in pairs)
+
+
+def luminance(colour: str) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels(colour)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_is_that_of_the_standard():
+    assert contrast("#000000", WHITE) == pytest.approx(21)
+    assert contrast("#777777", WHITE) == pytest.approx(4.48, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_text_in_the_primary_colour_and_on_it(workbench, name):
+    import theme
+
+    colours = THEMES[name]
+    primary, back = colours["primaryColor"], colours["backgroundColor"]
+    for behind in (back, colours["secondaryBackgroundColor"]):
+        assert contrast(primary, behind) >= TEXT
+        assert contrast(over(colours["textColor"], behind, CAPTION), behind) >= TEXT
+    assert contrast(primary, over(primary, back, TINT)) >= TEXT
+    assert contrast(WHITE, primary) >= MARK, "the knob of a switch"
+    on_it = dict(zip(("light", "dark"), re.findall(r"#\w{6}", theme.STYLE), strict=True))
+    assert on_it[name] == back, "what components take for it"
+    assert contrast(on_it[name], primary) >= TEXT
+
+
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_bars_and_marks(workbench, name):
+    import bars
+
+    text, back = THEMES[name]["textColor"], THEMES[name]["backgroundColor"]
+    track = over("#808a8c", back, 0.16)
+    assert "rgba(128, 138, 140, 0.16)" in bars.STYLE
+    for ours in bars.COLOURS[:2]:
+        assert contrast(ours, track) >= MARK
+    for colour in bars.COLOURS:
+        assert contrast(text, over(colour, track, 0.4)) >= MARK, "a mark on its own band"
+
+
+def board() -> str:
+    import bars
+
+    cells = [
+        Cell(value=value, low=0.01, high=0.04, n=100, control=1.339) for value in (0.022, 0.031)
+    ]
+    row = BoardRow(suite="recognition", metric="WER", cells=tuple(cells), paper=("", "", ""))
+    reports = tuple(Report(name=name, hash="a", values={}) for name in ("mini", "mini-pretrain"))
+    return bars.interval_chart(Board(book="b", reports=reports, rows=(row,)), (row,))
+
+
+@pytest.mark.browser
+def test_lines_share_their_columns_and_leave_room_for_the_bars(workbench, visit):
+    visit.set_content(f'<div style="width:560px;font-family:sans-serif">{board()}</div>')
+    boxes = [track.bounding_box() for track in visit.locator(".q2a-track").all()]
+    assert len({(box["x"], box["width"]) for box in boxes}) == 1
+    assert boxes[0]["width"] > 180
+    mark = visit.locator(".q2a-mark").first
+    assert mark.evaluate("e => getComputedStyle(e).color") == "rgb(0, 0, 0)", "the text's own"
+    visit.set_content(f'<div style="width:360px">{board()}</div>')
+    assert visit.locator(".q2a-track").first.bounding_box()["width"] == pytest.approx(360)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_streamlit_takes_the_colours(visit, address, name):
+    visit.emulate_media(color_scheme=name)
+    visit.goto(address)
+    visit.wait_for_selector(".q2a-player canvas")
+    colours = THEMES[name]
+    for selector in ('[data-testid="stBaseButton-primary"]', ".q2a-player .toggle"):
+        button = visit.locator(selector).first
+        found = button.evaluate(
+            "e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]"
+        )
+        assert [hexed(colour) for colour in found] == [
+            colours["backgroundColor"],
+            colours["primaryColor"],
+        ]
+
+
+def hexed(colour: str) -> str:
+    return "#" + "".join(f"{int(c):02x}" for c in re.findall(r"\d+", colour)[:3])

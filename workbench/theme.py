@@ -1,0 +1,20 @@
+"""What the theme's settings cannot say: the colour of text on the primary colour.
+
+On dark the primary colour is bright enough to be read as text itself, and too bright for Streamlit's white text on it.
+"""
+
+import streamlit as st
+
+STYLE = """<style>
+.stApp button[data-testid^="stBaseButton-primary"]:not(:disabled), .stApp [data-testid="stMultiSelect"] [data-tag] {
+  color: light-dark(#ffffff, #14191b);
+}
+</style>"""
+"""Each theme's background colour, of `.streamlit/config.toml`; a browser too old for `light-dark` stays with white."""
+ON_ACCENT = ":host { --on-accent: var(--st-background-color); }"
+"""The same for components, which live in a shadow root and know the theme's colours."""
+
+
+def draw() -> None:
+    """Put the style on the page."""
+    st.html(STYLE)
