@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -73,6 +74,12 @@ def test_an_export_replaces_a_checkpoint_and_nothing_else(run, tmp_path, monkeyp
     assert sorted(path for path in tmp_path.rglob("*")) == before
     for target in (tmp_path / "new", tmp_path / "new", run / "checkpoint"):
         assert open_checkpoint(export_newest(run, target)).about["step"] == 7
+
+
+def test_an_export_before_the_first_save_says_when_that_is(run, tmp_path):
+    shutil.rmtree(run / "states")
+    with pytest.raises(RunError, match="mine has no whole state yet; train at least 40 steps"):
+        export_newest(run, tmp_path / "new")
 
 
 @pytest.fixture

@@ -270,6 +270,27 @@ def test_a_full_disk_leaves_the_earlier_state(tmp_path, small_book, chat_format,
     assert not list((run / "states").glob(".*.tmp"))
 
 
+@pytest.mark.parametrize("file", ["weights.safetensors", "optimizer.pt"])
+def test_a_write_that_the_system_refuses_is_told_in_its_words(
+    tmp_path, small_book, chat_format, file
+):
+    """A real refusal: files may grow to less than the one at hand."""
+    resource = pytest.importorskip("resource")
+    run = tmp_path / "run"
+    _train(run, small_book, chat_format, stop_at=3)
+    earlier = saved_states(run)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = (earlier[-1] / file).stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1000, limits[1]))
+    try:
+        with pytest.raises(RunError, match=r"File too large.*earlier states are untouched") as told:
+            _train(run, small_book, chat_format, resume=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(str(told.value).splitlines()) == 1
+    assert saved_states(run) == earlier
+
+
 LONG = replace(STAGE, steps=MEGABATCH + 3, save_every=100)
 """Beyond the first megabatch, and saved by nothing but its end."""
 

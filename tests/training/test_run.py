@@ -62,6 +62,17 @@ def test_a_folder_is_refused_before_anything_is_spoken(stage, silent, tmp_path):
         _start(other, folder, resume=True)
 
 
+def test_another_stage_is_named_and_not_all_its_settings(silent, tmp_path):
+    claim_folder(_made(tmp_path / "taken"), DPO, resume=False)
+    with pytest.raises(RunError, match="other settings: stage dpo, not pretrain; resume"):
+        _start(STAGE, tmp_path / "taken", resume=True)
+
+
+def _made(folder):
+    folder.mkdir()
+    return folder
+
+
 @pytest.mark.parametrize(
     "text",
     [

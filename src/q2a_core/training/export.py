@@ -68,7 +68,7 @@ def export_newest(
     found = load_newest(run)
     if found is None:
         raise RunError(
-            f"{run.name} has no whole state yet; train at least {stage.save_every} steps"
+            f"{run.name} has no whole state yet; train at least {min(stage.save_every, stage.steps)} steps"
         )
     model = Qwen2Audio(presets.mini())
     heads = restore_weights(found[0], model) or heads_of_start(stage, noted_start(run))

@@ -210,6 +210,18 @@ def test_another_start_is_not_resumed(tmp_path, pairs, chat_format):
     assert json.loads((tmp_path / "run" / "reference.json").read_text("utf-8"))["logps"]
 
 
+def test_another_precision_is_not_resumed(tmp_path, pairs, chat_format):
+    stage = replace(STAGE, steps=1)
+    options = {"chat_format": chat_format, "pairs": pairs, "hooks": Hooks(workers=0)}
+    train_dpo(stage, tmp_path / "run", model=_model(), **options)
+    cache = tmp_path / "run" / "reference.json"
+    held = json.loads(cache.read_text("utf-8"))
+    held["reference"] = held["reference"].replace(" no", " bf16")
+    cache.write_text(json.dumps(held), "utf-8")
+    with pytest.raises(RunError, match="run was begun with --precision bf16, not no; resume it"):
+        train_dpo(stage, tmp_path / "run", model=_model(), resume=True, **options)
+
+
 def test_other_pairs_are_not_resumed(tmp_path, pairs, chat_format):
     stage = replace(STAGE, steps=1)
     options = {"chat_format": chat_format, "hooks": Hooks(workers=0)}

@@ -114,11 +114,16 @@ def reference_logps(
 
     With `same` the file must be of this very model and these very pairs; raises RunError if it is not.
     """
-    reference = f"{weights_hash(model)} {processes.precision}"
+    weights = weights_hash(model)
+    reference = f"{weights} {processes.precision}"
     held = json.loads(cache.read_text("utf-8")) if cache.is_file() else {}
     if same and held.get("reference", reference) != reference:
+        theirs, _, precision = held["reference"].partition(" ")
         raise RunError(
-            f"{cache.parent.name} began from other weights or in another precision; resume it with the same ones"
+            f"{cache.parent.name} began from other weights; resume it with the same --start"
+            if theirs != weights
+            else f"{cache.parent.name} was begun with --precision {precision}, not {processes.precision}; "
+            "resume it with the same one"
         )
     hashes = [pair.hash() for pair in pairs]
     order = hashlib.sha256("".join(hashes).encode()).hexdigest()

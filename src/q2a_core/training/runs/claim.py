@@ -67,6 +67,8 @@ def _was_begun(run: Path) -> bool:
 
 def _differing(before: StageConfig, now: StageConfig) -> list[str]:
     theirs, ours = before.to_dict(), now.to_dict()
+    if before.name != now.name:  # another stage has other settings throughout
+        return [f"stage {before.name}, not {now.name}"]
     return [
         f"{name} {theirs[name]}, not {ours[name]}" for name in theirs if theirs[name] != ours[name]
     ]

@@ -5,6 +5,7 @@ moved aside, never deleted.
 """
 
 import hashlib
+import io
 import json
 import shutil
 import uuid
@@ -44,7 +45,10 @@ def save_state(
             name: tensor.detach().contiguous() for name, tensor in module.state_dict().items()
         }
         save_file(tensors, staging / FILES[0])
-        torch.save(optimizer.state_dict(), staging / FILES[1])
+        # through memory: of a full disk torch's own writer says only "unexpected pos 177984 vs 177876"
+        written = io.BytesIO()
+        torch.save(optimizer.state_dict(), written)
+        (staging / FILES[1]).write_bytes(written.getbuffer())
         record = {
             "step": step,
             "sha256": {name: _sha256(staging / name) for name in FILES},
