@@ -7,8 +7,8 @@ import torch
 from q2a_core import paths
 from q2a_core.evaluation.results_file import read_results
 from q2a_core.machine import installed_version, machine, machine_in_words
-from q2a_core.teaching import speed
 from q2a_core.teaching.lesson_times import read_times
+from q2a_core.teaching.readiness import speed
 
 
 def test_timings_name_their_machine_as_the_shipped_ones_do():
