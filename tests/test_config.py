@@ -10,13 +10,8 @@ import pytest
 from transformers import Qwen2AudioConfig
 
 from q2a_core import presets
-from q2a_core.config import (
-    DecoderConfig,
-    EncoderConfig,
-    ModelConfig,
-    config_from_hf,
-    config_to_hf,
-)
+from q2a_core.config import DecoderConfig, EncoderConfig, ModelConfig
+from q2a_core.config_json import config_from_hf, config_to_hf
 from q2a_core.errors import CheckpointError
 
 

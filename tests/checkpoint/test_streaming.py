@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from q2a_core import Qwen2Audio, presets
 from q2a_core.checkpoint.weights import to_hub_key
-from q2a_core.config import config_to_hf
+from q2a_core.config_json import config_to_hf
 
 SHARDS = 8
 SHARD_BYTES = 20_000_000

@@ -10,7 +10,7 @@ from q2a_core import lengths, presets
 from q2a_core.audio import load_waveform
 from q2a_core.audio.mel import log_mel
 from q2a_core.checkpoint import save_checkpoint
-from q2a_core.config import config_to_hf
+from q2a_core.config_json import config_to_hf
 from q2a_core.errors import CheckpointError
 from q2a_core.inference.clips import read_clips
 from q2a_core.inspection.budget import Dimensions, read_dimensions, token_budget

@@ -8,7 +8,8 @@ from transformers import GenerationConfig, Qwen2AudioConfig, Qwen2AudioForCondit
 
 from q2a_core import lengths
 from q2a_core.checkpoint.weights import HUB_PREFIXES, MEMORY_PREFIXES, to_hub_key
-from q2a_core.config import ModelConfig, config_to_hf
+from q2a_core.config import ModelConfig
+from q2a_core.config_json import config_to_hf
 from q2a_core.model import Qwen2Audio
 from q2a_core.model.audio_encoder import sinusoids
 

@@ -13,7 +13,7 @@ from transformers.models.whisper.modeling_whisper import sinusoids as whisper_si
 
 from parity.oracle import Batch, greedy, random_model, stack_rows, twin
 from q2a_core import presets
-from q2a_core.config import config_to_hf
+from q2a_core.config_json import config_to_hf
 from q2a_core.errors import ChatError
 from q2a_core.inference import GenerationSettings, generate
 from q2a_core.lengths import audio_tokens, mel_frames

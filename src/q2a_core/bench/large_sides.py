@@ -11,7 +11,8 @@ from q2a_core.audio.mel import log_mel
 from q2a_core.bench.pair import noise_clip
 from q2a_core.bench.timing import TokenClock
 from q2a_core.checkpoint.weights import from_hub_key
-from q2a_core.config import ModelConfig, config_to_hf
+from q2a_core.config import ModelConfig
+from q2a_core.config_json import config_to_hf
 from q2a_core.errors import Q2AError
 from q2a_core.inference import GenerationSettings, generate_steps
 from q2a_core.lengths import SAMPLE_RATE, mel_frames, tokens_of_samples

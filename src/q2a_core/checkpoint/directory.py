@@ -19,7 +19,8 @@ from q2a_core.checkpoint.source import resolve_source
 from q2a_core.checkpoint.templates import ChosenTemplate, choose_template
 from q2a_core.checkpoint.weight_files import stored_dtype, stored_tensors, weight_files
 from q2a_core.checkpoint.weights import TRAINING_FILE, load_weights
-from q2a_core.config import ModelConfig, config_from_hf
+from q2a_core.config import ModelConfig
+from q2a_core.config_json import config_from_hf
 from q2a_core.errors import BackendError, CheckpointError
 from q2a_core.files import read_json
 from q2a_core.model import Qwen2Audio

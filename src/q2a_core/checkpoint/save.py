@@ -16,7 +16,7 @@ import torch
 from q2a_core.checkpoint.source import set_aside
 from q2a_core.checkpoint.templates import DEFAULT_TEMPLATE, TEMPLATE_FILE
 from q2a_core.checkpoint.weights import RUN_LOG_FILE, TRAINING_FILE, hub_state
-from q2a_core.config import config_to_hf
+from q2a_core.config_json import config_to_hf
 from q2a_core.errors import CheckpointError
 from q2a_core.lengths import HOP_LENGTH, N_FFT, SAMPLE_RATE
 from q2a_core.model import Qwen2Audio

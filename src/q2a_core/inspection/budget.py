@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from q2a_core import lengths
-from q2a_core.config import ModelConfig, config_from_hf
+from q2a_core.config import ModelConfig
+from q2a_core.config_json import config_from_hf
 from q2a_core.errors import CheckpointError
 
 ITEMSIZES = {"float32": 4, "float16": 2, "bfloat16": 2}
