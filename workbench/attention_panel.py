@@ -39,6 +39,11 @@ mount_attention = component(
     css=attention_css() + ON_ACCENT,
     js=attention_js() + MOUNT,
 )
+STACKED = """<style>
+.st-key-attention_look { container-type: inline-size; }
+@container (max-width: 800px) { .st-key-attention_look [data-testid="stColumn"] { min-width: 100%; } }
+</style>"""
+"""Where there is no room for both, as beside an open sidebar, the edit stands below the maps."""
 TEXT = PageText(
     see="""Each small picture is one head of one layer: a row reads, columns are what is read, 40 ms each. In the
 decoder a row is a word of the reply, at the moment at which it is chosen; in the encoder it is a moment of the clip.
@@ -81,7 +86,9 @@ def question(session: Session, clip: PickedClip | None) -> str | None:
 @st.fragment
 def look(session: Session, clip: PickedClip, asked: str | None) -> None:
     """The clip with its maps, and beside them what an edit does; without a model the clip alone."""
-    left, right = st.columns([3, 2], gap="large")
+    st.html(STACKED)
+    with st.container(key="attention_look"):
+        left, right = st.columns([3, 2], gap="large")
     columns = left.container(key="attention_pictures"), right.container(key="attention_edit")
     load = session.ready()
     if load is None:

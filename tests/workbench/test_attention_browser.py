@@ -103,6 +103,11 @@ def test_words(page, case, waveform):
     edges = left_edges(page, ".plot", ".mel", ".lanes .reads", ".lanes .map", ".lanes .cause")
     assert max(edges) - min(edges) < 0.6, "all on one axis"
     assert page.locator(".thumb").count() == 2 * 5
+    page.set_viewport_size({"width": 320, "height": 1000})
+    for caption in page.locator(".thumb small").all():
+        assert caption.bounding_box()["height"] < 20, "one line"
+        assert caption.evaluate("e => e.scrollWidth <= e.parentElement.clientWidth")
+    page.set_viewport_size({"width": 1000, "height": 1000})
     assert (
         page.locator(".thumb[aria-pressed=true]")
         .get_attribute("aria-label")

@@ -203,6 +203,23 @@ def test_a_link_shows_its_token_and_follows_the_next(visit, address):
     visit.get_by_role("slider", name="Position in tone.wav").wait_for()
 
 
+@pytest.mark.parametrize(("width", "is_stacked"), [(1024, True), (1440, False)])
+def test_attention_has_room_for_its_pictures(visit, address, width, is_stacked):
+    visit.set_viewport_size({"width": width, "height": 900})
+    visit.goto(f"{address}/attention")
+    visit.get_by_text("Reply:").wait_for()
+    visit.get_by_text("random ranges of the same width").wait_for()
+    maps, edit = (
+        visit.locator(f".st-key-attention_{name}").bounding_box() for name in ("pictures", "edit")
+    )
+    assert (edit["y"] >= maps["y"] + maps["height"]) == is_stacked
+    assert visit.locator(".q2a-player .plot").bounding_box()["width"] > 350
+    for name in ("What the reply reads", "Is it needed?"):
+        chosen = visit.get_by_role("radio", name=name)
+        others = chosen.locator("xpath=..").get_by_role("radio").all()
+        assert len({other.bounding_box()["y"] for other in others}) == 1, "one row"
+
+
 DRAWING = """
 import sys
 sys.path.insert(0, {workbench!r})

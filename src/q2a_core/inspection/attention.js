@@ -322,7 +322,7 @@ class Attention {
       this.gridId = thumbs.id;
       const { layers, heads, height, width } = thumbs;
       const values = decodeBase64(thumbs.values);
-      this.grid.style.gridTemplateColumns = `72px repeat(${heads + 1}, minmax(34px, 1fr))`;
+      this.grid.style.gridTemplateColumns = `72px repeat(${heads + 1}, minmax(52px, 1fr))`;
       this.grid.replaceChildren(text("span", "corner", ""), text("span", "column", "mean of heads"));
       for (let head = 0; head < heads; head++) this.grid.append(text("span", "column", `head ${head + 1}`));
       for (let layer = 0; layer < layers; layer++) {
