@@ -17,6 +17,7 @@ from q2a_core.inspection.attention_views import busiest_range
 from q2a_core.inspection.case import Case
 from q2a_core.inspection.causes import CausalMap, Effect, causal_rows, collect_rows, window_width
 from q2a_core.inspection.edits import AUDIO_TOKENS, Site, sites, windows
+from q2a_core.inspection.wording import signed
 from settings import change, kept
 
 FILLS = {"mean": "the clip's mean", "zero": "zeros", "noise": "noise", "other": "another clip"}
@@ -179,11 +180,13 @@ def verdict(effect: Effect) -> str:
     """The numbers, and what they say."""
     change, whole, others = effect.change, effect.whole_change, effect.control_changes
     done = "brings back" if effect.keep else "changes the reply by"
-    numbers = f"This range {done} **{nats(change)} nats**; the whole clip is worth {nats(whole)}."
+    numbers = (
+        f"This range {done} **{signed(change)} nats**; the whole clip is worth {signed(whole)}."
+    )
     if not len(others):
         return numbers + " No other range of this width is left to compare with."
-    spread = f"{nats(others.min())} to {nats(others.max())}"
-    numbers += f" Random ranges: {nats(others.mean())} on average, {spread}."
+    spread = f"{signed(others.min())} to {signed(others.max())}"
+    numbers += f" Random ranges: {signed(others.mean())} on average, {spread}."
     if abs(whole) < SLIGHT:
         return f"{numbers} **Even all of it hardly matters here**: the reply stands without it, or this fill keeps it."
     if abs(change) < SLIGHT:
@@ -193,16 +196,11 @@ def verdict(effect: Effect) -> str:
     return f"{numbers} It does more than {effect.beaten} of {len(others)} random ranges: no sign that it is special."
 
 
-def nats(value: float) -> str:
-    """A signed number as it is printed."""
-    return f"{value:+.2f}".replace("-", "−")
-
-
 def _table(case: Case, effect: Effect) -> str:
     rows = ["| word | before | after | nats |", "| :-- | --: | --: | --: |"]
     for word in case.words:
         before = float(effect.before[word.first : word.stop].sum())
         after = float(effect.after[word.first : word.stop].sum())
-        shares = f"{np.exp(before):.1%} | {np.exp(after):.1%} | {nats(after - before)}"
+        shares = f"{np.exp(before):.1%} | {np.exp(after):.1%} | {signed(after - before)}"
         rows.append(f"| {plain(word.text)} | {shares} |")
     return "\n".join(rows)

@@ -16,6 +16,7 @@ from model_state import ModelLoad
 from q2a_core.inspection import attention_views as views
 from q2a_core.inspection.attention_widget import cause_data, map_data
 from q2a_core.inspection.case import Case
+from q2a_core.inspection.wording import counted, rounded
 from settings import kept
 from state import Session
 
@@ -122,8 +123,8 @@ def _in_words(session: Session, case: Case, key: str) -> str:
     place = 0 if head is None else head + 1
     bits = float(view.entropy[layer, place])
     text = (
-        f"Here a row reads {2**bits:.0f} of the clip's {view.columns} tokens, as it were: {bits:.1f} of at most "
-        f"{views.most_bits(view.columns):.1f} bits."
+        f"Here a row reads {2**bits:.0f} of the clip's {counted(view.columns, 'token')}, as it were: "
+        f"{rounded(bits, 1)} of at most {views.most_bits(view.columns):.1f} bits."
     )
     if view.share is not None:
         audio, prompt, reply = view.share[layer, place]

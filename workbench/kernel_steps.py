@@ -10,6 +10,7 @@ from model_state import ModelLoad
 from q2a_core.inspection import flash_clip
 from q2a_core.inspection.flash_clip import EncoderInputs, HeadRun, StepView
 from q2a_core.inspection.flash_pictures import held_pictures, map_picture, side_by_side
+from q2a_core.inspection.wording import counted
 from q2a_core.lengths import ENCODER_FRAME_SECONDS
 from settings import change, kept
 
@@ -127,7 +128,7 @@ def step_words(view: StepView, found: HeadRun) -> str:
     if view.unfinished is not None:
         text += (
             f" If one divided now, the answer would be off by at most {view.unfinished:.2g}"
-            f"{' : the last keys have passed, these rows are done.' if _is_last(view, found) else '.'}"
+            f"{': the last keys have passed, these rows are done.' if _is_last(view, found) else '.'}"
         )
     return where + text
 
@@ -135,17 +136,16 @@ def step_words(view: StepView, found: HeadRun) -> str:
 def end_words(found: HeadRun) -> str:
     """The equality with the reference, and what padding costs."""
     run = found.run
-    skipped = sum(step.skipped for step in run.steps)
+    tiles, skipped = len(run.steps), sum(step.skipped for step in run.steps)
     text = (
-        f"**All {len(run.steps)} tiles: largest difference to the reference {found.difference:.1e}** "
-        "(softmax of the whole map, then the values)."
+        f"**{'One tile' if tiles == 1 else f'All {tiles} tiles'}: largest difference to the reference "
+        f"{found.difference:.1e}** (softmax of the whole map, then the values)."
     )
     if skipped:
-        text += f" {skipped} tiles are padding and skipped; a dense kernel would compute them all."
-    places = run.out.shape[0]
-    return text + (
-        f" The whole map has {places**2:,} weights; the kernel holds {found.tile**2:,} scores at a time."
-    )
+        are = "is" if skipped == 1 else "are"
+        text += f" {counted(skipped, 'tile')} {are} padding and skipped; a dense kernel would compute them all."
+    text += f" The whole map has {counted(run.out.shape[0] ** 2, 'weight')}"
+    return text + ("." if tiles == 1 else f"; the kernel holds {found.tile**2:,} scores at a time.")
 
 
 def _is_last(view: StepView, found: HeadRun) -> bool:

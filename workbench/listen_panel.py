@@ -22,6 +22,7 @@ from q2a_core.inspection.front_end import (
     Resynthesis,
 )
 from q2a_core.inspection.player import player_data
+from q2a_core.inspection.wording import counted
 from settings import change, kept
 from state import Session
 
@@ -177,7 +178,8 @@ def lab_words(found: Resynthesis, usual: Resynthesis) -> str:
         else ""
     )
     return (
-        f"**{frames:,} frames of {bands} bands, {found.view.audio_tokens} audio tokens** (the model: "
-        f"{usual.view.mel.shape[1]:,} of {usual.view.mel.shape[0]}, {usual.view.audio_tokens}).{silent} To the model's "
-        f"ears the resynthesis is {found.distance:.1f} dB from the clip; with its own settings {usual.distance:.1f} dB."
+        f"**{counted(frames, 'frame')} of {bands} bands, {counted(found.view.audio_tokens, 'audio token')}** "
+        f"(the model: {usual.view.mel.shape[1]:,} of {usual.view.mel.shape[0]}, {usual.view.audio_tokens})."
+        f"{silent} To the model's ears the resynthesis is {found.distance:.1f} dB from the clip; with its own "
+        f"settings {usual.distance:.1f} dB."
     )

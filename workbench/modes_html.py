@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from q2a_core.inspection.wording import rounded
+
 if TYPE_CHECKING:
     from q2a_core.inspection.listening import Listening
     from q2a_core.inspection.mode_probe import ModeProbe
@@ -43,9 +45,9 @@ def listening_html(listening: "Listening") -> str:
     )
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left;padding-right:10px;white-space:nowrap">{escape(h.condition)}</th>'
-        f'<td style="{CELL};font-weight:600">{_nats(h.mean)}</td>'
+        f'<td style="{CELL};font-weight:600">{rounded(h.mean)}</td>'
         + "".join(
-            f'<td style="{CELL};background:{_shade(logp)}">{_nats(logp)}</td>' for logp in h.logps
+            f'<td style="{CELL};background:{_shade(logp)}">{rounded(logp)}</td>' for logp in h.logps
         )
         + "</tr>"
         for h in listening.heard
@@ -118,11 +120,6 @@ _TEXT = 'fill="currentColor" font-size="12"'
 
 def _shade(logp: float) -> str:
     return f"rgba({SURPRISE}, {0.7 * min(1.0, max(0.0, -float(logp)) / FULL_NATS):.2f})"
-
-
-def _nats(value: float) -> str:
-    """Two decimals, and no minus before zero."""
-    return f"{round(float(value), 2) + 0.0:.2f}"
 
 
 def _piece(piece: str) -> str:

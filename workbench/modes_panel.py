@@ -20,6 +20,7 @@ from q2a_core.audio import Waveform, wav_bytes
 from q2a_core.confidence import doubt
 from q2a_core.inspection import read_gallery
 from q2a_core.inspection.modes import QUESTION_VOICES, ModeReply, ModeTurn, mode_turns
+from q2a_core.inspection.wording import rounded, signed
 
 ORDERS = ("after the clip", "before the clip")
 RECORD = "my own"
@@ -161,8 +162,8 @@ def meter(
     verdict = "listening" if gain > 0.1 else "no sign of listening"
     icon = ":material/hearing:" if gain > 0.1 else ":material/hearing_disabled:"
     st.markdown(
-        f"{icon} **{verdict}**: with the clip a token is {gain:+.2f} nats likelier than with the best other condition, "
-        f"{rival.condition} ({rival.mean:.2f})." + (where if gain > 0.1 else "")
+        f"{icon} **{verdict}**: with the clip a token is {signed(gain)} nats likelier than with the best other "
+        f"condition, {rival.condition} ({rounded(rival.mean)})." + (where if gain > 0.1 else "")
     )
     st.caption(
         plain(

@@ -297,8 +297,10 @@ def test_silence_and_one_token(page, samples):
     data = wav_bytes(np.zeros(samples, np.float32))
     page.file_uploader(key="upload").set_value(("silence.wav", data, "audio/wav")).run()
     fine(page)
+    assert not re.search(r"[-−]0\.0+\b", shown(page)), "no minus before zero"
     if samples == 321:
         assert "No other range of this width" in shown(page)
+        assert "of the clip's 1 token, as it were: 0.0 of at most 0.0 bits" in shown(page)
     for part in ("encoder", "decoder"):
         page.segmented_control(key="attention_part").set_value(part).run()
         page.button(key="attention_map").click().run()

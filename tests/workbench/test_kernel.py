@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from q2a_core import AudioChat, lengths, load_waveform
+from q2a_core.audio import wav_bytes
 from q2a_core.inspection.bug_hunt import planted
 from q2a_core.inspection.flash_clip import encoder_inputs, head_tensors, run_head
 from q2a_core.inspection.flash_steps import FAULTS
@@ -99,7 +101,9 @@ def test_steps_walk_and_the_row_has_numbers(page):
     assert page.select_slider(key="kernel_step").value == 1
     assert "| maximum | none yet |" not in shown(page)
     knob(page, "kernel_step", tiles - 1)
-    assert "the last keys have passed, these rows are done" in shown(page)
+    assert re.search(
+        r"off by at most \S+: the last keys have passed, these rows are done", shown(page)
+    )
     assert page.button(key="kernel_step_on").disabled
     knob(page, "kernel_row", 1)
     knob(page, "kernel_layer", 1)
@@ -107,6 +111,16 @@ def test_steps_walk_and_the_row_has_numbers(page):
     assert page.query_params["layer"] == "1"
     assert page.query_params["head"] == "1"
     assert "reference" in shown(page)
+
+
+def test_a_clip_of_one_tile(page):
+    page.segmented_control(key="clip_source").set_value("Upload").run()
+    data = wav_bytes(np.full(640, 0.1, np.float32))
+    page.file_uploader(key="upload").set_value(("click.wav", data, "audio/wav")).run()
+    text = shown(page)
+    assert "**One tile: largest difference to the reference" in text
+    assert "scores at a time" not in text, "nothing is saved where one tile holds all"
+    assert re.search(r"The whole map has \d+ weights?\.", text)
 
 
 def test_padding_is_skipped_and_the_answer_stays(page):

@@ -15,6 +15,7 @@ from q2a_core.inference import AudioChat
 from q2a_core.inspection import mode_scenes, modes
 from q2a_core.inspection.listening import is_listening
 from q2a_core.inspection.mode_probe import mode_probe
+from q2a_core.inspection.wording import signed
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
 PAGE = WORKBENCH / "app_pages" / "modes.py"
@@ -132,7 +133,7 @@ def test_the_meter_shows_what_the_core_computes(page, chat, workbench):
     for heard in expected.heard:
         assert heard.condition in table
         assert f"{heard.mean:.2f}" in table
-    assert f"{expected.gain:+.2f} nats" in shown(page)
+    assert f"{signed(expected.gain)} nats" in shown(page)
     page.segmented_control(key="modes_scored").set_value("mixed").run()
     assert not errors(page)
     [other] = [html for html in pictures(page) if "<table" in html]

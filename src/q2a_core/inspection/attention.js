@@ -23,6 +23,11 @@ function paint(canvas, columns, rows, colour) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
+// two decimals, and no minus before zero
+function rounded(value) {
+  return (Math.round(100 * value) / 100 || 0).toFixed(2);
+}
+
 function text(tag, className, content) {
   const element = document.createElement(tag);
   element.className = className;
@@ -257,7 +262,7 @@ class Attention {
     let says = "";
     if (name === "cause" && cause && token < this.windowOf.length) {
       const row = this.rowAt(event, name, cause.sites.length);
-      says = `${cause.sites[row]}, ${where}: ${this.causeAt(row, token).toFixed(2)} nats`;
+      says = `${cause.sites[row]}, ${where}: ${rounded(this.causeAt(row, token))} nats`;
     } else if (name === "map" && map) {
       const row = this.hovered;
       says = `${map.rowName.replace("%", map.labels[row])} on ${where}: ${(100 * this.weight(row * map.columns + token)).toFixed(2)} %`;

@@ -15,6 +15,7 @@ import numpy as np
 
 from q2a_core import lengths
 from q2a_core.inspection.player import player_css, player_js
+from q2a_core.inspection.wording import signed
 
 if TYPE_CHECKING:
     from q2a_core.inspection.attention_views import Overview, Picture
@@ -120,7 +121,7 @@ def cause_data(
     site, window = np.unravel_index(int(np.abs(values).argmax()), values.shape)
     first, stop = map_.windows[window]
     strongest = (
-        f"strongest {_signed(values[site, window])} nats: {map_.sites[site].label}, "
+        f"strongest {signed(values[site, window])} nats: {map_.sites[site].label}, "
         f"{lengths.TOKEN_SECONDS * first:.2f}–{lengths.TOKEN_SECONDS * stop:.2f} s"
     )
     return _named(
@@ -133,10 +134,6 @@ def cause_data(
             "detail": f"orange falls, violet rises; {strongest}",
         }
     )
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
 
 
 def attention_html(data: dict[str, Any], *, title: str) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from q2a_core import lengths
 from q2a_core.inspection.trace import ClipView, to_int16
+from q2a_core.inspection.wording import counted
 
 PLAYER_HEIGHT = 534
 """Pixels that the player needs."""
@@ -90,7 +91,8 @@ def describe_view(view: ClipView, *, name: str) -> str:
     bins, frames = view.mel.shape
     return (
         f"{name}: {view.seconds:.2f} seconds, {view.samples:,} samples, loudest sample {peak} of full scale{softer}; "
-        f"log-mel of {bins} bins by {frames} frames, values {low:.2f} to {high:.2f}; {view.audio_tokens} audio tokens."
+        f"log-mel of {bins} bins by {counted(frames, 'frame')}, values {low:.2f} to {high:.2f}; "
+        f"{counted(view.audio_tokens, 'audio token')}."
     )
 
 

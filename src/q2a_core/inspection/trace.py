@@ -14,6 +14,7 @@ import numpy as np
 
 from q2a_core import lengths
 from q2a_core.errors import Q2AError
+from q2a_core.inspection.wording import counted
 from q2a_core.paths import content_hash
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def describe_decoding(settings: Any, seed: int) -> str:
         words += [f"seed {seed}"]
     if settings.repetition_penalty != 1:
         words += [f"repetition penalty {settings.repetition_penalty:g}"]
-    return ", ".join([*words, f"at most {settings.max_new_tokens} tokens"])
+    return ", ".join([*words, f"at most {counted(settings.max_new_tokens, 'token')}"])
 
 
 def full_scale_of(samples: np.ndarray) -> float:

@@ -12,6 +12,7 @@ from q2a_core.inspection.front_end import (
     MelSettings,
     view_under,
 )
+from q2a_core.inspection.wording import counted
 from q2a_core.teaching.widgets.knobs import Knobs
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def draw_front_end(
     words = (
         f"a window of {1000 / step:g} ms gives a spectrum in steps of {step:g} Hz and shows two equal tones as two "
         f"from about {RESOLVED * step:g} Hz apart; a hop of {1000 * settings.hop_length / rate:g} ms gives "
-        f"{view.mel.shape[1]} mel frames and {view.audio_tokens} audio tokens for {view.seconds:.2f} s"
+        f"{counted(view.mel.shape[1], 'mel frame')} and {counted(view.audio_tokens, 'audio token')} for "
+        f"{view.seconds:.2f} s"
     )
     return figure_view(view, title=name), words
