@@ -173,9 +173,12 @@ def test_a_base_model_with_a_template_is_asked_with_it(place, directory):
 def test_the_choice_is_told_once_in_a_dialogue(directory):
     edit(directory / "tokenizer_config.json", chat_template=TEXT_MODELS)
     chat = AudioChat.from_pretrained(directory)
-    notices = [chat.ask(text="Hello", max_new_tokens=2).notices for _ in range(2)]
-    assert notices == [chat.checkpoint.notices, ()]
-    assert chat.fork().ask(text="Hello", max_new_tokens=2).notices == chat.checkpoint.notices
+
+    def told(chat: AudioChat) -> bool:
+        return set(chat.checkpoint.notices) <= set(chat.ask(text="Hello", max_new_tokens=2).notices)
+
+    assert chat.checkpoint.notices
+    assert [told(chat), told(chat), told(chat.fork())] == [True, False, True]
 
 
 @pytest.mark.parametrize("name", ["processor_config.json", "chat_template.json"])
