@@ -194,3 +194,8 @@ def test_a_dialogue_longer_than_the_model_holds_is_refused_with_its_tokens(folde
         f"pairs.jsonl, line 2: with its {name} reply the dialogue is {tokens} tokens long; "
         f"the model holds {holds}: shorten it"
     )
+
+
+def test_short_pairs_are_not_counted_token_by_token(folder, monkeypatch):
+    monkeypatch.setattr(paths, "data_samples", lambda: folder)  # there is no tokenizer
+    assert len(_read(folder, json.dumps(GOOD))) == 1

@@ -3,9 +3,11 @@
 Imports no torch. Where a line is no pair, the error names it, what was found there and what is expected.
 """
 
+import functools
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,7 +69,7 @@ def read_pairs(path: Path) -> list[PreferencePair]:
         data = path.read_bytes()
     except OSError as error:
         raise RunError(f"{path.name} cannot be read: {error.strerror}") from error
-    pairs, clips, chat_format = [], PairClips(), mini_chat_format()
+    pairs, clips, chat_format = [], PairClips(), functools.cache(mini_chat_format)
     for number, line in enumerate(pair_lines(data, path.name), 1):
         if line.strip():
             try:
@@ -100,6 +102,9 @@ def pair_lines(data: bytes, name: str) -> list[str]:
 MARKS = re.compile(r"<\|[^|<>]*\|>")
 LONGEST_TEXT = 2000
 """Characters of a reply or a turn: some hundred tokens, unless they are emoji."""
+
+TEMPLATE_BYTES = 100
+"""What the chat template adds to a dialogue, and more: the default system prompt; its turns are shorter than JSON's."""
 
 
 class _BadPair(Exception):
@@ -161,14 +166,20 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _check_room(pair: PreferencePair, clips: PairClips, chat_format: ChatFormat) -> None:
+def _check_room(
+    pair: PreferencePair, clips: PairClips, chat_format: Callable[[], ChatFormat]
+) -> None:
     """Refuse a clip that the encoder cannot hear as a whole, and a dialogue that the decoder cannot hold."""
     counts = []
     if pair.clip is not None:
         counts = [lengths.audio_tokens(lengths.mel_frames(clips.length(pair.clip)))]
     holds = presets.mini().decoder.max_positions
     for name, messages in zip(("chosen", "rejected"), pair.dialogues(), strict=True):
-        found = len(chat_format.dialogue(messages, counts).input_ids)
+        # a token is a byte at least, of which composed letters may take three times as many; seldom is it close
+        written = len(json.dumps(messages, ensure_ascii=False).encode())
+        if 3 * written + TEMPLATE_BYTES + sum(counts) <= holds:
+            continue
+        found = len(chat_format().dialogue(messages, counts).input_ids)
         if found > holds:
             raise _BadPair(
                 f"with its {name} reply the dialogue is {found} tokens long; the model holds {holds}: shorten it"
