@@ -82,7 +82,7 @@ class Player {
   drawWaveform() {
     const edges = decodeInt16(this.data.envelope); // lowest of every slice, then highest of every slice
     const slices = edges.length / 2;
-    const peak = Math.max(1, ...edges.map(Math.abs));
+    const peak = Math.max(1, ...Array.from(edges, Math.abs)); // as 16 bits −32768 has no positive
     const level = levelText((peak * this.data.fullScale) / 32768);
     const y = (value) => (50 - (48 * value) / peak).toFixed(2);
     const svg = this.part("wave").querySelector("svg");
