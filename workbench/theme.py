@@ -6,11 +6,15 @@ On dark the primary colour is bright enough to be read as text itself, and too b
 import streamlit as st
 
 STYLE = """<style>
-.stApp button[data-testid^="stBaseButton-primary"]:not(:disabled), .stApp [data-testid="stMultiSelect"] [data-tag] {
+.stApp button[data-testid^="stBaseButton-primary"]:not(:disabled, :hover, :active),
+.stApp [data-testid="stMultiSelect"] [data-tag] {
   color: light-dark(#ffffff, #14191b);
 }
 </style>"""
-"""Each theme's background colour, of `.streamlit/config.toml`; a browser too old for `light-dark` stays with white."""
+"""Each theme's background colour, of `.streamlit/config.toml`; a browser too old for `light-dark` stays with white.
+
+Under the pointer a button is darker, so that white is right.
+"""
 ON_ACCENT = ":host { --on-accent: var(--st-background-color); }"
 """The same for components, which live in a shadow root and know the theme's colours."""
 

@@ -28,7 +28,9 @@ REPORT = {
         "machine": HOST,
         "repeats": 3,
         "first_token_seconds": [{"seconds": 1.0, "ours": 0.02, "other": 0.5}],
-        "training_clips_per_second": [{"batch_size": 4, "ours": 40.0, "other": 2.0}],
+        "training_clips_per_second": [
+            {"batch_size": size, "ours": 40.0, "other": 2.0} for size in (1, 4)
+        ],
         "training_clip_seconds": 3.0,
         "process_memory_bytes": {"ours": 3e8, "other": 9e8},
     },
@@ -87,6 +89,8 @@ def test_every_part_is_a_chart_with_its_figures():
     growth = found["Time to first token grows with the clip"]
     assert growth.groups[0].note == "25.0 times as fast"
     assert "300 MB" in growth.notes[0]
+    training = [group.what for group in found["Training speed"].groups]
+    assert training == ["1 clip in a batch", "4 clips in a batch"]
     assert found["Training speed"].groups[0].note == "20.0 times as fast"
     assert [bar.text for bar in found["Many chats on one model"].groups[0].bars] == [
         "500 ms",

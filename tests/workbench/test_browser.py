@@ -147,12 +147,14 @@ def test_player_in_a_document_of_its_own(visit):
 def test_the_player_s_scales(visit, seconds, level, ticks, axis):
     tone = np.sin(np.arange(round(seconds * 16_000)) * 0.7)
     samples = (level * tone / np.abs(tone).max()).astype(np.float32)
+    samples[7] = -level  # the one largest sample lies below zero
+    samples[8:] *= 0.8
     view = view_clip(load_waveform(samples, sample_rate=16_000))
     visit.set_content(player_html(view, samples, name="tone.wav"))
     assert visit.locator(".wave .tick-y").all_inner_texts() == ["0", *ticks]
     assert visit.locator(".axis span").all_inner_texts()[1] == axis
     said = visit.locator(".wave-title").inner_text()
-    assert ("beyond full scale (1): played 4.16 times softer" in said) == (level > 1)
+    assert ("played 4.16 times softer: beyond full scale" in said) == (level > 1)
     heard = visit.evaluate(LOUDEST)
     assert heard == pytest.approx(min(level, 1), rel=1e-3), "scaled down, and never up"
 

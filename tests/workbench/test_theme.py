@@ -16,6 +16,7 @@ CAPTION = 0.6
 TINT = 0.1
 """Opacity of the primary colour behind what is chosen of a segmented control."""
 TEXT, MARK = 4.5, 3.0
+COLOURS = "e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]"
 
 
 def channels(colour: str) -> list[float]:
@@ -103,13 +104,11 @@ def test_streamlit_takes_the_colours(visit, address, name):
     colours = THEMES[name]
     for selector in ('[data-testid="stBaseButton-primary"]', ".q2a-player .toggle"):
         button = visit.locator(selector).first
-        found = button.evaluate(
-            "e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]"
-        )
-        assert [hexed(colour) for colour in found] == [
-            colours["backgroundColor"],
-            colours["primaryColor"],
-        ]
+        found = [hexed(colour) for colour in button.evaluate(COLOURS)]
+        assert found == [colours["backgroundColor"], colours["primaryColor"]]
+        button.hover()
+        visit.wait_for_timeout(600)  # the colour turns slowly
+        assert contrast(*map(hexed, button.evaluate(COLOURS))) >= TEXT
 
 
 def hexed(colour: str) -> str:

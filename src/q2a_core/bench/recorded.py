@@ -13,6 +13,7 @@ from typing import Any
 from q2a_core import paths
 from q2a_core.bench.report import ATTENTION, GROWTH, LARGE, SERVE, bar_met, figure
 from q2a_core.errors import Q2AError
+from q2a_core.inspection.wording import counted
 
 FILE, GPU_FILE = "bench.json", "bench_gpu.json"
 COMMAND = f"q2a bench --output data_samples/{FILE}"
@@ -117,7 +118,7 @@ def _growth(report: Mapping[str, Any]) -> list[Chart]:
         _pair(f"clip of {row['seconds']:g} s", row, "s") for row in report["first_token_seconds"]
     ]
     training = [
-        _pair(f"{row['batch_size']} clips in a batch", row, "clips/s")
+        _pair(f"{counted(row['batch_size'], 'clip')} in a batch", row, "clips/s")
         for row in report["training_clips_per_second"]
     ]
     memory = report["process_memory_bytes"]

@@ -66,12 +66,13 @@ class Player {
       bold.textContent = head;
       element.replaceChildren(bold, " " + detail);
     };
-    const softer = data.fullScale > 1 ? `, beyond full scale (1): played ${data.fullScale.toFixed(2)} times softer` : "";
-    title("wave-title", "Waveform", `${data.sampleRate.toLocaleString("en")} samples a second${softer}`);
+    const each = `${data.sampleRate.toLocaleString("en")} samples a second`;
+    const softer = `played ${data.fullScale.toFixed(2)} times softer: beyond full scale`;
+    title("wave-title", "Waveform", data.fullScale > 1 ? softer : each);
     const rate = (seconds) => +(1 / seconds).toFixed(1);
     title("mel-title", "Log-mel", `${data.mel.bins} mel bins, ${rate(data.mel.frameSeconds)} frames a second (kHz)`);
-    const each = `${rate(data.tokens.seconds)} a second, ${milliseconds(data.tokens.seconds)} each`;
-    title("token-title", "Audio tokens", `${each}: ${data.tokens.count} for this clip`);
+    const width = `${rate(data.tokens.seconds)} a second, ${milliseconds(data.tokens.seconds)} each`;
+    title("token-title", "Audio tokens", `${width}: ${data.tokens.count} for this clip`);
     this.part("summary").textContent = data.summary;
     this.plot.setAttribute("aria-label", `Position in ${data.name}`);
     this.plot.setAttribute("aria-description", data.summary);
