@@ -30,7 +30,7 @@ FLOORS = (
     ("config_json",),
     ("config",),
     ("lengths", "intervals", "confidence"),
-    ("paths", "files", "machine"),
+    ("paths", "files", "hashes", "machine"),
     ("errors",),
 )
 """Top to bottom. A room may import from lower floors; rooms on one floor don't know each other."""
@@ -69,6 +69,7 @@ FREE_OF_TORCH = (
     "presets",
     "paths",
     "files",
+    "hashes",
     "machine",
     "audio",
     "text",

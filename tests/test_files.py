@@ -10,7 +10,8 @@ import threading
 
 import pytest
 
-from q2a_core.files import json_or_none, write_whole
+from q2a_core.errors import Q2AError
+from q2a_core.files import check_writable, json_or_none, write_whole
 
 LARGE = "new " * 5000
 
@@ -155,3 +156,16 @@ def test_a_json_object_or_nothing(tmp_path, content, values):
         path.write_bytes(content)
     assert json_or_none(path) == values
     assert json_or_none(tmp_path) is None
+
+
+def test_a_place_that_no_file_can_be_written_to_is_told_before(tmp_path):
+    (tmp_path / "later").symlink_to(tmp_path / "report.json")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name in ("report.json", "later", "loop"):
+        check_writable(tmp_path / name)
+        write_whole(tmp_path / name, name)
+        assert (tmp_path / name).read_text("utf-8") == name
+    with pytest.raises(Q2AError, match="is a folder"):
+        check_writable(tmp_path)
+    with pytest.raises(Q2AError, match="make it first"):
+        check_writable(tmp_path / "no" / "report.json")

@@ -33,8 +33,3 @@ def test_a_folder_of_that_name_comes_first(checkpoints):
     (checkpoints / "mini" / "config.json").write_text("{}", "utf-8")
     (checkpoints / paths.BEST).write_text("mini-b", "utf-8")
     assert paths.shipped_checkpoint("mini") == checkpoints / "mini"
-
-
-def test_hashes_are_those_that_shipped_traces_and_replies_hold():
-    assert paths.content_hash(b"abc") == "ba7816bf8f01"
-    assert paths.content_hash(b"abc", 16) == "ba7816bf8f01cfea"

@@ -15,9 +15,9 @@ import stand
 from q2a_core.audio import Waveform, load_waveform
 from q2a_core.config import EncoderConfig
 from q2a_core.errors import Q2AError
+from q2a_core.hashes import content_hash
 from q2a_core.inspection import ClipView, Sample, Trace, recorded_trace, view_clip
 from q2a_core.inspection.front_end import MelSettings, Resynthesis, resynthesise
-from q2a_core.paths import content_hash
 
 WINDOW_SECONDS = EncoderConfig().max_seconds
 """What the published model hears at once (30 s); longer clips are cut on request."""

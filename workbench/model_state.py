@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from job import Job
-from q2a_core import paths
+from q2a_core import hashes, paths
 from q2a_core.files import json_or_none
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _stamp(source: str) -> str:
         if path.suffix in (".json", ".safetensors", ".jinja") and path.is_file():
             status = path.stat()
             entries.append((path.name, status.st_size, status.st_mtime_ns))
-    return paths.content_hash(repr(entries).encode())
+    return hashes.content_hash(repr(entries).encode())
 
 
 def about(source: str) -> dict[str, Any]:

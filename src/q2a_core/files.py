@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from q2a_core.errors import CheckpointError
+from q2a_core.errors import CheckpointError, Q2AError
 
 _NO_FILE_BESIDE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV)
 """How the system says that a file may be written, but none put in its place: its folder is closed, it is a mount."""
@@ -49,6 +49,17 @@ def _is_named(path: Path, target: Path) -> bool:
     if str(path.absolute()).startswith(("/dev/", "/proc/")):
         return False
     return target.exists() and path.samefile(target)
+
+
+def check_writable(path: Path) -> None:
+    """Raises Q2AError unless a file can be written there."""
+    folder = Path(os.path.realpath(path)).parent
+    if path.is_dir():
+        raise Q2AError(f"{path} is a folder; expected the name of a file to write")
+    if not folder.is_dir():
+        raise Q2AError(f"there is no folder {path.parent} to write {path.name} into; make it first")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise Q2AError(f"{path} may not be written; choose another place")
 
 
 def json_or_none(path: Path) -> dict[str, Any] | None:

@@ -5,16 +5,13 @@ machines use. Only four commands, for authors, write what ships: `synth --sample
 time`. Imports neither numpy nor torch.
 """
 
-import hashlib
 import os
 from pathlib import Path
 
-from q2a_core.errors import CheckpointError, Q2AError
+from q2a_core.errors import CheckpointError
 
 BEST = "best.txt"
 """Beside the shipped checkpoints: the name of the one that `mini` stands for."""
-WHOLE_FILE = 256 * 2**20
-"""Weight files up to this size are hashed whole; larger ones by size, head and tail."""
 PACKAGE_DIR = Path(__file__).resolve().parent
 
 
@@ -64,27 +61,6 @@ def shipped_checkpoint(name: str) -> Path:
     return known[name]
 
 
-def content_hash(data: bytes, digits: int = 12) -> str:
-    """The first hex digits of SHA-256: what clips, prompts and files are known by."""
-    return hashlib.sha256(data).hexdigest()[:digits]
-
-
-def checkpoint_hash(directory: Path) -> str:
-    """Twelve hex digits that name the weights and the config; what every shown number is keyed by."""
-    digest = hashlib.sha256((directory / "config.json").read_bytes())
-    for path in sorted(directory.glob("*.safetensors")):
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size}".encode())
-        with path.open("rb") as file:
-            if size <= WHOLE_FILE:
-                digest.update(file.read())
-            else:
-                digest.update(file.read(2**20))
-                file.seek(-(2**20), 2)
-                digest.update(file.read())
-    return digest.hexdigest()[:12]
-
-
 def cache_dir() -> Path:
     """Where what can be made again lies: synthesised speech."""
     return _user_dir("cache")
@@ -109,14 +85,3 @@ def _user_dir(kind: str) -> Path:
     if kind == "cache":
         return Path(platformdirs.user_cache_dir("q2a", appauthor=False))
     return Path(platformdirs.user_data_dir("q2a", appauthor=False)) / kind
-
-
-def check_writable(path: Path) -> None:
-    """Raises Q2AError unless a file can be written there."""
-    folder = path.resolve().parent
-    if path.is_dir():
-        raise Q2AError(f"{path} is a folder; expected the name of a file to write")
-    if not folder.is_dir():
-        raise Q2AError(f"there is no folder {path.parent} to write {path.name} into; make it first")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise Q2AError(f"{path} may not be written; choose another place")

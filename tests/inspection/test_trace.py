@@ -12,6 +12,7 @@ from q2a_core import lengths
 from q2a_core.audio import Waveform, load_waveform, write_wav
 from q2a_core.audio.mel import log_mel
 from q2a_core.errors import Q2AError
+from q2a_core.hashes import content_hash
 from q2a_core.inference import AudioChat, GenerationSettings
 from q2a_core.inspection import Trace, read_trace, record_trace, view_clip, write_trace
 from q2a_core.inspection.trace import (
@@ -21,7 +22,6 @@ from q2a_core.inspection.trace import (
     envelope,
     mel_position,
 )
-from q2a_core.paths import content_hash
 
 
 def clip(seconds: float, seed: int = 0) -> Waveform:

@@ -14,6 +14,7 @@ from q2a_core.training.batch_workers import _deaf_children, steps_from
 from q2a_core.training.batches import CorpusBatches
 from q2a_core.training.step_batches import MEGABATCH
 from q2a_core.world.corpus import Corpus
+from training.unreadable import UnreadableBatches
 
 
 @pytest.fixture
@@ -63,20 +64,10 @@ def test_workers_leave_their_megabatch_when_nobody_waits_for_it(batches):
         batches[3]
 
 
-class _Unreadable(CorpusBatches):
-    """The clips of the second megabatch have gone away."""
-
-    def draw(self, numbers, rng):
-        numbers = list(numbers)
-        if numbers[0] >= MEGABATCH * self.batch_size:
-            raise AudioError("c.wav: not found; expected a sound file")
-        return super().draw(numbers, rng)
-
-
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_clip_that_cannot_be_read_is_told_as_where_it_was_read(batches, workers):
     before = set(multiprocessing.active_children())
-    gone = _Unreadable(batches.corpus, batches.chat_format, batch_size=3, seed=0)
+    gone = UnreadableBatches(batches.corpus, batches.chat_format, batch_size=3, seed=0)
     steps = steps_from(gone, start=0, workers=workers)
     for _ in range(MEGABATCH):
         next(steps)

@@ -27,6 +27,7 @@ from q2a_core.training.step import update
 from q2a_core.training.step_batches import MEGABATCH
 from q2a_core.training.supervised import Supervised
 from q2a_core.world.corpus import Corpus
+from training.unreadable import UnreadableBatches
 
 STAGE = StageConfig(
     name="pretrain",
@@ -301,16 +302,6 @@ def long_unbroken(tmp_path_factory, small_book, chat_format):
     return run, _train(run, small_book, chat_format, stage=LONG)
 
 
-class _Unreadable(CorpusBatches):
-    """A clip of the second megabatch has gone away."""
-
-    def draw(self, numbers, rng):
-        numbers = list(numbers)
-        if numbers[0] >= MEGABATCH * self.batch_size:
-            raise AudioError("c.wav: not found; expected a sound file")
-        return super().draw(numbers, rng)
-
-
 def _assert_saved_and_told(run, book, chat_format, unbroken, error: Q2AError) -> None:
     """What the steps before the error made is there, the log tells of it, and a resumed run equals an unbroken one."""
     *_, last = read_log(run / "log.jsonl")
@@ -331,7 +322,7 @@ def test_a_clip_that_cannot_be_read_ends_a_run_with_its_steps_saved(
 ):
     run = tmp_path / "run"
     with pytest.raises(AudioError, match=r"^c\.wav: not found; expected a sound file$") as caught:
-        _train(run, small_book, chat_format, stage=LONG, batches=_Unreadable)
+        _train(run, small_book, chat_format, stage=LONG, batches=UnreadableBatches)
     _assert_saved_and_told(run, small_book, chat_format, long_unbroken, caught.value)
 
 

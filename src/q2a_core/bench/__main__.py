@@ -12,8 +12,7 @@ from pathlib import Path
 
 from q2a_core.bench.report import BESIDES, ROWS
 from q2a_core.errors import Q2AError
-from q2a_core.files import write_whole
-from q2a_core.paths import check_writable
+from q2a_core.files import check_writable, write_whole
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,7 +3,7 @@
 from q2a_core.checkpoint.directory import Checkpoint, load_model, open_checkpoint
 from q2a_core.checkpoint.save import save_checkpoint
 from q2a_core.checkpoint.source import resolve_source
-from q2a_core.paths import checkpoint_hash
+from q2a_core.hashes import checkpoint_hash
 
 __all__ = [
     "Checkpoint",

@@ -23,8 +23,8 @@ from q2a_core.config import ModelConfig
 from q2a_core.config_json import config_from_hf
 from q2a_core.errors import BackendError, CheckpointError
 from q2a_core.files import read_json
+from q2a_core.hashes import checkpoint_hash, content_hash
 from q2a_core.model import Qwen2Audio
-from q2a_core.paths import checkpoint_hash, content_hash
 from q2a_core.text import ChatFormat, Tokenizer
 from q2a_core.text.tokenizer import AUDIO_TOKEN
 

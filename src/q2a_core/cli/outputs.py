@@ -6,8 +6,7 @@ from pathlib import Path
 import typer
 
 from q2a_core.errors import Q2AError
-from q2a_core.files import write_whole
-from q2a_core.paths import check_writable
+from q2a_core.files import check_writable, write_whole
 
 __all__ = ["check_apart", "check_unused", "check_writable", "hand_over"]
 

@@ -28,8 +28,8 @@ from q2a_core.evaluation.mini_suites import (
 from q2a_core.evaluation.normalisers import normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, answer_once, text_hash
 from q2a_core.evaluation.runner import MAX_NEW_TOKENS, answer
+from q2a_core.hashes import content_hash
 from q2a_core.machine import machine_in_words
-from q2a_core.paths import content_hash
 from q2a_core.world.quotes import plain
 from q2a_core.world.render import render
 from q2a_core.world.scene import Event, Scene

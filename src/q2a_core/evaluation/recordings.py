@@ -26,10 +26,10 @@ from q2a_core.evaluation.metrics import (
 from q2a_core.evaluation.normalisers import WITHOUT_SPACES, normalise_for, normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, text_hash
 from q2a_core.evaluation.sound_labels import sound_meant, sound_names
+from q2a_core.hashes import content_hash
 from q2a_core.inference import AudioChat
 from q2a_core.inference.clips import read_clips
 from q2a_core.inference.sampling import unsupported_settings
-from q2a_core.paths import content_hash
 from q2a_core.text import user_message
 from q2a_core.world.answers import NOUNS, bare
 from q2a_core.world.sounds.music import TUNE_INSTRUMENTS
@@ -47,7 +47,7 @@ RIVALS: dict[str, tuple[str, ...]] = {
 """Labels that a wrong reply may name though no clip of the manifest has them."""
 COUNTS = (("1", "once"), ("2", "twice"), ("3", "thrice"))
 SHOWN_FAILURES = 20
-AnsweredRecording = list[tuple[Recording, str]]
+AnsweredRecordings = list[tuple[Recording, str]]
 
 
 def score_recordings(
@@ -132,10 +132,10 @@ def _listed(head: str, lines: list[str]) -> str:
 
 
 def score_answers(
-    answered: AnsweredRecording, *, synonyms: Mapping[str, Iterable[str]] = SYNONYMS, seed: int = 0
+    answered: AnsweredRecordings, *, synonyms: Mapping[str, Iterable[str]] = SYNONYMS, seed: int = 0
 ) -> list[dict[str, Any]]:
     """The figures of each task and language, from recordings with their replies."""
-    groups: dict[tuple[str, str], AnsweredRecording] = {}
+    groups: dict[tuple[str, str], AnsweredRecordings] = {}
     for recording, reply in answered:
         groups.setdefault((recording.task, recording.language), []).append((recording, reply))
     rows = []
@@ -163,7 +163,7 @@ def _fields(score: Score) -> dict[str, Any]:
     }
 
 
-def _transcripts(group: AnsweredRecording, language: str, seed: int) -> list[tuple[str, Any]]:
+def _transcripts(group: AnsweredRecordings, language: str, seed: int) -> list[tuple[str, Any]]:
     """Errors, and replies that are right as a whole."""
     pairs = [(recording.truth, reply) for recording, reply in group]
     if language in BY_CHARACTERS:
@@ -173,7 +173,7 @@ def _transcripts(group: AnsweredRecording, language: str, seed: int) -> list[tup
     return [errors, *_words(group, language, seed)]
 
 
-def _words(group: AnsweredRecording, language: str, seed: int) -> list[tuple[str, Any]]:
+def _words(group: AnsweredRecordings, language: str, seed: int) -> list[tuple[str, Any]]:
     """The share of replies that are the truth word for word, and of those that hold it somewhere.
 
     Of translations, too: BLEU counts runs of four words, so that a right one of three earns nothing.
@@ -190,7 +190,7 @@ def _words(group: AnsweredRecording, language: str, seed: int) -> list[tuple[str
 
 
 def _labels(
-    group: AnsweredRecording, language: str, synonyms: Mapping[str, Iterable[str]], seed: int
+    group: AnsweredRecordings, language: str, synonyms: Mapping[str, Iterable[str]], seed: int
 ) -> list[tuple[str, Any]]:
     """Replies that name the true label alone; for labels also the official exact match."""
     task = group[0][0].task

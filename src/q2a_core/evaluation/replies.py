@@ -13,7 +13,7 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 from q2a_core.errors import Q2AError
-from q2a_core.paths import content_hash
+from q2a_core.hashes import content_hash
 
 BATCH_SIZE = 16
 _BEGINNING = b'{"checkpoint": "'

@@ -11,10 +11,7 @@ from q2a_core.model import CpuStep, GraphStep, KVCache, Qwen2Audio, can_step, gr
 def decode_step_of(
     model: Qwen2Audio, cache: KVCache, attention_mask: Tensor | None
 ) -> Callable[[Tensor], Tensor]:
-    """What turns the last tokens (B,) into the next logits (B, V).
-
-    A captured step on a GPU, NumPy where that is quicker, else the model.
-    """
+    """The quickest of them that this model, cache and padding allow: last tokens (B,) to logits (B, V)."""
     left_padded = attention_mask is None or bool(attention_mask[:, -1].all())
     if left_padded and graphs_of(model) is not None:
         lengths = None if attention_mask is None else attention_mask.long().sum(-1)

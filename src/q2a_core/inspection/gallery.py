@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from q2a_core import paths
+from q2a_core import hashes, paths
 from q2a_core.errors import Q2AError
 from q2a_core.inspection.trace import CLIP_DIGITS, Trace, read_trace, record_trace, write_trace
 
@@ -77,7 +77,7 @@ def recorded_trace(sample: Sample) -> Trace | None:
     if not path.is_file():
         return None
     trace = read_trace(path)
-    if trace.clip_hash != paths.content_hash(sample.path.read_bytes(), CLIP_DIGITS):
+    if trace.clip_hash != hashes.content_hash(sample.path.read_bytes(), CLIP_DIGITS):
         return None
     if trace.reply is not None and trace.reply.checkpoint_hash != best_hash():
         return replace(trace, reply=None)
@@ -96,7 +96,7 @@ def best_hash() -> str | None:
 @lru_cache(maxsize=4)
 def _hash(directory: Path, stamp: tuple[tuple[int, int], ...]) -> str:
     """The hash of a checkpoint's files, taken once for each state that they are in."""
-    return paths.checkpoint_hash(directory)
+    return hashes.checkpoint_hash(directory)
 
 
 def record_gallery(source: str | Path = "mini", folder: Path | None = None) -> Iterator[Path]:

@@ -14,8 +14,8 @@ import numpy as np
 
 from q2a_core import lengths
 from q2a_core.errors import Q2AError
+from q2a_core.hashes import content_hash
 from q2a_core.inspection.wording import counted
-from q2a_core.paths import content_hash
 
 if TYPE_CHECKING:
     from q2a_core.audio import Waveform

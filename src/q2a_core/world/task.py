@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from q2a_core.text import user_message
 from q2a_core.text.chat import Message
 
 GREETINGS = ("Hello", "Hello!", "Hi", "Hi!", "Good morning.", "Who are you?", "What can you do?")
@@ -40,24 +41,17 @@ class Task:
 def compose(name: str, turn: tuple[str | None, str]) -> Task:
     """One turn about one clip, a question and its true answer; None is a clip without a word of text."""
     question, answer = turn
-    parts = [{"type": "audio"}]
-    if question is not None:
-        parts.append({"type": "text", "text": question})
-    return Task(
-        name=name,
-        messages=({"role": "user", "content": parts}, {"role": "assistant", "content": answer}),
-    )
+    asked = user_message(question, clips=1)
+    return Task(name=name, messages=(asked, {"role": "assistant", "content": answer}))
 
 
 def continued(task: Task, question: str, answer: str, *, name: str) -> Task:
     """`task`, then one more question about the same clip and its true answer."""
-    parts = [{"type": "text", "text": question}]
-    turn = ({"role": "user", "content": parts}, {"role": "assistant", "content": answer})
+    turn = (user_message(question), {"role": "assistant", "content": answer})
     return Task(name=name, messages=(*task.messages, *turn), earlier=task.turns)
 
 
 def greeting(rng: np.random.Generator) -> Task:
     """A turn without any clip."""
-    parts = [{"type": "text", "text": GREETINGS[int(rng.integers(len(GREETINGS)))]}]
-    reply = {"role": "assistant", "content": GREETING_REPLY}
-    return Task(name="greet", messages=({"role": "user", "content": parts}, reply))
+    hello = user_message(GREETINGS[int(rng.integers(len(GREETINGS)))])
+    return Task(name="greet", messages=(hello, {"role": "assistant", "content": GREETING_REPLY}))

@@ -8,7 +8,8 @@ import pytest
 
 from q2a_core import paths
 from q2a_core.errors import RunError
-from q2a_core.paths import checkpoint_hash, shipped_checkpoints
+from q2a_core.hashes import checkpoint_hash
+from q2a_core.paths import shipped_checkpoints
 from q2a_core.training.runs.class_run import class_stage
 from q2a_core.training.runs.expected import (
     Band,

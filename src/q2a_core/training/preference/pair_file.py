@@ -30,9 +30,9 @@ class PreferencePair:
     chosen: str
     rejected: str
     clip: Path | None = None
-    """Sound file, which is read where there are no"""
+    """Sound file; read where `samples` is None."""
     samples: np.ndarray | None = None
-    """float32 (S,), 16 kHz."""
+    """What was read of it: float32 (S,), 16 kHz."""
 
     def dialogues(self) -> list[list[Message]]:
         """The prompt with the chosen reply, and with the rejected one."""
