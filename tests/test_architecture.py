@@ -30,7 +30,7 @@ FLOORS = (
     ("config_json",),
     ("config",),
     ("lengths", "intervals", "confidence"),
-    ("paths", "files", "hashes", "machine"),
+    ("paths", "files", "hashes", "machine", "progress"),
     ("errors",),
 )
 """Top to bottom. A room may import from lower floors; rooms on one floor don't know each other."""
@@ -71,6 +71,7 @@ FREE_OF_TORCH = (
     "files",
     "hashes",
     "machine",
+    "progress",
     "audio",
     "text",
 )

@@ -141,7 +141,7 @@ def _run_probe(job: ProbeJob, load: "ModelLoad") -> Any:
     task = MODE_TASKS[job.key[3]]
     report = job.at("making clips and capturing states, step")
     return mode_probe(
-        load.future.result(), task, examples=EXAMPLES, book=_book(job, task), progress=report
+        load.future.result(), task, examples=EXAMPLES, book=_book(job, task), on_progress=report
     )
 
 
@@ -156,7 +156,7 @@ def _run_effects(job: ProbeJob, load: "ModelLoad", probe: "ModeProbe") -> Any:
         count=HELD_OUT,
         seed=HELD_OUT_SEED,
         book=_book(job, task),
-        progress=job.at("making other clips,"),
+        on_progress=job.at("making other clips,"),
     )
     vector = probe.layers[layer].direction(kind)
     effects = {}
@@ -165,7 +165,7 @@ def _run_effects(job: ProbeJob, load: "ModelLoad", probe: "ModeProbe") -> Any:
         ("random", random_direction(vector, np.random.default_rng(layer))),
     ):
         report = job.at(f"pushing along the {title} direction,")
-        effects[title] = steering_effects(chat, clips, layer, push, STRENGTHS, progress=report)
+        effects[title] = steering_effects(chat, clips, layer, push, STRENGTHS, on_progress=report)
     return effects
 
 

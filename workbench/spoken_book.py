@@ -41,7 +41,7 @@ def begin() -> None:
 
 
 def _speak(job: Job[UtteranceBook]) -> UtteranceBook:
-    return open_or_build("test", count=TEST_UTTERANCES, seed=0, progress=job.progress)
+    return open_or_build("test", count=TEST_UTTERANCES, seed=0, on_progress=job.progress)
 
 
 def _is_spoken() -> bool:

@@ -81,7 +81,7 @@ def test_the_embedding_tells_nothing_and_the_blocks_tell_the_text(chat, short_cl
 def test_a_probe_says_where_it_comes_from_and_counts_its_work(chat):
     steps = []
     probe = mode_probe(
-        chat, TEXT, examples=20, seed=5, book=None, progress=lambda *step: steps.append(step)
+        chat, TEXT, examples=20, seed=5, book=None, on_progress=lambda *step: steps.append(step)
     )
     assert probe.checkpoint_hash == chat.checkpoint.hash
     assert (probe.examples, probe.seed, probe.has_speech) == (20, 5, False)
@@ -151,7 +151,7 @@ def test_effects_are_counted_against_the_replies_without_a_push(chat, short_clip
         1,
         np.ones(4),
         (0.0, 1.0, 2.0),
-        progress=lambda *step: done.append(step),
+        on_progress=lambda *step: done.append(step),
     )
     assert [effect.turned.value for effect in effects] == [0, 1, 0]
     assert [effect.kept.value for effect in effects] == [1, 0, 0]

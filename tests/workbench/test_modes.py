@@ -36,7 +36,7 @@ def _small(workbench):
         yield
 
 
-def no_engine(progress=None):
+def no_engine(on_progress=None):
     raise SpeechError("no speech engine here; install one")
 
 

@@ -130,7 +130,7 @@ def test_same_plan_same_hash_with_two_workers(book, plan, tmp_path):
         tmp_path,
         workers=2,
         shard_size=SHARD,
-        progress=lambda done, all_: seen.append((done, all_)),
+        on_progress=lambda done, all_: seen.append((done, all_)),
     )
     assert other.hash == book.hash
     assert seen == [(number + 1, COUNT) for number in range(COUNT)]
@@ -305,4 +305,4 @@ def test_speech_stands_on_lower_floors_only(name):
         for line in source.splitlines()
         if line.startswith("from q2a_core")
     }
-    assert rooms <= {"errors", "files", "lengths", "paths", "world"}
+    assert rooms <= {"errors", "files", "lengths", "paths", "progress", "world"}

@@ -26,6 +26,7 @@ from q2a_core.bench.attention_cases import (
 from q2a_core.errors import Q2AError
 from q2a_core.kernels import attention, attention_map, attention_weights, resolve_backend
 from q2a_core.machine import machine
+from q2a_core.progress import OnProgress, unheard
 
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 4e-2}
 """Absolute, on outputs of size one: a few roundings of the type, and sums in another order."""
@@ -43,7 +44,7 @@ def run_attention(
     repeats: int = 5,
     threads: int | None = None,
     only: list[Shape] | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> dict[str, Any]:
     """Time all shapes on `device`, the GPU where there is one; a JSON-ready report.
 

@@ -1,6 +1,6 @@
 """All that `q2a bench` measures: the pipeline beside transformers, attention beside PyTorch's, many chats, the 7B."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from q2a_core.bench.report import (
 )
 from q2a_core.bench.report import to_markdown as pipeline_table
 from q2a_core.errors import Q2AError
+from q2a_core.progress import OnProgress, unheard
 
 
 def run_bench(
@@ -27,7 +28,7 @@ def run_bench(
     repeats: int = 5,
     threads: int | None = None,
     only: Iterable[str] | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> dict[str, Any]:
     """Measure what `only` names, rows of the pipeline or one of BESIDES, or everything; a JSON-ready report.
 

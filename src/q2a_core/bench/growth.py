@@ -6,7 +6,7 @@ that the system counts for a fresh process which opens the checkpoint and answer
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,6 +27,7 @@ from q2a_core.bench.timing import alternate, seconds_of
 from q2a_core.bench.training_step import make_batch, training_steps
 from q2a_core.errors import Q2AError
 from q2a_core.machine import machine
+from q2a_core.progress import OnProgress, unheard
 
 SECONDS = (1.0, 3.0, 10.0, 30.0)
 """Of the clips; the longest is cut to the model's window."""
@@ -42,7 +43,7 @@ def run_growth(
     threads: int | None = None,
     seconds: Sequence[float] = SECONDS,
     batch_sizes: Sequence[int] = BATCH_SIZES,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> dict[str, Any]:
     """Both sides at each clip length and batch size, medians of `repeats` runs turn about; a JSON-ready report.
 

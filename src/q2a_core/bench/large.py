@@ -5,7 +5,6 @@ token ids; transformers decodes as it comes, and once more with its static cache
 decoding is to what reading the weights takes at the least is told beside it.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from q2a_core.bench.timing import alternate
 from q2a_core.config import ModelConfig
 from q2a_core.errors import Q2AError
 from q2a_core.machine import machine
+from q2a_core.progress import OnProgress, unheard
 
 NEW_TOKENS = 64
 NEEDED_BYTES = 24_000_000_000
@@ -31,7 +31,7 @@ def run_large(
     dtype: torch.dtype = torch.bfloat16,
     repeats: int = 5,
     new_tokens: int = NEW_TOKENS,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> dict[str, Any]:
     """Time to first token, decoding and memory of `config`, the published 7B if not given; a JSON-ready report.
 
@@ -107,9 +107,7 @@ def run_large(
     return report
 
 
-def run_where_it_fits(
-    *, repeats: int = 5, on_progress: Callable[[int, int], None] = lambda done, total: None
-) -> dict[str, Any]:
+def run_where_it_fits(*, repeats: int = 5, on_progress: OnProgress = unheard) -> dict[str, Any]:
     """`run_large`, or `not_measured` with the reason where there is no GPU or its memory does not suffice."""
     if not torch.cuda.is_available():
         return {"not_measured": NEEDS}

@@ -35,6 +35,7 @@ from q2a_core.bench.timing import TokenClock, alternate, seconds_of
 from q2a_core.bench.training_step import make_batch, training_steps
 from q2a_core.lengths import mel_frames
 from q2a_core.machine import available_cores, machine
+from q2a_core.progress import OnProgress, unheard
 
 CLIP_SECONDS = 3.0
 SHORT_SECONDS, LONG_SECONDS = 1.0, 30.0
@@ -66,7 +67,7 @@ def run_pipeline(
     repeats: int = 5,
     threads: int | None = None,
     only: Iterable[str] | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> dict[str, Any]:
     """Open a checkpoint on both sides and measure; None is random mini weights, and so is "mini" where none ships.
 
@@ -91,7 +92,7 @@ def measure(
     *,
     repeats: int = 5,
     only: Iterable[str] | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> dict[str, Any]:
     """The report on an opened pair; raises Q2AError, before anything is timed, if the sides do not agree."""
     chosen = named(only, known=ROWS)

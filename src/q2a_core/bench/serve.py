@@ -6,7 +6,7 @@ nothing is reported.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from q2a_core.errors import Q2AError
 from q2a_core.inference import AudioChat, Reply
 from q2a_core.lengths import SAMPLE_RATE
 from q2a_core.machine import machine
+from q2a_core.progress import OnProgress, unheard
 
 CHATS = (1, 2, 4, 8)
 """How many talk at once."""
@@ -32,7 +33,7 @@ def run_serve(
     chats: Sequence[int] = CHATS,
     rounds: int = 3,
     threads: int | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> dict[str, Any]:
     """Latencies for each number of simultaneous chats, each asking `rounds` times; a JSON-ready report.
 

@@ -1,9 +1,9 @@
 """A language model as the judge of the chat suites: what `q2a eval --judge-url` asks of it."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from q2a_core.errors import Q2AError
+from q2a_core.progress import OnProgress
 
 if TYPE_CHECKING:
     from q2a_core.evaluation.judge_endpoint import Endpoint
@@ -34,7 +34,7 @@ def mark_chats(
     answered: "dict[str, Answered]",
     store: "ReplyStore",
     *,
-    on_progress: Callable[[int, int], None],
+    on_progress: OnProgress,
 ) -> dict[str, Any]:
     """The judge's report on the chat suites; raises Q2AError if it turns us away or none of them was asked."""
     from q2a_core.evaluation.external_judge import mark_items

@@ -6,6 +6,7 @@ from typing import Any
 from q2a_core.checkpoint import Checkpoint
 from q2a_core.evaluation.replies import ReplyStore
 from q2a_core.evaluation.tables import report_table
+from q2a_core.progress import OnProgress, unheard
 
 MINI_COUNT, FIRST_COUNT = 100, 120
 """Clips in each suite where nobody says how many."""
@@ -27,7 +28,7 @@ def evaluate_suite(
     store: ReplyStore | None = None,
     device: str = "cpu",
     on_answered: Callable[[str, Any], None] = lambda name, answered: None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> tuple[dict[str, Any], str]:
     """The report of "first", "mini" or "prompts", and its table in Markdown.
 

@@ -8,7 +8,7 @@ The prompt is our own wording of the published protocol.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from q2a_core.errors import Q2AError
 from q2a_core.evaluation.judge_endpoint import Endpoint, Refused, RequestFailed, complete
 from q2a_core.evaluation.metrics import mean
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, text_hash
+from q2a_core.progress import OnProgress, unheard
 
 SYSTEM = "You are a fair and careful examiner of answers about audio clips."
 PROMPT = """\
@@ -103,7 +104,7 @@ def mark_items(
     items: Sequence[JudgeItem],
     *,
     store: ReplyStore | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> dict[str, Any]:
     """Every item marked in both positions, and the means by category, as a JSON-ready report.
 

@@ -18,6 +18,7 @@ from q2a_core.evaluation.metrics import (
 )
 from q2a_core.evaluation.runner import MAX_NEW_TOKENS, answer
 from q2a_core.machine import machine_in_words
+from q2a_core.progress import OnProgress, unheard
 from q2a_core.world.answers import bare
 from q2a_core.world.first_world.sampler import FirstSampler
 from q2a_core.world.first_world.tasks import NOUNS, make_task
@@ -100,7 +101,7 @@ def evaluate(
     count: int = 120,
     suites: tuple[Suite, ...] = FIRST_WORLD,
     device: str = "cpu",
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> dict[str, Any]:
     """Scores of every suite on `count` held-out clips, each beside its control with the clips swapped.
 

@@ -30,6 +30,7 @@ from q2a_core.evaluation.replies import ReplyKey, ReplyStore, answer_once, text_
 from q2a_core.evaluation.runner import MAX_NEW_TOKENS, answer
 from q2a_core.hashes import content_hash
 from q2a_core.machine import machine_in_words
+from q2a_core.progress import OnProgress, unheard
 from q2a_core.world.quotes import plain
 from q2a_core.world.render import render
 from q2a_core.world.scene import Event, Scene
@@ -59,7 +60,7 @@ def evaluate_mini(
     store: ReplyStore | None = None,
     device: str = "cpu",
     on_answered: Callable[[str, Answered], None] = lambda suite, answered: None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> dict[str, Any]:
     """The mini Table 2 of a checkpoint as a JSON-ready report; with a `store` on disk a killed run goes on.
 

@@ -5,7 +5,7 @@ the reason; it never ends the run. Decoding is greedy, and every clip is a dialo
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from q2a_core.hashes import content_hash
 from q2a_core.inference import AudioChat
 from q2a_core.inference.clips import read_clips
 from q2a_core.inference.sampling import unsupported_settings
+from q2a_core.progress import OnProgress, unheard
 from q2a_core.text import user_message
 from q2a_core.world.answers import NOUNS, bare
 from q2a_core.world.sounds.music import TUNE_INSTRUMENTS
@@ -60,7 +61,7 @@ def score_recordings(
     device: str = "cpu",
     max_new_tokens: int = MAX_NEW_TOKENS,
     seed: int = 0,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> dict[str, Any]:
     """A JSON-ready report: figures by task and language with their intervals, every reply, and the failures.
 

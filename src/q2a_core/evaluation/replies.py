@@ -14,6 +14,7 @@ from pathlib import Path
 
 from q2a_core.errors import Q2AError
 from q2a_core.hashes import content_hash
+from q2a_core.progress import OnProgress, unheard
 
 BATCH_SIZE = 16
 _BEGINNING = b'{"checkpoint": "'
@@ -107,7 +108,7 @@ def answer_once(
     answer: Callable[[list[int]], list[str]],
     *,
     batch_size: int = BATCH_SIZE,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> list[str]:
     """The replies in the order of the keys; `answer` is called with the places of those not in the store.
 

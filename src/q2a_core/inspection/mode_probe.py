@@ -14,7 +14,8 @@ import numpy as np
 
 from q2a_core import lengths
 from q2a_core.inspection.linear_probe import LayerProbe, probe_layer
-from q2a_core.inspection.mode_scenes import ModeClip, ModeTask, Progress, mode_clips
+from q2a_core.inspection.mode_scenes import ModeClip, ModeTask, mode_clips
+from q2a_core.progress import OnProgress, unheard
 
 if TYPE_CHECKING:
     from q2a_core.audio import Waveform
@@ -53,24 +54,22 @@ def mode_probe(
     examples: int = 240,
     seed: int = 0,
     book: "UtteranceBook | None",
-    progress: Progress | None = None,
+    on_progress: OnProgress = unheard,
 ) -> ModeProbe:
     """Make clips, capture their states in `chat`'s model and probe each layer; the same arguments give the same probe.
 
-    `progress(done, total)` counts two steps an example: made, and captured.
+    `on_progress(done, total)` counts two steps an example: made, and captured.
     """
     start = time.perf_counter()
 
     def made(done: int, total: int) -> None:
-        if progress is not None:
-            progress(done, 2 * total)
+        on_progress(done, 2 * total)
 
     def captured(done: int, total: int) -> None:
-        if progress is not None:
-            progress(total + done, 2 * total)
+        on_progress(total + done, 2 * total)
 
-    clips = mode_clips(task, count=examples, seed=seed, book=book, progress=made)
-    states = capture_states(chat, clips, progress=captured)
+    clips = mode_clips(task, count=examples, seed=seed, book=book, on_progress=made)
+    states = capture_states(chat, clips, on_progress=captured)
     return ModeProbe(
         task=task,
         layers=probe_layers(states, clips, seed=seed),
@@ -102,17 +101,16 @@ def turn_readings(
 
 
 def capture_states(
-    chat: "AudioChat", clips: Sequence[ModeClip], *, progress: Progress | None = None
+    chat: "AudioChat", clips: Sequence[ModeClip], *, on_progress: OnProgress = unheard
 ) -> np.ndarray:
-    """Residual states (L + 1, N, D) at the last prompt position, float32; `progress(done, total)` counts examples."""
+    """Residual states (L + 1, N, D) at the last prompt position, float32; `on_progress` counts examples."""
     from q2a_core.inspection.model_view import last_states
 
     parts = []
     for start in range(0, len(clips), BATCH_SIZE):
         prompts = [prompt_of(chat, clip) for clip in clips[start : start + BATCH_SIZE]]
         parts.append(last_states(chat.model, prompts).numpy())
-        if progress is not None:
-            progress(start + len(prompts), len(clips))
+        on_progress(start + len(prompts), len(clips))
     return np.concatenate(parts, axis=1)
 
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from q2a_core.progress import OnProgress, unheard
 from q2a_core.world.prompts import prompt_for
 from q2a_core.world.render import render
 from q2a_core.world.sampler import GrownSampler
 from q2a_core.world.scene import Scene, SceneKind
 from q2a_core.world.speech import UtteranceBook, open_or_build
-
-Progress = Callable[[int, int], None]
 
 BOOK_UTTERANCES = 400
 """Test utterances that the clips draw from."""
@@ -79,9 +78,9 @@ class ModeClip:
     """Examples of one group must not lie on both sides of a cut: the same clip, the same spoken words."""
 
 
-def probe_book(progress: Progress | None = None) -> UtteranceBook:
+def probe_book(on_progress: OnProgress = unheard) -> UtteranceBook:
     """The test utterances that the clips draw from, spoken now if they are not in the cache. Raises SpeechError."""
-    return open_or_build("test", count=BOOK_UTTERANCES, seed=0, progress=progress)
+    return open_or_build("test", count=BOOK_UTTERANCES, seed=0, on_progress=on_progress)
 
 
 def mode_clips(
@@ -90,12 +89,12 @@ def mode_clips(
     count: int,
     seed: int,
     book: UtteranceBook | None,
-    progress: Progress | None = None,
+    on_progress: OnProgress = unheard,
 ) -> list[ModeClip]:
     """`count` examples, half of each class, of voices and wordings that training never heard.
 
     The same arguments give the same clips. Without a `book` of test utterances only "text" can be made, of sounds
-    alone. `progress(done, total)` counts examples. Raises ValueError without the book that a task needs.
+    alone. `on_progress(done, total)` counts examples. Raises ValueError without the book that a task needs.
     """
     if book is None and task.needs_speech:
         raise ValueError(f"the task {task.name!r} needs speech; pass a book of test utterances")
@@ -113,8 +112,7 @@ def mode_clips(
         )
     while len(clips) < count:
         clips.append(next(made))
-        if progress is not None:
-            progress(len(clips), count)
+        on_progress(len(clips), count)
     return clips
 
 

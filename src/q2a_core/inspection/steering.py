@@ -14,7 +14,8 @@ import numpy as np
 
 from q2a_core.inspection.linear_probe import Share, share_of
 from q2a_core.inspection.mode_probe import prompt_of
-from q2a_core.inspection.mode_scenes import ModeClip, Progress
+from q2a_core.inspection.mode_scenes import ModeClip
+from q2a_core.progress import OnProgress, unheard
 
 if TYPE_CHECKING:
     from q2a_core.inference import AudioChat, Prompt
@@ -71,12 +72,12 @@ def steering_effects(
     vector: np.ndarray,
     strengths: Sequence[float],
     *,
-    progress: Progress | None = None,
+    on_progress: OnProgress = unheard,
 ) -> list[SteeringEffect]:
     """Push the replies to `clips` of class 0 by each strength, those of class 1 by its negative, and count their kinds.
 
     `clips` should be others than those the direction was found on. A reply's kind is how it begins: its first two words
-    are looked up among the replies without a push. `progress(done, total)` counts pushes.
+    are looked up among the replies without a push. `on_progress(done, total)` counts pushes.
     """
     prompts = [prompt_of(chat, clip) for clip in clips]
     labels = [clip.label for clip in clips]
@@ -102,8 +103,7 @@ def steering_effects(
                 replies=tuple(replies),
             )
         )
-        if progress is not None:
-            progress(done + 1, len(strengths))
+        on_progress(done + 1, len(strengths))
     return effects
 
 

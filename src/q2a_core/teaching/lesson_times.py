@@ -18,6 +18,7 @@ from typing import Any
 from q2a_core import paths
 from q2a_core.errors import Q2AError
 from q2a_core.files import write_whole
+from q2a_core.progress import OnProgress, unheard
 from q2a_core.teaching.course import LESSONS, Lesson, solution_notebook
 from q2a_core.teaching.readiness.speed import Speed, machine, measure_speed
 
@@ -101,7 +102,7 @@ def trains_something(item: Lesson) -> bool:
 def measure_lessons(
     *,
     on_lesson: Callable[[Lesson, float], None] = lambda lesson, seconds: None,
-    on_cell: Callable[[int, int], None] = lambda done, total: None,
+    on_cell: OnProgress = unheard,
 ) -> dict[str, Any]:
     """Run every solution notebook at full length, offline and with nothing cached, and this machine's speed.
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from q2a_core.errors import Q2AError
+from q2a_core.progress import OnProgress, unheard
 from q2a_core.teaching.verdict_log import (
     FILE_VARIABLE,
     NONCE_VARIABLE,
@@ -76,7 +77,7 @@ def run_notebook(
     offline: bool = False,
     practice: bool = False,
     folder: str | Path | None = None,
-    on_cell: Callable[[int, int], None] = lambda done, total: None,
+    on_cell: OnProgress = unheard,
 ) -> LessonRun:
     """Execute a notebook in `folder` (its own by default); a cell that raises is noted, and the rest still runs.
 

@@ -1,7 +1,6 @@
 """What a stage learns from: the corpus of its world, level and wording, and held-out clips to listen to."""
 
-from collections.abc import Callable
-
+from q2a_core.progress import OnProgress, unheard
 from q2a_core.text import ChatFormat
 from q2a_core.training.batches import CorpusBatches
 from q2a_core.training.stages import StageConfig
@@ -16,11 +15,9 @@ PREFERENCE_SEED = 40_000
 SAMPLES = 4
 """Held-out clips that are decoded while training."""
 
-Progress = Callable[[int, int], None]
-
 
 def training_batches(
-    stage: StageConfig, chat_format: ChatFormat, *, on_speech: Progress | None = None
+    stage: StageConfig, chat_format: ChatFormat, *, on_speech: OnProgress = unheard
 ) -> tuple[CorpusBatches, str]:
     """The stage's training steps, and the hash of the speech in them; speaks the utterances if need be."""
     book = open_or_build(
@@ -29,7 +26,7 @@ def training_batches(
         seed=stage.seed,
         level=stage.level,
         engines=stage.engines,
-        progress=on_speech,
+        on_progress=on_speech,
     )
     batches = CorpusBatches(
         _corpus(stage, book, "train"),
@@ -41,14 +38,14 @@ def training_batches(
     return batches, book.hash
 
 
-def preference_corpus(stage: StageConfig, *, on_speech: Progress | None = None) -> Corpus:
+def preference_corpus(stage: StageConfig, *, on_speech: OnProgress = unheard) -> Corpus:
     """Training scenes that no other stage draws, asked as in fine-tuning: what the model's own replies are about."""
     book = open_or_build(
         "train",
         count=stage.utterances,
         seed=stage.seed,
         level=stage.level,
-        progress=on_speech,
+        on_progress=on_speech,
     )
     return Corpus(
         book, "train", seed=PREFERENCE_SEED + stage.seed, level=stage.level, stage="sft", ramp=0

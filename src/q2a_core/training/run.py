@@ -1,6 +1,6 @@
 """A whole run: speech book, corpus, model, loop, and at the end a checkpoint in the hub's layout."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from q2a_core.errors import RunError
 from q2a_core.inference import GenerationSettings, generate
 from q2a_core.inference.batch import prompt_batch
 from q2a_core.model import Qwen2Audio
+from q2a_core.progress import OnProgress, unheard
 from q2a_core.text import ChatFormat
 from q2a_core.training.data import held_out_examples, preference_corpus, training_batches
 from q2a_core.training.export import hand_over
@@ -32,7 +33,7 @@ def run_stage(
     resume: bool = False,
     hooks: Hooks | None = None,
     precision: str = "no",
-    on_speech: Callable[[int, int], None] | None = None,
+    on_speech: OnProgress = unheard,
 ) -> Path | None:
     """Train a supervised stage in the folder `run` and export RUN/checkpoint; returns its path, None after no step.
 
@@ -80,8 +81,8 @@ def run_dpo(
     resume: bool = False,
     hooks: Hooks | None = None,
     precision: str = "no",
-    on_speech: Callable[[int, int], None] | None = None,
-    on_pairs: Callable[[int, int], None] = lambda done, total: None,
+    on_speech: OnProgress = unheard,
+    on_pairs: OnProgress = unheard,
 ) -> Path | None:
     """Train on preferences in the folder `run` and export RUN/checkpoint; returns its path, None after no step.
 

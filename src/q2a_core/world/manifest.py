@@ -1,7 +1,6 @@
 """Clips on disk with their truth: one WAV each, one line each in `manifest.jsonl`."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from q2a_core.audio import write_wav
 from q2a_core.errors import Q2AError
 from q2a_core.files import write_whole
 from q2a_core.lengths import SAMPLE_RATE
+from q2a_core.progress import OnProgress, unheard
 from q2a_core.world.answers import NOUNS, with_article
 from q2a_core.world.corpus import Corpus, Example
 from q2a_core.world.first_world.sampler import SCENE_SHARES
@@ -19,7 +19,6 @@ from q2a_core.world.scene_shares import STAGE_SHARES
 from q2a_core.world.speech import open_or_build
 from q2a_core.world.speech.levels import Level
 
-Progress = Callable[[int, int], None]
 CLIP_UTTERANCES = 600
 MANIFEST = "manifest.jsonl"
 KINDS: dict[Level, tuple[SceneKind, ...]] = {
@@ -37,7 +36,7 @@ def write_clips(
     seed: int = 0,
     kind: str | None = None,
     level: Level = "grown",
-    on_progress: Progress = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> int:
     """Write `count` clips of a split with their dialogues; returns how many. Raises Q2AError, SpeechError."""
     if kind is not None and kind not in KINDS[level]:

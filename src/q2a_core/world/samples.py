@@ -1,13 +1,13 @@
 """The clips that ship: scenes of the grown world by hand, one for everything that it holds, with their true answers."""
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from q2a_core.progress import OnProgress, unheard
 from q2a_core.world.answers import is_there_answer
 from q2a_core.world.manifest import clip_line, write_clip, write_manifest
 from q2a_core.world.render import render
@@ -227,9 +227,7 @@ SAMPLE_SCENES = (
 )
 
 
-def write_samples(
-    folder: Path, *, on_progress: Callable[[int, int], None] = lambda done, total: None
-) -> int:
+def write_samples(folder: Path, *, on_progress: OnProgress = unheard) -> int:
     """Write the clips that ship, into FOLDER/clips, and FOLDER/manifest.jsonl; returns how many."""
     plan = [
         event.utterance(number)

@@ -20,6 +20,7 @@ from typing import Any
 
 from q2a_core import __version__, paths
 from q2a_core.errors import Q2AError
+from q2a_core.progress import OnProgress, unheard
 from q2a_core.teaching.bundle.ledger import FILE, Ledger, named, sha256
 from q2a_core.teaching.bundle.wheels import (
     PROJECT,
@@ -73,7 +74,7 @@ def make_bundle(
     packages: bool = True,
     index: str | None = None,
     newest: bool = False,
-    on_copy: Callable[[int, int], None] = lambda done, total: None,
+    on_copy: OnProgress = unheard,
     on_package: Callable[[str], None] = lambda name: None,
 ) -> Bundle:
     """Make a bundle in `target`, a new folder or an earlier bundle; see `fetch_wheels` for `index` and `newest`.

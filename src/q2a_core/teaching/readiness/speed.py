@@ -17,6 +17,7 @@ from typing import Any
 from q2a_core import paths
 from q2a_core.errors import Q2AError
 from q2a_core.machine import machine as this_machine
+from q2a_core.progress import OnProgress, unheard
 
 STEPS = 20
 """Timed training steps."""
@@ -56,7 +57,7 @@ class Speed:
         return cls(**{name: float(values[name]) for name in names})
 
 
-def measure_speed(*, on_progress: Callable[[int, int], None] = lambda done, total: None) -> Speed:
+def measure_speed(*, on_progress: OnProgress = unheard) -> Speed:
     """Time all five; `on_progress` counts training steps. Raises Q2AError where the machine cannot do one of them."""
     mel, encode, decode = _time_listening()
     return Speed(
@@ -72,7 +73,7 @@ def time_training(
     *,
     steps: int = STEPS,
     workers: int = 1,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> float:
     """Mean seconds of a step of SFT at class budget; the first step, in which processes start, is not counted."""
     from q2a_core.checkpoint import open_checkpoint

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from q2a_core.progress import OnProgress, unheard
 from q2a_core.teaching.lesson_times import (
     Prediction,
     listening_pace,
@@ -105,7 +106,7 @@ class WorkshopReport:
 def run_workshop_doctor(
     *,
     on_check: Callable[[Check], None] = lambda check: None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> WorkshopReport:
     """All checks and the speed test, under a minute in all; `on_progress` counts its training steps."""
     checks = run_doctor(on_check=on_check)

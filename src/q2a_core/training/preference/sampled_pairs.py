@@ -16,6 +16,7 @@ from q2a_core.inference import GenerationSettings, generate
 from q2a_core.inference.batch import prompt_batch
 from q2a_core.lengths import audio_tokens
 from q2a_core.model import Qwen2Audio
+from q2a_core.progress import OnProgress, unheard
 from q2a_core.text import ChatFormat
 from q2a_core.training.preference.pair_file import PreferencePair
 from q2a_core.world.corpus import Corpus, Example
@@ -53,7 +54,7 @@ def sample_pairs(
     *,
     count: int,
     sampling: Sampling | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = unheard,
 ) -> list[PreferencePair]:
     """`count` pairs about the model's own replies whose points differ enough; easy questions give none.
 

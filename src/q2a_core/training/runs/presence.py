@@ -13,6 +13,7 @@ from typing import Any
 
 from q2a_core.errors import Q2AError, RunError, in_words
 from q2a_core.files import json_or_none
+from q2a_core.progress import OnProgress
 from q2a_core.training.runs.layout import DOING, FAILED, HOLDER, LAUNCH, LOCK, OWNER, PRESENCE, STOP
 
 LOCK_PATIENCE = 2.0
@@ -28,7 +29,7 @@ class Presence:
         self._path = run / DOING
         self._written = 0.0
 
-    def note(self, what: str) -> Callable[[int, int], None]:
+    def note(self, what: str) -> OnProgress:
         """A progress callback (done, total) for one kind of preparation."""
 
         def on_progress(done: int, total: int) -> None:

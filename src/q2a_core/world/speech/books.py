@@ -11,9 +11,10 @@ import numpy as np
 
 from q2a_core.errors import SpeechError
 from q2a_core.paths import cache_dir
+from q2a_core.progress import OnProgress, unheard
 from q2a_core.world.speech.espeak import EspeakProcess
 from q2a_core.world.speech.levels import ENGINES, Level, plan_utterances
-from q2a_core.world.speech.utterance_book import Progress, UtteranceBook, build_book
+from q2a_core.world.speech.utterance_book import UtteranceBook, build_book
 from q2a_core.world.speech.utterances import Engine, Utterance, plan_hash
 from q2a_core.world.speech.voices import Split
 
@@ -56,11 +57,11 @@ def open_or_build(
     seed: int,
     level: Level = "grown",
     engines: tuple[Engine, ...] = ENGINES,
-    progress: Progress | None = None,
+    on_progress: OnProgress = unheard,
 ) -> UtteranceBook:
     """The book of that `plan_utterances`, spoken now if it is not in the cache.
 
-    `progress(done, total)` counts utterances. Raises SpeechError.
+    `on_progress(done, total)` counts utterances. Raises SpeechError.
     """
     plan = plan_utterances(split, count=count, seed=seed, level=level, engines=engines)
     directory = _directory(plan, split, seed, level)
@@ -70,7 +71,7 @@ def open_or_build(
         except SpeechError:
             # damaged: building keeps what is whole and speaks the rest again
             pass
-    return build_book(plan, directory, progress=progress)
+    return build_book(plan, directory, on_progress=on_progress)
 
 
 def speak(text: str, *, voice: str = "en-us", rate: int = 160, pitch: int = 50) -> np.ndarray:

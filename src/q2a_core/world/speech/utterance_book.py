@@ -23,6 +23,7 @@ import numpy as np
 
 from q2a_core.errors import SpeechError
 from q2a_core.files import json_or_none, write_whole
+from q2a_core.progress import OnProgress, unheard
 from q2a_core.world.speech.espeak import EspeakProcess, to_clip
 from q2a_core.world.speech.prosody import express
 from q2a_core.world.speech.recorded_voices import RECORDED, speak_recorded
@@ -30,8 +31,6 @@ from q2a_core.world.speech.utterances import Utterance, from_record, plan_hash, 
 
 SHARD_SIZE = 500
 FORMAT = 1
-
-Progress = Callable[[int, int], None]
 
 
 class UtteranceBook:
@@ -99,11 +98,11 @@ def build_book(
     *,
     workers: int = 2,
     shard_size: int = SHARD_SIZE,
-    progress: Progress | None = None,
+    on_progress: OnProgress = unheard,
 ) -> UtteranceBook:
     """Have a plan spoken into a directory and open the book; whole shards there are kept.
 
-    `progress(done, total)` counts utterances and is called from the workers' threads, one at a
+    `on_progress(done, total)` counts utterances and is called from the workers' threads, one at a
     time. Raises SpeechError when the engine is missing, refuses a voice or crashes, and when the
     disk is full.
     """
@@ -119,8 +118,7 @@ def build_book(
         nonlocal done
         with lock:
             done += count
-            if progress is not None:
-                progress(done, len(plan))
+            on_progress(done, len(plan))
 
     def work(number: int) -> dict[str, str] | None:
         try:
