@@ -17,7 +17,7 @@ from q2a_core.errors import Q2AError
 from q2a_core.evaluation import browse
 from q2a_core.evaluation.browse import LARGEST_NUMBER, SUITES, Example, Question, Said
 from q2a_core.evaluation.items import Item
-from q2a_core.evaluation.mini_suites import RIGHT
+from q2a_core.evaluation.mini_scores import RIGHT
 from q2a_core.evaluation.scoreboard import Report
 from q2a_core.lengths import SAMPLE_RATE
 from q2a_core.world.speech.utterance_book import UtteranceBook

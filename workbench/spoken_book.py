@@ -5,7 +5,7 @@ import threading
 import streamlit as st
 
 from job import Job
-from q2a_core.evaluation.mini_suites import TEST_UTTERANCES
+from q2a_core.evaluation.mini_suite import TEST_UTTERANCES
 from q2a_core.world.speech import book_directory, open_or_build
 from q2a_core.world.speech.utterance_book import UtteranceBook
 

@@ -9,7 +9,9 @@ from q2a_core.errors import Q2AError
 from q2a_core.evaluation import external_judge, mini_table
 from q2a_core.evaluation.judge_endpoint import Endpoint
 from q2a_core.evaluation.judged_chat import judge_items
-from q2a_core.evaluation.mini_suites import MINI_SUITES, kind_of_reply, mini_items, suites_named
+from q2a_core.evaluation.mini_scores import kind_of_reply
+from q2a_core.evaluation.mini_suite import mini_items
+from q2a_core.evaluation.mini_suites import MINI_SUITES, suites_named
 from q2a_core.evaluation.replies import ReplyStore
 from q2a_core.evaluation.tables import BESIDE, judge_table, report_table
 from q2a_core.world.naming import names_of

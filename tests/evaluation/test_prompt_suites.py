@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from q2a_core.evaluation.mini_suites import mini_items
+from q2a_core.evaluation.mini_suite import mini_items
 from q2a_core.evaluation.prompt_suites import KINDS, prompt_suites, trained_on_tags
 from q2a_core.world.sampler import GrownSampler
 from q2a_core.world.speech import build_book, plan_utterances

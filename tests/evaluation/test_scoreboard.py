@@ -9,7 +9,8 @@ from q2a_core import paths
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.evaluation import browse
 from q2a_core.evaluation.items import example_row
-from q2a_core.evaluation.mini_suites import MINI_SUITES, mini_items
+from q2a_core.evaluation.mini_suite import mini_items
+from q2a_core.evaluation.mini_suites import MINI_SUITES
 from q2a_core.evaluation.results_file import conditions_text
 from q2a_core.evaluation.scoreboard import boards, shipped_reports
 from q2a_core.world.speech.levels import plan_utterances

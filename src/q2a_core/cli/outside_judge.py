@@ -7,7 +7,7 @@ from q2a_core.progress import OnProgress
 
 if TYPE_CHECKING:
     from q2a_core.evaluation.judge_endpoint import Endpoint
-    from q2a_core.evaluation.mini_suites import Answered
+    from q2a_core.evaluation.mini_suite import Answered
     from q2a_core.evaluation.replies import ReplyStore
 
 

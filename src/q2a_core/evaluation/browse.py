@@ -10,7 +10,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from q2a_core.evaluation.items import Item
-from q2a_core.evaluation.mini_suites import MINI_SUITES, RIGHT, TEST_UTTERANCES, mini_scenes
+from q2a_core.evaluation.mini_scores import RIGHT
+from q2a_core.evaluation.mini_suite import TEST_UTTERANCES, mini_scenes
+from q2a_core.evaluation.mini_suites import MINI_SUITES
 from q2a_core.evaluation.scoreboard import Report
 from q2a_core.world.judge import judge
 from q2a_core.world.render import render

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from q2a_core.evaluation.external_judge import JudgeItem
 from q2a_core.evaluation.items import Item
-from q2a_core.evaluation.mini_suites import CHAT, Answered
+from q2a_core.evaluation.mini_suite import Answered
+from q2a_core.evaluation.mini_suites import CHAT
 from q2a_core.world.answers import caption, music_answer, speaker_answer
 from q2a_core.world.scene import Scene
 

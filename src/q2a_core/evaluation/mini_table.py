@@ -15,16 +15,15 @@ import torch
 from q2a_core.checkpoint import Checkpoint
 from q2a_core.evaluation.items import Item, example_row, swapped
 from q2a_core.evaluation.metrics import INTERVALS, accuracy
-from q2a_core.evaluation.mini_suites import (
-    CHAT,
-    MINI_SUITES,
+from q2a_core.evaluation.mini_scores import all_right
+from q2a_core.evaluation.mini_suite import (
     TEST_UTTERANCES,
     Answered,
     MiniSuite,
-    all_right,
     mini_items,
     mini_scenes,
 )
+from q2a_core.evaluation.mini_suites import CHAT, MINI_SUITES
 from q2a_core.evaluation.normalisers import normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, answer_once, text_hash
 from q2a_core.evaluation.runner import MAX_NEW_TOKENS, answer

@@ -11,7 +11,8 @@ import numpy as np
 
 from q2a_core.checkpoint import Checkpoint
 from q2a_core.evaluation.metrics import accuracy
-from q2a_core.evaluation.mini_suites import Answered, MiniSuite, rights
+from q2a_core.evaluation.mini_scores import rights
+from q2a_core.evaluation.mini_suite import Answered, MiniSuite
 from q2a_core.world.prompts import prompt_for
 from q2a_core.world.scene import Scene, SceneKind
 from q2a_core.world.scene_shares import STAGE_SHARES

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from q2a_core.evaluation.items import Item, swapped
 from q2a_core.evaluation.metrics import Score, accuracy
-from q2a_core.evaluation.mini_suites import rights
+from q2a_core.evaluation.mini_scores import rights
 from q2a_core.evaluation.runner import answer
 from q2a_core.world.render import render
 from q2a_core.world.sampler import GrownSampler
