@@ -41,9 +41,18 @@ from q2a_core.world.tokenizer_text import tokenizer_text
 COUNT = 60
 ONE_VOICE = """
 import sys, wave
-with wave.open(sys.stdout.buffer, "wb") as file:
+with wave.open(sys.argv[sys.argv.index("-o") + 1], "wb") as file:
     file.setparams((1, 2, 24000, 2400, "NONE", ""))
     file.writeframes(b"\\x01\\x02" * 2400)
+"""
+
+
+WRITES_DOWN = """
+import array, sys, wave
+said = sys.argv[sys.argv.index("--lang") + 1] + " " + sys.stdin.read()
+with wave.open(sys.argv[sys.argv.index("--wave") + 1], "wb") as file:
+    file.setparams((1, 2, 16000, len(said), "NONE", ""))
+    file.writeframes(array.array("h", list(said.encode())).tobytes())
 """
 
 
@@ -343,11 +352,14 @@ def test_size_and_melody_are_heard():
 
 
 @pytest.mark.parametrize("engine", RECORDED)
-def test_recorded_voices_speak_a_part_of_the_english_training_when_asked(train, engine):
+def test_recorded_voices_speak_a_part_of_the_training_in_their_languages_when_asked(train, engine):
     mixed = plan_utterances("train", count=2000, seed=0, engines=("espeak", engine))
-    english = [item for item in mixed if item.language == "en"]
-    share = np.mean([item.engine == engine for item in english])
-    assert abs(share - RECORDED[engine].share) < 0.05
+    for language in ("en", "de", "zh"):
+        said = [item for item in mixed if item.language == language]
+        voices = RECORDED[engine].voices_of(language)
+        share = np.mean([item.engine == engine for item in said])
+        assert abs(share - (RECORDED[engine].share if voices else 0)) < 0.06
+        assert {item.voice for item in said if item.engine == engine} == set(voices)
     assert [item.text for item in mixed] == [item.text for item in train[:2000]]
     kept = [(a, b) for a, b in zip(mixed, train, strict=False) if a.engine == "espeak"]
     assert all(a == b for a, b in kept)
@@ -384,6 +396,18 @@ def test_an_engine_without_its_program_is_told(monkeypatch, engine):
         speak_recorded("red dog", engine=engine, voice=voice, rate=160, pitch=50)
     with pytest.raises(SpeechError, match="no voice"):
         speak_recorded("red dog", engine=engine, voice="bob", rate=160, pitch=50)
+
+
+def test_pico_is_told_speed_and_pitch_in_its_markup(monkeypatch, tmp_path):
+    program = tmp_path / "pico2wave"
+    program.write_text(f"#!{sys.executable}\n" + WRITES_DOWN)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    recorded_voices._check_voices.cache_clear()
+    samples, rate = speak_recorded("the cat & me", engine="pico", voice="en-GB", rate=200, pitch=70)
+    assert rate == 16_000
+    said = samples.astype("u1").tobytes().decode()
+    assert said.startswith("en-GB <speed level='125'><pitch level='120'>the cat &amp; me</pitch>")
 
 
 @pytest.mark.parametrize("engine", RECORDED)

@@ -15,6 +15,7 @@ from q2a_core.cli.train_options import (
     Flite,
     Optimizer,
     PartRate,
+    Pico,
     Precision,
     Ramp,
     Rate,
@@ -49,6 +50,7 @@ def start_stage(
     utterances: Utterances = None,
     flite: Flite = False,
     rhvoice: RHVoice = False,
+    pico: Pico = False,
     seed: Seed = 0,
     start: Start = None,
     resume: Resume = False,
@@ -72,7 +74,7 @@ def start_stage(
         utterances=utterances,
         batch_size=batch_size,
         accumulate=accumulate,
-        engines=engines_of(flite=flite, rhvoice=rhvoice),
+        engines=engines_of(flite=flite, rhvoice=rhvoice, pico=pico),
         seed=seed,
     )
     run_to_end(config, run, resume, workers, precision)
@@ -98,6 +100,7 @@ def pretrain(
     ramp: Ramp = None,
     flite: Flite = False,
     rhvoice: RHVoice = False,
+    pico: Pico = False,
     seed: Seed = 0,
     start: Start = None,
     resume: Resume = False,
@@ -124,7 +127,7 @@ def pretrain(
         level=level,
         prompts=prompts,
         ramp=ramp,
-        engines=engines_of(flite=flite, rhvoice=rhvoice),
+        engines=engines_of(flite=flite, rhvoice=rhvoice, pico=pico),
         seed=seed,
     )
     run_to_end(config, run, resume, workers, precision)
@@ -144,6 +147,7 @@ def sft(
     ramp: Ramp = None,
     flite: Flite = False,
     rhvoice: RHVoice = False,
+    pico: Pico = False,
     seed: Seed = 0,
     start: Start = None,
     resume: Resume = False,
@@ -168,7 +172,7 @@ def sft(
         batch_size=batch_size,
         accumulate=accumulate,
         ramp=ramp,
-        engines=engines_of(flite=flite, rhvoice=rhvoice),
+        engines=engines_of(flite=flite, rhvoice=rhvoice, pico=pico),
         seed=seed,
     )
     run_to_end(config, run, resume, workers, precision)

@@ -52,6 +52,10 @@ Flite = Annotated[
 RHVoice = Annotated[
     bool, typer.Option("--rhvoice", help="Let RHVoice, if installed, speak some of the English.")
 ]
+Pico = Annotated[
+    bool,
+    typer.Option("--pico", help="Let Pico, if installed, speak some of the English and German."),
+]
 Optimizer = Annotated[
     Literal["adamw", "muon"] | None,
     typer.Option(help="What updates the matrices; the stage's own by default."),
@@ -65,7 +69,8 @@ Budget = Annotated[
 ]
 
 
-def engines_of(*, flite: bool, rhvoice: bool) -> tuple[str, ...] | None:
+def engines_of(*, flite: bool, rhvoice: bool, pico: bool) -> tuple[str, ...] | None:
     """The speech engines that a run's options name; None for the stage's own."""
-    added = [name for name, wanted in (("flite", flite), ("rhvoice", rhvoice)) if wanted]
+    wanted = {"flite": flite, "rhvoice": rhvoice, "pico": pico}
+    added = [name for name, is_wanted in wanted.items() if is_wanted]
     return ("espeak", *added) if added else None

@@ -25,7 +25,7 @@ OPTIONS_OF = {
     "dpo": ("beta", "nll_weight"),
 }
 """Settings that have one in some."""
-RECORDED_ENGINES = ("flite", "rhvoice")
+RECORDED_ENGINES = ("flite", "rhvoice", "pico")
 """Engines that an option of their name adds, in every stage but DPO."""
 
 

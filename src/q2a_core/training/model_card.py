@@ -37,7 +37,7 @@ VOICE_CHAT_TRY = [
 """What fine-tuning adds."""
 TRAINED_CLIPS = 1
 """Clips in one dialogue of the world at most: later turns go on about the first one's."""
-ENGINE_NAMES = {"espeak": "eSpeak NG", "flite": "flite", "rhvoice": "RHVoice"}
+ENGINE_NAMES = {"espeak": "eSpeak NG", "flite": "flite", "rhvoice": "RHVoice", "pico": "Pico"}
 ANSWERS = {
     "start": "no questions yet: its encoder can spell and its decoder can speak, but they were never connected",
     "pretrain": "typed questions about a clip, one at a time",

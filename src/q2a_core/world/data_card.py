@@ -25,7 +25,7 @@ def data_card() -> str:
     }
     sections = [
         "# What the mini world holds",
-        "All of it is made, none of it recorded: speech by eSpeak NG (and flite and RHVoice where a run says so), "
+        "All of it is made, none of it recorded: speech by eSpeak NG (and flite, RHVoice, Pico where a run says so), "
         "sounds and music by formulas. Counted by `q2a synth --card`.",
         _words(),
         _speech(plans),

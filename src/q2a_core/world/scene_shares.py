@@ -56,7 +56,7 @@ RAMP = 60_000
 CLEAN_SHARE = 0.25
 """Training clips without any room or microphone."""
 RECORDED_SHARE = 0.4
-"""Training phrases that are drawn from recorded voices' alone: those of flite and RHVoice."""
+"""Training phrases that are drawn from recorded voices' alone: those of flite, RHVoice and Pico."""
 WORD_SHARE = 0.6
 """Those of them that are a single word, beside those drawn anyway: what people say first to a microphone."""
 SHORT_SHARE, SHORT_WORDS = 0.25, (2, 3)

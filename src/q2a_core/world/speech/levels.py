@@ -43,7 +43,7 @@ SINGLE_SHARES: dict[Split, tuple[float, float]] = {"train": (0.46, 0.32), "test"
 """How often a single word is said: in English of its own, and in the parallel templates."""
 # the seed's third number keeps the grown streams apart from the first world's
 GROWN_STREAM = 101
-ENGINE_STREAMS: dict[Engine, int] = {"flite": 102, "rhvoice": 103}
+ENGINE_STREAMS: dict[Engine, int] = {"flite": 102, "rhvoice": 103, "pico": 104}
 RISING = 0.6
 FALLING = 0.3
 
@@ -58,8 +58,8 @@ def plan_utterances(
 ) -> list[Utterance]:
     """`count` utterances of a split of a world; a shorter plan is the beginning of a longer one.
 
-    `engines` may add "flite" and "rhvoice" in the grown world: each then speaks a part of the English
-    training utterances. Raises SpeechError for a world that does not exist.
+    `engines` may add "flite", "rhvoice" and "pico" in the grown world: each then speaks a part of the training
+    utterances in its languages. Raises SpeechError for a world that does not exist.
     """
     if level == "first":
         # not above: the first world's plan is made of what this room holds
@@ -79,7 +79,8 @@ def plan_utterances(
 
 def _perhaps_recorded(item: Utterance, engine: Engine, rng: np.random.Generator) -> Utterance:
     chosen, number = rng.random() < RECORDED[engine].share, int(rng.integers(2**32))
-    if not chosen or item.language != "en" or item.engine != "espeak":
+    speaks = RECORDED[engine].voices_of(item.language)
+    if not chosen or not speaks or item.engine != "espeak":
         return item
     return as_recorded(item, engine, np.random.default_rng(number))
 

@@ -1,24 +1,27 @@
-"""Two more speech engines for training, where they are installed: flite and RHVoice, English only.
+"""More speech engines for training, where they are installed: flite and RHVoice in English, Pico in German too.
 
-Their voices are built from recordings of real speakers and sound unlike espeak-ng's. Either is run once for each
+Their voices are built from recordings of real speakers and sound unlike espeak-ng's. Each is run once for an
 utterance, and says the same text the same way every time. Without the programs nothing here is used.
 
-All six are free for any use: flite's come with it, and RHVoice's clb and bdl are speakers of CMU ARCTIC
-(festvox.org/cmu_arctic). Its other voices are not all free, which is why Debian has the package outside its main part.
+All are free for any use: flite's come with it, RHVoice's clb and bdl are speakers of CMU ARCTIC
+(festvox.org/cmu_arctic), and Pico, Android's first engine, is Apache-2.0 with its voices. RHVoice's other voices are
+not all free, which is why Debian has the package outside its main part.
 """
 
 import functools
-import io
 import shutil
 import subprocess
+import tempfile
 import wave
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from xml.sax.saxutils import escape
 
 import numpy as np
 
 from q2a_core.errors import SpeechError
-from q2a_core.world.speech.utterances import Engine, Trait, Utterance
+from q2a_core.world.speech.utterances import Engine, Language, Trait, Utterance
 
 TIMEOUT = 30.0
 PITCH = (-30, 35)
@@ -42,6 +45,7 @@ class RecordedVoice:
     """How often this one speaks, beside the others."""
     moves: bool = True
     """Whether it follows a pitch target."""
+    language: Language = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +56,53 @@ class RecordedEngine:
     install: str
     """What to do to have it."""
     share: float
-    """Part of the English training utterances that it speaks, of those that none before it does."""
+    """Part of the training utterances in its languages that it speaks, of those that none before it does."""
     voices: dict[str, RecordedVoice]
-    command: Callable[[str, str, float, float], list[str]]
-    """From the text, the voice, how many times as long it takes, and its pitch in percent of the voice's mean."""
-    typed: bool = False
-    """Whether the text is read from the standard input."""
+    command: Callable[["Said"], list[str]]
+    typed: Callable[["Said"], str] | None = None
+    """What it reads from the standard input, where the command does not hold the text."""
+
+    def voices_of(self, language: Language) -> dict[str, RecordedVoice]:
+        """Its voices that speak a language."""
+        return {name: voice for name, voice in self.voices.items() if voice.language == language}
 
 
-def _flite(text: str, voice: str, stretch: float, percent: float) -> list[str]:
-    target = FLITE_VOICES[voice].mean * percent / 100
-    command = ["flite", "-voice", voice, "-t", text, "-o", "/dev/stdout"]
-    command += ["--setf", f"duration_stretch={stretch:.3f}"]
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an engine is asked to say."""
+
+    text: str
+    voice: str
+    stretch: float
+    """How many times as long it takes."""
+    percent: float
+    """Pitch in percent of the voice's mean."""
+    output: Path
+    """WAV file that it writes."""
+
+
+def _flite(said: Said) -> list[str]:
+    target = FLITE_VOICES[said.voice].mean * said.percent / 100
+    command = ["flite", "-voice", said.voice, "-t", said.text, "-o", str(said.output)]
+    command += ["--setf", f"duration_stretch={said.stretch:.3f}"]
     return [*command, "--setf", f"int_f0_target_mean={target:.1f}"]
 
 
-def _rhvoice(text: str, voice: str, stretch: float, percent: float) -> list[str]:
-    command = ["RHVoice-test", "-p", voice, "-r", f"{100 / stretch:.0f}"]
-    return [*command, "-t", f"{percent:.0f}", "-o", "/dev/stdout"]
+def _rhvoice(said: Said) -> list[str]:
+    command = ["RHVoice-test", "-p", said.voice, "-r", f"{100 / said.stretch:.0f}"]
+    return [*command, "-t", f"{said.percent:.0f}", "-o", str(said.output)]
 
 
+def _pico(said: Said) -> list[str]:
+    return ["pico2wave", "--lang", said.voice, "--wave", str(said.output)]
+
+
+def _pico_typed(said: Said) -> str:
+    speed, pitch = f"{100 / said.stretch:.0f}", f"{said.percent:.0f}"
+    return f"<speed level='{speed}'><pitch level='{pitch}'>{escape(said.text)}</pitch></speed>"
+
+
+PICO_FROM = "build github.com/naggety/picotts"
 RHVOICE_FROM = "build github.com/RHVoice/RHVoice with its English data and voices"
 FLITE_VOICES = {
     "slt": RecordedVoice(172.0, "woman", 0.4),
@@ -83,11 +114,17 @@ RHVOICE_VOICES = {
     "clb": RecordedVoice(182.0, "woman", 0.5),
     "bdl": RecordedVoice(118.0, "man", 0.5),
 }
+PICO_VOICES = {
+    "en-US": RecordedVoice(165.0, "woman", 0.5),
+    "en-GB": RecordedVoice(173.0, "woman", 0.5),
+    "de-DE": RecordedVoice(167.0, "woman", 1.0, language="de"),
+}
 RECORDED: dict[Engine, RecordedEngine] = {
     "flite": RecordedEngine("flite", "apt-get install flite", 0.25, FLITE_VOICES, _flite),
     "rhvoice": RecordedEngine(
-        "RHVoice-test", RHVOICE_FROM, 0.2, RHVOICE_VOICES, _rhvoice, typed=True
+        "RHVoice-test", RHVOICE_FROM, 0.2, RHVOICE_VOICES, _rhvoice, lambda said: said.text
     ),
+    "pico": RecordedEngine("pico2wave", PICO_FROM, 0.25, PICO_VOICES, _pico, _pico_typed),
 }
 
 
@@ -98,7 +135,7 @@ def installed(engine: Engine) -> bool:
 
 def as_recorded(item: Utterance, engine: Engine, rng: np.random.Generator) -> Utterance:
     """The same said by a voice of `engine`, neutral; a part of a high woman's voice is made a child's."""
-    voices = RECORDED[engine].voices
+    voices = RECORDED[engine].voices_of(item.language)
     weights = [voice.weight for voice in voices.values()]
     name = tuple(voices)[int(rng.choice(len(voices), p=weights))]
     voice = voices[name]
@@ -142,7 +179,7 @@ def speak_recorded(
 
 @functools.cache
 def _check_voices(engine: Engine) -> None:
-    """Either program speaks with another voice where the one asked for is not installed, and says nothing of it."""
+    """These programs speak with another voice where the one asked for is not installed, and says nothing of it."""
     names = tuple(RECORDED[engine].voices)
     heard = {_said("yes", engine, name, 1.0, 100)[0].tobytes() for name in names}
     if len(heard) < len(names):
@@ -156,23 +193,24 @@ def _said(
     text: str, engine: Engine, voice: str, stretch: float, percent: float
 ) -> tuple[np.ndarray, int]:
     how = RECORDED[engine]
-    command = how.command(text, voice, stretch, percent)
-    typed = text.encode() if how.typed else None
-    try:
-        done = subprocess.run(
-            command, input=typed, capture_output=True, timeout=TIMEOUT, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise SpeechError(
-            f"{engine} cannot say {text!r}: {error}. Install it ({how.install}), "
-            f"or leave {engine} out of the engines"
-        ) from error
-    try:
-        with wave.open(io.BytesIO(done.stdout)) as file:
-            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-            rate = file.getframerate()
-    except (wave.Error, EOFError) as error:
-        raise SpeechError(f"{engine} gave no sound for {text!r}: {error}") from error
+    with tempfile.TemporaryDirectory() as folder:
+        said = Said(text, voice, stretch, percent, Path(folder, "said.wav"))
+        typed = how.typed(said).encode() if how.typed else None
+        try:
+            subprocess.run(
+                how.command(said), input=typed, capture_output=True, timeout=TIMEOUT, check=True
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise SpeechError(
+                f"{engine} cannot say {text!r}: {error}. Install it ({how.install}), "
+                f"or leave {engine} out of the engines"
+            ) from error
+        try:
+            with wave.open(str(said.output)) as file:
+                samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+                rate = file.getframerate()
+        except (OSError, wave.Error, EOFError) as error:
+            raise SpeechError(f"{engine} gave no sound for {text!r}: {error}") from error
     if samples.size == 0:
         raise SpeechError(f"{engine} says nothing for {text!r}")
     return samples, rate

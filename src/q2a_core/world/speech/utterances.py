@@ -12,7 +12,7 @@ from q2a_core.world.speech.voices import Split
 
 Language = Literal["en", "de", "zh"]
 Emotion = Literal["neutral", "anger", "joy", "sadness", "fear"]
-Engine = Literal["espeak", "flite", "rhvoice"]
+Engine = Literal["espeak", "flite", "rhvoice", "pico"]
 Trait = Literal["", "man", "woman", "child"]
 
 SPLIT_SEEDS: dict[Split, int] = {"train": 0, "test": 1}
