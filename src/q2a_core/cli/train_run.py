@@ -42,7 +42,8 @@ def run_to_end(
     finished = False
     fits = partial(check_folder, folder, config, resume=resume)
     with Stopping() as stopping, present(folder, fits) as presence:
-        from q2a_core.training.loop import Hooks, Progress
+        from q2a_core.training.clock import Progress
+        from q2a_core.training.loop import Hooks
         from q2a_core.training.run import run_stage
 
         noted = {}

@@ -1,7 +1,6 @@
 """The one training loop: batch, loss, step, log, save; resumable at any saved step, bit for bit on a CPU."""
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from q2a_core.errors import Q2AError, RunError, in_words
 from q2a_core.model import Qwen2Audio
 from q2a_core.training.batch_workers import steps_from
+from q2a_core.training.clock import Clock, Progress
 from q2a_core.training.objective import Objective
 from q2a_core.training.optimizer import (
     Optimizer,
@@ -30,25 +30,6 @@ from q2a_core.training.stages import StageConfig
 from q2a_core.training.step import accumulate_gradients, update
 from q2a_core.training.step_batches import StepBatches
 from q2a_core.training.tally import Tally
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """What a face may show after a step."""
-
-    step: int
-    steps: int
-    losses: dict[str, float]
-    """Means since the last report, by name: `loss`, `loss/` and a task, and what else the objective counts."""
-    clips_per_second: float
-    tokens_per_second: float
-    """Positions that the decoder reads, padding included."""
-    seconds_left: float
-
-    @property
-    def loss(self) -> float:
-        """What the stage is named for: next-token loss, or the preference loss."""
-        return self.losses["loss"]
 
 
 @dataclass(kw_only=True)
@@ -118,7 +99,7 @@ def train(
         )
         if writes:
             hooks.on_message(describe(stage, model))
-        clock = _Clock(stage, done)
+        clock = Clock(stage, done)
         saved = done
 
         def save() -> None:
@@ -158,7 +139,7 @@ def train(
                         "step",
                         step=done,
                         learning_rate=learning_rate(stage, done - 1),
-                        **_record(progress),
+                        **progress.to_record(),
                     )
                     tally = Tally()
                     hooks.on_progress(progress)
@@ -227,38 +208,4 @@ def _check_precision(run: Path, done: int, precision: str) -> None:
     if before != precision:
         raise RunError(
             f"{run.name} was begun with --precision {before}, not {precision}; resume it with the same one"
-        )
-
-
-def _record(progress: Progress) -> dict[str, float]:
-    losses = {name: round(value, 5) for name, value in progress.losses.items()}
-    return {
-        **losses,
-        "clips_per_second": round(progress.clips_per_second, 2),
-        "tokens_per_second": round(progress.tokens_per_second, 1),
-    }
-
-
-class _Clock:
-    """Speed over the last steps, and the time that is left."""
-
-    def __init__(self, stage: StageConfig, done: int):
-        self.stage, self.first = stage, done
-        self.marks: list[tuple[float, int, int]] = [(time.perf_counter(), 0, 0)]
-
-    def count(self, clips: int, tokens: int) -> None:
-        _, before, read = self.marks[-1]
-        self.marks.append((time.perf_counter(), before + clips, read + tokens))
-        self.marks = self.marks[-101:]
-
-    def progress(self, step: int, losses: dict[str, float]) -> Progress:
-        (then, before, read), (now, clips, tokens) = self.marks[0], self.marks[-1]
-        steps_per_second = (len(self.marks) - 1) / max(now - then, 1e-9)
-        return Progress(
-            step=step,
-            steps=self.stage.steps,
-            losses=losses,
-            clips_per_second=(clips - before) / max(now - then, 1e-9),
-            tokens_per_second=(tokens - read) / max(now - then, 1e-9),
-            seconds_left=(self.stage.steps - step) / steps_per_second,
         )
