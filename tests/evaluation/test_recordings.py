@@ -12,7 +12,7 @@ from q2a_core import AudioChat, paths
 from q2a_core.audio import write_wav
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.errors import CheckpointError, Q2AError
-from q2a_core.evaluation import bleu, recordings
+from q2a_core.evaluation import bleu, recording_scores, recordings
 from q2a_core.evaluation.manifest import read_manifest
 from q2a_core.evaluation.replies import ReplyStore, text_hash
 from q2a_core.evaluation.tables import report_table
@@ -159,7 +159,7 @@ def figures(folder, *pairs):
     """(suite, language, metric) -> value, of manifest rows with their replies."""
     manifest = write(folder, *[row for row, _ in pairs])
     answered = zip(read_manifest(folder, manifest), [reply for _, reply in pairs], strict=True)
-    rows = recordings.score_answers(list(answered))
+    rows = recording_scores.score_answers(list(answered))
     return {(row["suite"], row["language"], row["metric"]): row["score"]["value"] for row in rows}
 
 

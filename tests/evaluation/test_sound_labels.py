@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from q2a_core.evaluation.manifest import Recording
-from q2a_core.evaluation.recordings import score_answers
+from q2a_core.evaluation.recording_scores import score_answers
 from q2a_core.evaluation.sound_labels import sound_meant, sound_names
 from q2a_core.world.answers import NOUNS, PHRASES, bare
 
