@@ -18,6 +18,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
 
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m gpu` open only files with such tests: a GPU's machine may lack what the others import."""
+    if config.option.markexpr != "gpu":
+        return None
+    alone = collection_path.is_file()
+    files = [collection_path] if alone else collection_path.rglob("test_*.py")
+    return None if any("pytest.mark.gpu" in file.read_text("utf-8") for file in files) else True
+
+
 TEXTS = [
     "What is this sound? This is the sound of a keyboard. A dog barks twice.",
     "You are a helpful assistant. system user assistant Audio 1: Detect the language and recognize the speech:",

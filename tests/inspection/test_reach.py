@@ -1,5 +1,7 @@
 """What moves a token, measured: seven mel frames before attention, all of them after, as the arithmetic says."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,15 @@ def test_before_attention_a_token_reads_what_the_arithmetic_says(chat, token):
     assert len(frames) == 7 or token in (0, 41)
     assert (found.after > 0).all()
     assert found.token == token
+
+
+def test_a_model_of_another_precision_has_the_same_reach(chat):
+    """Nor need the log-mel, fp32 on the CPU, be where the model is."""
+    model = copy.deepcopy(chat.model).bfloat16()
+    mel = log_mel(CLIP, max_frames=model.config.encoder.max_mel_frames)
+    found, exact = token_reach(model, mel, 169, 20), reach_of(chat, 20)
+    assert found.before.dtype == np.float32
+    assert np.abs(found.before - exact.before).max() <= 0.1 * exact.before.max()
 
 
 def test_it_leaves_no_gradient_on_the_model(chat):

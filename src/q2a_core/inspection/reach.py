@@ -38,18 +38,19 @@ def token_reach(model: Qwen2Audio, mel: Tensor, frames: int, token: int, *, seed
         raise ValueError(f"token {token} was asked for; expected 0 to {count - 1}")
     generator = torch.Generator().manual_seed(seed)
     width = model.config.encoder.d_model
-    directions = torch.randn(DIRECTIONS, width, generator=generator)
+    weight = model.audio_encoder.conv1.weight
+    directions = torch.randn(DIRECTIONS, width, generator=generator).to(weight)
     with torch.inference_mode(False), torch.enable_grad():
-        read = mel.detach().clone()[None].requires_grad_()
+        read = mel.detach().to(weight, copy=True)[None].requires_grad_()
         states = encoder_states(model, read, torch.tensor([frames]))
         sizes = []
         for state in (states[0], states[-1]):
             vector = model.audio_encoder.pool(state)[0, token]
-            squares = torch.zeros(frames)
+            squares = torch.zeros(frames, device=weight.device)
             for direction in directions:
                 [gradient] = torch.autograd.grad(vector @ direction, read, retain_graph=True)
-                squares += gradient[0, :, :frames].square().sum(0)
-            sizes.append((squares / DIRECTIONS).sqrt().numpy())
+                squares += gradient[0, :, :frames].float().square().sum(0)
+            sizes.append((squares / DIRECTIONS).sqrt().cpu().numpy())
     return Reach(token=token, before=sizes[0], after=sizes[1])
 
 

@@ -92,9 +92,11 @@ class GraphPrompt:
         with self.lock:
             if self.done is not None:
                 torch.cuda.current_stream(self.memory.device).wait_event(self.done)
-            yield
-            if self.done is not None:
-                self.done.record(torch.cuda.current_stream(self.memory.device))
+            try:
+                yield
+            finally:
+                if self.done is not None:
+                    self.done.record(torch.cuda.current_stream(self.memory.device))
 
     def _stack(self, part: str, length: int) -> "_Captured":
         if (part, length) not in self.stacks:
