@@ -18,7 +18,7 @@ _TOGETHER: "list[weakref.ref[torch.cuda.CUDAGraph]]" = []
 _NEEDED: "weakref.WeakKeyDictionary[torch.cuda.CUDAGraph, list[torch.cuda.CUDAGraph]]" = (
     weakref.WeakKeyDictionary()
 )
-"""Those that took such memory for a graph: it writes there at each replay, and PyTorch from 2.12 on would give it away
+"""Those that took such memory for a graph: it writes there at each replay, and PyTorch 2.13 gives it away
 as soon as one that was captured on the same stream, and then the one that took it, are dropped."""
 _BROKEN: list[torch.cuda.CUDAGraph] = []
 """Captures that could not be ended: PyTorch's allocator was not told and goes on asking them."""
