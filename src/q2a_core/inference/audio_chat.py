@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 
@@ -15,11 +16,11 @@ from q2a_core.checkpoint import Checkpoint, open_checkpoint
 from q2a_core.errors import ChatError
 from q2a_core.inference.batch import mel_batch
 from q2a_core.inference.clips import Clip, read_clips
-from q2a_core.inference.generate import generate_steps
-from q2a_core.inference.reply import Prompt, Reply, Timings
+from q2a_core.inference.reply import Prompt, Reply
 from q2a_core.inference.sampling import GenerationSettings, unsupported_settings
+from q2a_core.inference.turn import Turn
 from q2a_core.model import Qwen2Audio, graphs_of
-from q2a_core.text import StreamDecoder, system_message, user_message
+from q2a_core.text import system_message, user_message
 from q2a_core.text.chat import Message
 from q2a_core.text.tokenizer import check_text
 
@@ -111,7 +112,15 @@ class AudioChat:
         if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
             raise ChatError(f"seed is {seed!r}; expected a whole number of at most 63 bits")
         self._begun += 1
-        return _Turn(self, self._begun, prompt, settings, int(seed), start).run()
+        return Turn(
+            checkpoint=self.checkpoint,
+            model=self.model,
+            prompt=prompt,
+            settings=settings,
+            seed=int(seed),
+            start=start,
+            on_end=partial(self._go_on, self._begun, prompt),
+        ).run()
 
     def prompt(
         self,
@@ -138,6 +147,13 @@ class AudioChat:
             audio_embeds=audio_embeds,
             notices=(*self._notices(waveforms), *self._many_clips(len(audio_embeds))),
         )
+
+    def _go_on(self, number: int, prompt: Prompt, reply: Reply) -> None:
+        """Let the dialogue go on from the reply to turn `number`, unless another turn or a reset came since."""
+        if number == self._begun:
+            self.last_reply = reply
+            self.messages = [*prompt.messages, {"role": "assistant", "content": reply.text}]
+            self._audio_embeds = prompt.audio_embeds
 
     @torch.inference_mode()
     def _encode(self, waveforms: list[Waveform]) -> list[Tensor]:
@@ -187,89 +203,3 @@ class AudioChat:
             return ()
         most = "one clip" if trained == 1 else f"at most {trained} clips"
         return (f"this checkpoint was trained on {most} per dialogue; with more it guesses",)
-
-
-@dataclass
-class _Turn:
-    """One turn while it is being answered."""
-
-    chat: AudioChat
-    number: int
-    prompt: Prompt
-    settings: GenerationSettings
-    seed: int
-    start: float
-
-    def run(self) -> Generator[str, None, Reply]:
-        """Decode, yield text, and add the turn to the dialogue, as far as it came if the caller stops listening.
-
-        An error while decoding leaves the dialogue as it was, and so does a turn that is no longer the newest.
-        """
-        chat = self.chat
-        generator = torch.Generator().manual_seed(self.seed)
-        decoder = StreamDecoder(chat.checkpoint.chat_format.tokenizer)
-        token_ids: list[int] = []
-        logps: list[float] = []
-        times: list[float] = []
-        has_stopped = False
-        steps = generate_steps(
-            chat.model,
-            torch.tensor([self.prompt.ids]),
-            settings=self.settings,
-            audio_embeds=torch.cat(self.prompt.audio_embeds) if self.prompt.audio_embeds else None,
-            generator=generator,
-        )
-        try:
-            for (token,), (logp,) in steps:
-                times.append(time.perf_counter())
-                if token in self.settings.stop_ids:
-                    has_stopped = True
-                    break
-                token_ids.append(token)
-                logps.append(logp)
-                piece = decoder.push(token)
-                if piece:
-                    yield piece
-            rest = decoder.finish()
-            if rest:
-                yield rest
-        except (GeneratorExit, KeyboardInterrupt):
-            self._finish(token_ids, logps, times)
-            raise
-        return self._finish(token_ids, logps, times, () if has_stopped else (self._cut_notice(),))
-
-    def _cut_notice(self) -> str:
-        """What to say of a reply that no stop token ended."""
-        most, holds = self.settings.max_new_tokens, self.chat.model.config.decoder.max_positions
-        cut = f"the reply was cut at {most:,} token{'s' if most > 1 else ''}"
-        if len(self.prompt.ids) + most == holds:
-            return f"{cut}: the dialogue fills the {holds:,} that the model holds; begin a new chat"
-        return f"{cut}; a larger max_new_tokens lets it go on"
-
-    def _finish(
-        self,
-        token_ids: list[int],
-        logps: list[float],
-        times: list[float],
-        notices: tuple[str, ...] = (),
-    ) -> Reply:
-        """The reply with the prompt's notices and these; the dialogue goes on from it."""
-        chat = self.chat
-        text = chat.checkpoint.chat_format.tokenizer.decode(token_ids)
-        first = times[0] - self.start if times else 0.0
-        rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
-        reply = Reply(
-            text=text,
-            token_ids=token_ids,
-            logps=logps,
-            timings=Timings(time_to_first_token=first, tokens_per_second=rate),
-            notices=(*self.prompt.notices, *notices),
-            prompt=chat.checkpoint.chat_format.prompt_text(self.prompt.messages),
-            settings=self.settings,
-            seed=self.seed,
-        )
-        if self.number == chat._begun:
-            chat.last_reply = reply
-            chat.messages = [*self.prompt.messages, {"role": "assistant", "content": text}]
-            chat._audio_embeds = self.prompt.audio_embeds
-        return reply
