@@ -22,6 +22,10 @@ SOURCES = {
     "Record": ":material/mic:",
 }
 RECORDING = "your recording"
+NOTHING_RECORDED = (
+    "If it does not record: the browser needs a microphone and your permission, which the sign beside the page's "
+    "address shows and changes. A file can be uploaded instead."
+)
 HIDDEN: Any = {"label_visibility": "collapsed"}
 
 
@@ -37,8 +41,7 @@ def clip_choice() -> PickedClip | None:
         format_func=lambda name: f"{SOURCES[name]} {name}",
         label_visibility="collapsed",
     )
-    if source == "Record":
-        stand.microphone()
+    may_record = source == "Record" and stand.microphone()
     with st.container(height=68, border=False, key="clip_choice"):
         if source == "Samples":
             return _sample()
@@ -53,6 +56,8 @@ def clip_choice() -> PickedClip | None:
     if file is None:
         if source == "Upload":
             st.caption(f"At most {stand.upload_mb()} MB; a larger file is not taken.")
+        elif may_record:
+            st.caption(NOTHING_RECORDED)
         return None
     if source == "Record":
         files.in_use("recording", RECORDING)

@@ -102,8 +102,10 @@ def draw() -> None:
         st.caption(ABOUT.format(megabytes=upload_mb(), seconds=clip_seconds()))
 
 
-def microphone() -> None:
-    """Say where the browser will refuse the microphone."""
+def microphone() -> bool:
+    """Whether the browser may give the microphone; said where it will refuse."""
     address = urlsplit(st.context.url or "")
-    if address.scheme == "http" and address.hostname not in LOCAL:
+    is_refused = address.scheme == "http" and address.hostname not in LOCAL
+    if is_refused:
         st.caption(f":material/mic_off: {NO_MICROPHONE}")
+    return not is_refused

@@ -1,6 +1,7 @@
-"""What the theme's settings cannot say: the colour of text on the primary colour.
+"""What the theme's settings cannot say: the colour of text on the primary colour, and where the keyboard is.
 
 On dark the primary colour is bright enough to be read as text itself, and too bright for Streamlit's white text on it.
+A page's link that has the keyboard is drawn by Streamlit as the link of the open page: it gets a ring.
 """
 
 import streamlit as st
@@ -9,6 +10,9 @@ STYLE = """<style>
 .stApp button[data-testid^="stBaseButton-primary"]:not(:disabled, :hover, :active),
 .stApp [data-testid="stMultiSelect"] [data-tag] {
   color: light-dark(#ffffff, #14191b);
+}
+.stApp [data-testid="stSidebarNavLink"]:focus-visible {
+  outline: 2px solid currentColor;
 }
 </style>"""
 """Each theme's background colour, of `.streamlit/config.toml`; a browser too old for `light-dark` stays with white.

@@ -38,6 +38,13 @@ def test_a_forgotten_return_is_no_stub():
     assert "is a `return` missing?" in found.message
 
 
+@pytest.mark.parametrize("answer", ["text", 3, [1, 2, 3]])
+def test_a_value_in_the_place_of_the_function_is_named(answer):
+    found = judged(exercise("01.lengths"), answer)
+    assert found.state == "wrong"
+    assert f"found a value of type {type(answer).__name__}, expected your function" in found.message
+
+
 def test_prints_while_judging_are_cut_and_counted(capsys):
     def talks(samples):
         print("samples", samples)

@@ -194,11 +194,13 @@ def test_more_than_two_minutes_are_refused(page):
 
 def test_a_recording_is_a_clip(page):
     choose(page, "Record")
+    assert "the browser needs a microphone and your permission" in shown(page)
     recording = ("2026-11-22_audio.wav", noise(0.4), "audio/wav")
     page.get("audio_input")[0].set_value(recording).run()
     press(page, "alone")
     assert not errors(page)
     assert "your recording alone, without text" in shown(page)
+    assert "the browser needs a microphone" not in shown(page)
 
 
 def test_without_a_clip_text_alone_is_asked(page):

@@ -113,3 +113,16 @@ def test_streamlit_takes_the_colours(visit, address, name):
 
 def hexed(colour: str) -> str:
     return "#" + "".join(f"{int(c):02x}" for c in re.findall(r"\d+", colour)[:3])
+
+
+@pytest.mark.browser
+def test_a_page_link_that_has_the_keyboard_has_a_ring(visit, address):
+    visit.goto(address)
+    visit.wait_for_selector(".q2a-player canvas")
+    link = visit.get_by_role("link", name="Modes")
+    ring = "e => getComputedStyle(e).outlineStyle"
+    visit.get_by_role("link", name="Attention").focus()
+    assert link.evaluate(ring) == "none"
+    visit.keyboard.press("Tab")
+    assert link.evaluate("e => e === document.activeElement")
+    assert link.evaluate(ring) == "solid"

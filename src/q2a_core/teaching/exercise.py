@@ -93,6 +93,10 @@ class ReturnedNothing(Exception):
     """The answer does something and returns None."""
 
 
+class NoFunction(Exception):
+    """The answer is a value of the type that this is named after, where a function is wanted."""
+
+
 class Broke(Exception):
     """The answer raised."""
 
@@ -112,9 +116,9 @@ def wrong(message: str, **details: Any) -> Verdict:
 
 
 def call(answer: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """What the student's function returns; raises Unfilled for a stub, ReturnedNothing and Broke for a crash."""
+    """What the student's function returns; raises NoFunction, Unfilled, ReturnedNothing or Broke where it does not."""
     if not callable(answer):
-        raise TypeError(f"found a value of type {type(answer).__name__}, not a function")
+        raise NoFunction(type(answer).__name__)
     try:
         value = answer(*arguments, **options)
     except (NotImplementedError, Unfilled) as error:
@@ -156,6 +160,11 @@ def judged(exercise: Exercise, answer: Any) -> Verdict:
         )
     except ReturnedNothing:
         message = "your function returned None: is a `return` missing?"
+    except NoFunction as found:
+        message = (
+            f"found a value of type {found}, expected your function itself: its name alone, without brackets "
+            "behind it"
+        )
     except Broke as broke:
         message = f"your code raised {type(broke.error).__name__}: {broke.error}{_where(broke)}"
     except Exception as error:

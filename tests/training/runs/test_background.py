@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -180,6 +182,33 @@ def test_who_comes_in_between_two_looks_is_seen(home, monkeypatch):
         (run / HOLDER).unlink()
     with inside, pytest.raises(RunError, match="another process is training in between"):
         background.launch(run, options(home, steps=1))
+
+
+def test_two_tabs_that_start_a_run_at_once_start_one_process(home, monkeypatch):
+    run, spawned = background.run_folder("at_once"), []
+    both = threading.Barrier(2, timeout=PATIENCE)
+
+    def spawn(command, output):
+        time.sleep(0.3)  # as long as a busy machine takes; the other tab looks meanwhile
+        spawned.append(subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE))
+        return spawned[-1]
+
+    def start():
+        both.wait()
+        try:
+            background.launch(run, options(home, steps=1))
+        except RunError as error:
+            return str(error)
+        return ""
+
+    monkeypatch.setattr(background, "_spawn", spawn)
+    with ThreadPoolExecutor(2) as tabs:
+        told = [tab.result() for tab in [tabs.submit(start), tabs.submit(start)]]
+    for process in spawned:
+        process.communicate(b"\n")
+    assert len(spawned) == 1
+    assert sorted(told)[0] == ""
+    assert "another process is training in at_once" in sorted(told)[1]
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", ".hidden", "x" * 65, "a b", "C:x"])

@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,8 @@ _children: dict[Path, subprocess.Popen[Any]] = {}
 """Runs that this process started: the ones whose end it can see at once."""
 _leaving: list[subprocess.Popen[Any]] = []
 """Earlier processes of the same runs, done with the folder and on their way out."""
+_launching = threading.Lock()
+"""Held from the look whether a folder is free until the process in it is noted: two tabs may start a run at once."""
 
 
 def run_folder(name: str) -> Path:
@@ -78,6 +81,11 @@ def launch(run: Path, options: Sequence[str], *, resume: bool = False) -> None:
     Raises RunError if a run is going on there, or if the folder holds a run that is not to be resumed.
     """
     _wait_for_leaving(run)
+    with _launching:
+        _launch(run, options, resume=resume)
+
+
+def _launch(run: Path, options: Sequence[str], *, resume: bool) -> None:
     if occupied(run):
         raise RunError(taken(run))
     if not resume and (run / CONFIG_FILE).is_file():
