@@ -73,8 +73,7 @@ def begin(source: str, settings: PreferenceSettings) -> None:
         key="train_dpo",
         disabled=not count,
     ):
-        name = background.free_name("dpo")
-        run = background.run_folder(name)
+        run = background.new_folder("dpo")
         own = write_pairs(settings.pairs, run / PAIRS) if settings.pairs else None
         class_run = ClassRun(
             stage="dpo",
@@ -87,7 +86,7 @@ def begin(source: str, settings: PreferenceSettings) -> None:
             sampled=int(sampled),
         )
         background.launch(run, class_run.options())
-        change(RUN, name)
+        change(RUN, run.name)
         st.rerun()
 
 

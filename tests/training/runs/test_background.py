@@ -217,6 +217,14 @@ def test_a_name_leads_nowhere_else(home, name):
         background.run_folder(name)
 
 
+def test_new_folders_are_never_the_same(home):
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(background.new_folder, ["start"] * 24))
+    assert len(set(folders)) == 24
+    assert {folder.name for folder in folders} == {f"start-{number}" for number in range(1, 25)}
+    assert all(folder.is_dir() and not any(folder.iterdir()) for folder in folders)
+
+
 def test_a_free_name_is_free(home):
     assert background.free_name("sft") == "sft-1"
     run = paths.runs_dir() / "sft-1"

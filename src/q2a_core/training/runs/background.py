@@ -75,6 +75,19 @@ def free_name(stage: str) -> str:
     return f"{stage}-{number}"
 
 
+def new_folder(stage: str) -> Path:
+    """A folder for the next run of a stage, made now: two tabs that ask at once get two."""
+    number = int(free_name(stage).rpartition("-")[2])
+    while True:
+        run = run_folder(f"{stage}-{number}")
+        try:
+            run.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return run
+
+
 def launch(run: Path, options: Sequence[str], *, resume: bool = False) -> None:
     """Start `q2a train` with these options, stage first, in the folder `run`; returns at once.
 
