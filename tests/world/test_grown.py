@@ -5,6 +5,7 @@ import hashlib
 import re
 import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +24,8 @@ from q2a_core.world.speech.levels import plan_utterances
 from q2a_core.world.speech.lexicon import english_words
 from q2a_core.world.speech.prosody import EMOTIONS, express, settings
 from q2a_core.world.speech.questions_grown import QUESTIONS_GROWN
-from q2a_core.world.speech.recorded_voices import RECORDED, installed, speak_recorded
+from q2a_core.world.speech.recorded_engines import RECORDED, installed
+from q2a_core.world.speech.recorded_voices import speak_recorded
 from q2a_core.world.speech.sentences_grown import number_words
 from q2a_core.world.speech.utterances import Utterance, from_record, plan_hash, to_record
 from q2a_core.world.speech.voices_grown import (
@@ -54,6 +56,14 @@ with wave.open(sys.argv[sys.argv.index("--wave") + 1], "wb") as file:
     file.setparams((1, 2, 16000, len(said), "NONE", ""))
     file.writeframes(array.array("h", list(said.encode())).tobytes())
 """
+
+
+def install(monkeypatch, program: Path, source: str) -> None:
+    """Let `program` be the only one that is found."""
+    program.write_text(f"#!{sys.executable}\n{source}")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    recorded_voices._check_voices.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -378,11 +388,7 @@ def test_a_second_recorded_engine_leaves_the_first_what_it_speaks():
 
 def test_a_program_that_speaks_with_another_voice_is_found_out(monkeypatch, tmp_path):
     # as RHVoice does when the voice asked for is not installed
-    program = tmp_path / "RHVoice-test"
-    program.write_text(f"#!{sys.executable}\n" + ONE_VOICE)
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    recorded_voices._check_voices.cache_clear()
+    install(monkeypatch, tmp_path / "RHVoice-test", ONE_VOICE)
     with pytest.raises(SpeechError, match="sound the same"):
         speak_recorded("red dog", engine="rhvoice", voice="clb", rate=160, pitch=50)
 
@@ -399,11 +405,7 @@ def test_an_engine_without_its_program_is_told(monkeypatch, engine):
 
 
 def test_pico_is_told_speed_and_pitch_in_its_markup(monkeypatch, tmp_path):
-    program = tmp_path / "pico2wave"
-    program.write_text(f"#!{sys.executable}\n" + WRITES_DOWN)
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    recorded_voices._check_voices.cache_clear()
+    install(monkeypatch, tmp_path / "pico2wave", WRITES_DOWN)
     samples, rate = speak_recorded("the cat & me", engine="pico", voice="en-GB", rate=200, pitch=70)
     assert rate == 16_000
     said = samples.astype("u1").tobytes().decode()

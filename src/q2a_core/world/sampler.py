@@ -40,7 +40,7 @@ from q2a_core.world.scene_shares import (
 from q2a_core.world.sounds import ROWS, SOUND_CLASSES
 from q2a_core.world.sounds.music import plan_tune
 from q2a_core.world.sounds.vocal_sounds import VOCAL_CLASSES
-from q2a_core.world.speech.recorded_voices import RECORDED
+from q2a_core.world.speech.recorded_engines import RECORDED
 from q2a_core.world.speech.utterances import SPLIT_SEEDS, Utterance
 from q2a_core.world.speech.voices import Split
 

@@ -11,7 +11,8 @@ import numpy as np
 from q2a_core.errors import SpeechError
 from q2a_core.world.speech.prosody import EMOTION_SHARES, EMOTIONS, STRENGTH, settings
 from q2a_core.world.speech.questions_grown import sample_question
-from q2a_core.world.speech.recorded_voices import RECORDED, as_recorded
+from q2a_core.world.speech.recorded_engines import RECORDED
+from q2a_core.world.speech.recorded_voices import as_recorded
 from q2a_core.world.speech.sentences_grown import sample_english, split_of_text
 from q2a_core.world.speech.translations import Triple, sample_triple, weighted
 from q2a_core.world.speech.utterances import (

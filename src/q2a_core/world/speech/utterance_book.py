@@ -26,7 +26,8 @@ from q2a_core.files import json_or_none, write_whole
 from q2a_core.progress import OnProgress, unheard
 from q2a_core.world.speech.espeak import EspeakProcess, to_clip
 from q2a_core.world.speech.prosody import express
-from q2a_core.world.speech.recorded_voices import RECORDED, speak_recorded
+from q2a_core.world.speech.recorded_engines import RECORDED
+from q2a_core.world.speech.recorded_voices import speak_recorded
 from q2a_core.world.speech.utterances import Utterance, from_record, plan_hash, to_record
 
 SHARD_SIZE = 500
