@@ -119,7 +119,7 @@ def live_run(class_run: ClassRun, *, show: Callable[[Picture], None] | None = No
     `show` gets each picture in the place of the notebook. Raises RunError if the run cannot be started; a run that dies
     is told in the record.
     """
-    run = background.run_folder(background.free_name(class_run.stage))
+    run = background.new_folder(class_run.stage)
     background.launch(run, class_run.options())
     return _watch(run, class_run.stage, class_run.start, show or _in_notebook())
 
