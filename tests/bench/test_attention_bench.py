@@ -12,8 +12,9 @@ import q2a_core
 from q2a_core.bench import attention as attention_bench
 from q2a_core.bench import everything
 from q2a_core.bench.__main__ import main
-from q2a_core.bench.attention import run_attention, to_markdown
+from q2a_core.bench.attention import run_attention
 from q2a_core.bench.attention_cases import Shape, shapes, tensors, theirs
+from q2a_core.bench.attention_table import to_markdown
 from q2a_core.bench.encoder_stack import bare_stack
 from q2a_core.bench.report import BESIDES, ROWS, TOGETHER, named
 from q2a_core.errors import Q2AError

@@ -12,7 +12,8 @@ from q2a_core import presets
 from q2a_core.bench import everything, large, large_sides
 from q2a_core.bench.everything import run_bench
 from q2a_core.bench.large import run_large, to_markdown
-from q2a_core.bench.large_sides import Sides, share_weights
+from q2a_core.bench.large_sides import Sides
+from q2a_core.bench.large_weights import share_weights
 from q2a_core.errors import Q2AError
 from q2a_core.model import Qwen2Audio
 from q2a_core.model.plain import is_plain

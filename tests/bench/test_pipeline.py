@@ -18,7 +18,8 @@ from q2a_core.bench import pair as pair_module
 from q2a_core.bench.__main__ import main
 from q2a_core.bench.gate import check_pair
 from q2a_core.bench.pair import Pair, noise_clip, open_pair, our_prompt, our_tokens, their_prompt
-from q2a_core.bench.pipeline import NEW_TOKENS, measure, run_pipeline
+from q2a_core.bench.pipeline import measure, run_pipeline
+from q2a_core.bench.pipeline_rows import NEW_TOKENS
 from q2a_core.bench.report import ROWS, Row, to_markdown
 from q2a_core.bench.timing import TokenClock, alternate
 from q2a_core.bench.training_step import make_batch, our_loss, their_loss, training_steps

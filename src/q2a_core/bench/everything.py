@@ -89,10 +89,10 @@ def _beside(
 
 def to_markdown(report: dict[str, Any]) -> str:
     """The tables of all that was measured."""
-    from q2a_core.bench import attention, growth, large, serve
+    from q2a_core.bench import attention_table, growth, large, serve
 
     table_of = {
-        ATTENTION: attention.to_markdown,
+        ATTENTION: attention_table.to_markdown,
         SERVE: serve.to_markdown,
         GROWTH: growth.to_markdown,
         LARGE: large.to_markdown,

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from q2a_core.audio.mel import log_mel
+from q2a_core.bench.device import copy_bandwidth
+from q2a_core.bench.large_weights import draw_weights, share_weights
 from q2a_core.bench.pair import noise_clip
 from q2a_core.bench.timing import TokenClock
-from q2a_core.checkpoint.weights import from_hub_key
 from q2a_core.config import ModelConfig
 from q2a_core.config_json import config_to_hf
 from q2a_core.errors import Q2AError
@@ -21,7 +22,6 @@ from q2a_core.model import Qwen2Audio, forget_graphs
 CLIP_SECONDS = 3.0
 TEXT_TOKENS = (20, 25)
 """Before and after the clip, about as many as the chat template and a short question are."""
-INIT_STD = 0.02
 TOLERANCES = {torch.float32: 1e-3, torch.bfloat16: 1e-1, torch.float16: 2e-2}
 """Of the last logits, relative to their norm: what the type's rounding leaves after 64 layers of random weights, which
 damp nothing (0.05 in bfloat16 on an H100); what is computed wrongly is off by about 1."""
@@ -190,53 +190,3 @@ class Sides:
             "limit_tokens_per_second": limit,
             "share": tokens_per_second / limit,
         }
-
-
-@torch.no_grad()
-def draw_weights(model: Qwen2Audio) -> None:
-    """Small random weights, norms of one, drawn where they lie."""
-    generator = torch.Generator(model.decoder.embed_tokens.weight.device).manual_seed(0)
-    for name, parameter in model.named_parameters():
-        if "norm" in name and name.endswith("weight"):
-            parameter.fill_(1.0)
-        else:
-            parameter.normal_(0.0, INIT_STD, generator=generator)
-
-
-def share_weights(model: Qwen2Audio, theirs: Any) -> None:
-    """Let our parameters be transformers', tensor by tensor. Raises Q2AError if one has no counterpart.
-
-    Ours may lie on the meta device: the other way round both models would be held for a moment.
-    """
-    ours = dict(model.named_parameters(remove_duplicate=False))
-    taken: dict[Tensor, Any] = {}
-    for key, parameter in theirs.named_parameters(remove_duplicate=False):
-        name = from_hub_key(key) or ""
-        own = ours.pop(name, None)
-        if own is None or own.shape != parameter.shape:
-            raise Q2AError(
-                f"transformers' {key} {tuple(parameter.shape)} has no counterpart of that shape here"
-            )
-        shared = taken.setdefault(own, parameter)  # where we use a matrix twice, so do they
-        parameter.data = shared.data
-        module, _, place = name.rpartition(".")
-        setattr(model.get_submodule(module), place, shared)
-    if ours:
-        raise Q2AError(f"transformers has no {', '.join(list(ours)[:3])}")
-
-
-def copy_bandwidth(device: torch.device, *, megabytes: int = 1024) -> float:
-    """Bytes a second that a large copy reads and writes, the best of ten."""
-    on_gpu = device.type == "cuda"
-    source = torch.empty((megabytes if on_gpu else 64) << 20, dtype=torch.uint8, device=device)
-    target = torch.empty_like(source)
-    best = float("inf")
-    for _ in range(10):
-        if on_gpu:
-            torch.cuda.synchronize(device)
-        start = time.perf_counter()
-        target.copy_(source)
-        if on_gpu:
-            torch.cuda.synchronize(device)
-        best = min(best, time.perf_counter() - start)
-    return 2 * source.numel() / best
