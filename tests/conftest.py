@@ -11,7 +11,7 @@ from q2a_core.checkpoint import save_checkpoint
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat, Tokenizer
 from q2a_core.text.chat import MINI_TEMPLATE
-from q2a_core.text.tokenizer import train_tokenizer
+from q2a_core.text.tokenizer_training import train_tokenizer
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # one worker for each core: more threads, here or in what a test starts, would only wait for one another

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from q2a_core import AudioChat, Qwen2Audio
 from q2a_core.checkpoint import open_checkpoint, resolve_source
 from q2a_core.errors import BackendError, CheckpointError, Q2AError
-from q2a_core.text.tokenizer import train_tokenizer
+from q2a_core.text.tokenizer_training import train_tokenizer
 
 Damage = Callable[[Path], object]
 

@@ -15,7 +15,7 @@ from q2a_core.checkpoint import open_checkpoint, save_checkpoint
 from q2a_core.errors import CheckpointError
 from q2a_core.text import ChatFormat, Tokenizer
 from q2a_core.text.chat import MINI_TEMPLATE
-from q2a_core.text.tokenizer import TAG_TOKENS
+from q2a_core.text.special_tokens import TAG_TOKENS
 
 NEW = "<|task|>"
 FLAGS = {"lstrip": False, "rstrip": False, "single_word": False, "normalized": False}

@@ -10,7 +10,8 @@ from tokenizers import Tokenizer as Backend
 
 from q2a_core.errors import CheckpointError
 from q2a_core.text import StreamDecoder, Tokenizer
-from q2a_core.text.tokenizer import SPECIAL_TOKENS, train_tokenizer
+from q2a_core.text.special_tokens import SPECIAL_TOKENS
+from q2a_core.text.tokenizer_training import train_tokenizer
 
 LINES = [
     "What is this sound? This is the sound of a keyboard.",

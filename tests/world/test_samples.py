@@ -5,7 +5,8 @@ import pytest
 from q2a_core.audio import load_waveform
 from q2a_core.inspection import read_gallery
 from q2a_core.world.judge import judge
-from q2a_core.world.samples import SAMPLE_SCENES, Said, asked_of, sample_scene, write_samples
+from q2a_core.world.sample_scenes import SAMPLE_SCENES, Said
+from q2a_core.world.samples import asked_of, sample_scene, write_samples
 from q2a_core.world.speech import build_book
 from q2a_core.world.speech.lexicon import english_words
 from q2a_core.world.task import compose

@@ -107,7 +107,7 @@ def test_tokenizer_text_shows_nothing_held_out():
 
 def test_a_tokenizer_trained_on_it_keeps_words_short():
     pytest.importorskip("tokenizers")
-    from q2a_core.text.tokenizer import train_tokenizer
+    from q2a_core.text.tokenizer_training import train_tokenizer
 
     tokenizer = train_tokenizer(tokenizer_text(), vocab_size=1536)
     for word in first_world_words():

@@ -26,7 +26,7 @@ from q2a_core.files import read_json
 from q2a_core.hashes import checkpoint_hash, content_hash
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat, Tokenizer
-from q2a_core.text.tokenizer import AUDIO_TOKEN
+from q2a_core.text.special_tokens import AUDIO_TOKEN
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 

@@ -21,7 +21,7 @@ from q2a_core.errors import CheckpointError
 from q2a_core.lengths import HOP_LENGTH, N_FFT, SAMPLE_RATE
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat
-from q2a_core.text.tokenizer import AUDIO_TOKEN
+from q2a_core.text.special_tokens import AUDIO_TOKEN
 
 
 def save_checkpoint(

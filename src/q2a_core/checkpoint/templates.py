@@ -20,7 +20,7 @@ from q2a_core.errors import ChatError, CheckpointError
 from q2a_core.files import read_json, read_text
 from q2a_core.text import ChatFormat, Tokenizer, system_message, user_message
 from q2a_core.text.chat import MINI_TEMPLATE
-from q2a_core.text.tokenizer import END_OF_TEXT, IM_END
+from q2a_core.text.special_tokens import END_OF_TEXT, IM_END
 
 DEFAULT_TEMPLATE = MINI_TEMPLATE
 """Renders what the processor's own default renders."""

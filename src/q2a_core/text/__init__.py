@@ -7,7 +7,8 @@ from q2a_core.text.chat import (
     system_message,
     user_message,
 )
-from q2a_core.text.tokenizer import StreamDecoder, Tokenizer
+from q2a_core.text.stream_decoder import StreamDecoder
+from q2a_core.text.tokenizer import Tokenizer
 
 __all__ = [
     "ChatFormat",

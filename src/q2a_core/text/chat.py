@@ -12,15 +12,8 @@ from typing import Any
 
 from q2a_core.errors import ChatError, CheckpointError
 from q2a_core.text.chat_template import compile_template
-from q2a_core.text.tokenizer import (
-    AUDIO_BOS,
-    AUDIO_EOS,
-    AUDIO_TOKEN,
-    END_OF_TEXT,
-    IM_END,
-    Tokenizer,
-    check_text,
-)
+from q2a_core.text.special_tokens import AUDIO_BOS, AUDIO_EOS, AUDIO_TOKEN, END_OF_TEXT, IM_END
+from q2a_core.text.tokenizer import Tokenizer, check_text
 
 Message = dict[str, Any]
 

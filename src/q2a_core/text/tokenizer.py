@@ -1,70 +1,16 @@
 """Text to token ids and back, through a checkpoint's own `tokenizer.json`.
 
-The mini models use a byte-level BPE of the same kind as Qwen2's, trained once on the mini world's text; a published
-checkpoint brings its own 151,643 entries. Special tokens such as `<|im_start|>` are recognised inside text.
+A published checkpoint brings 151,643 entries, a mini model its own few. Special tokens such as `<|im_start|>` are
+recognised inside text.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from q2a_core.errors import ChatError, CheckpointError
 from q2a_core.text.named_tokens import add_named_tokens, read_named_tokens
-
-AUDIO_TOKEN = "<|AUDIO|>"
-"""Placeholder; one per 40 ms audio token after expansion."""
-AUDIO_BOS = "<|audio_bos|>"
-AUDIO_EOS = "<|audio_eos|>"
-END_OF_TEXT = "<|endoftext|>"
-IM_START = "<|im_start|>"
-IM_END = "<|im_end|>"
-
-TAG_TOKENS = tuple(
-    f"<|{name}|>"
-    for name in [
-        "en",
-        "de",
-        "zh",
-        "unknown",
-        "startoftranscript",
-        "startofanalysis",
-        "transcribe",
-        "translate",
-        "caption",
-        "keyword",
-        "question",
-        "answer",
-        "notimestamps",
-        "wo_itn",
-        "itn",
-        "emotion_recognition",
-        "vocal_classification",
-        "audio_caption",
-        "scene",
-        "note_analysis",
-    ]
-)
-"""Language tags, and Qwen-Audio's hierarchical tags for the comparison with natural-language prompts."""
-SPECIAL_TOKENS = (END_OF_TEXT, IM_START, IM_END, AUDIO_TOKEN, AUDIO_BOS, AUDIO_EOS, *TAG_TOKENS)
-"""Special tokens of the mini tokenizer; their index is their id."""
-MINI_ROLES = {
-    "eos_token": IM_END,
-    "pad_token": END_OF_TEXT,
-    "audio_token": AUDIO_TOKEN,
-    "audio_bos_token": AUDIO_BOS,
-    "audio_eos_token": AUDIO_EOS,
-}
-"""What the mini tokenizer's special tokens are for, by the names that transformers has for it."""
-
-QWEN2_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-    r"|[^\r\n\p{L}\p{N}]?\p{L}+"
-    r"|\p{N}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+"
-    r"|\s+(?!\S)|\s+"
-)
-"""Where Qwen2 cuts text before byte pairs are merged: words with their space, single digits, runs of punctuation."""
+from q2a_core.text.special_tokens import MINI_ROLES
 
 
 class Tokenizer:
@@ -188,65 +134,3 @@ def check_text(text: object, what: str = "text") -> None:
             f"the {what} holds {text[error.start]!a} at position {error.start}, which is no character; "
             "expected valid Unicode, so give it in UTF-8"
         ) from error
-
-
-class StreamDecoder:
-    """Turns ids that arrive one by one into text pieces, holding back characters whose bytes are not complete."""
-
-    def __init__(self, tokenizer: Tokenizer):
-        self.tokenizer = tokenizer
-        self.ids: list[int] = []
-        self.done = 0  # characters already handed out
-        self.start = 0  # first id that is decoded again
-
-    def push(self, token_id: int) -> str:
-        """The text that `token_id` completes, perhaps empty."""
-        self.ids.append(token_id)
-        text = self.tokenizer.decode(self.ids[self.start :])
-        # a tail of bytes that may become a character reads as one U+FFFD; everything before it is settled
-        settled = len(text) - text.endswith("\ufffd")
-        piece, self.done = text[self.done : settled], max(settled, self.done)
-        # keep the cost of a step constant
-        if settled == len(text) and len(self.ids) - self.start > 16:
-            self.start, self.done = len(self.ids), 0
-        return piece
-
-    def finish(self) -> str:
-        """Whatever is still held back."""
-        text = self.tokenizer.decode(self.ids[self.start :])
-        piece, self.done = text[self.done :], len(text)
-        return piece
-
-
-def train_tokenizer(texts: Iterable[str], *, vocab_size: int) -> Tokenizer:
-    """Train the byte-level BPE of the mini models; the same texts in the same order give the same file."""
-    from tokenizers import (
-        AddedToken,
-        Regex,
-        decoders,
-        models,
-        normalizers,
-        pre_tokenizers,
-        trainers,
-    )
-    from tokenizers import Tokenizer as Backend
-
-    backend = Backend(models.BPE())
-    backend.normalizer = normalizers.NFC()
-    backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(QWEN2_SPLIT), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    backend.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=[
-            AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS
-        ],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    backend.train_from_iterator(texts, trainer)
-    return Tokenizer(backend)

@@ -13,7 +13,8 @@ from q2a_core import paths
 from q2a_core.presets import MINI_VOCAB_SIZE
 from q2a_core.text import ChatFormat, Tokenizer
 from q2a_core.text.chat import MINI_TEMPLATE
-from q2a_core.text.tokenizer import AUDIO_TOKEN, SPECIAL_TOKENS, train_tokenizer
+from q2a_core.text.special_tokens import AUDIO_TOKEN, SPECIAL_TOKENS
+from q2a_core.text.tokenizer_training import train_tokenizer
 from q2a_core.world.first_world.tasks import all_texts
 from q2a_core.world.tokenizer_text import tokenizer_text
 
