@@ -3,7 +3,7 @@
 import streamlit as st
 
 from guarded import told
-from q2a_core.training.runs import background
+from q2a_core.training.runs import background, folders
 from q2a_core.training.runs.class_run import (
     BEFORE,
     STAGES,
@@ -97,13 +97,13 @@ def _nothing_to_begin_from(stage: str) -> None:
 
 def _start(class_run: ClassRun) -> None:
     """A name, the button, and the same as a command."""
-    free, begun = background.free_name(class_run.stage), value_of(BEGUN, 0)
+    free, begun = folders.free_name(class_run.stage), value_of(BEGUN, 0)
     # after a start the field is another one, since what was typed into it is taken
     key = f"run_name_{free}_{begun}"
     name = kept(st.text_input, "Name of the run", key=key, default=free)
     if st.button("Start", icon=":material/play_arrow:", type="primary", key="start"):
         with told():
-            background.launch(background.run_folder(name.strip()), class_run.options())
+            background.launch(folders.run_folder(name.strip()), class_run.options())
             change(RUN, name.strip())
             change(BEGUN, begun + 1)
             st.rerun()
@@ -114,7 +114,7 @@ def _start(class_run: ClassRun) -> None:
 
 def run_choice() -> str | None:
     """Any of the user's runs, the last one first; None if there is none yet."""
-    names = background.known_runs()
+    names = folders.known_runs()
     if not names:
         return None
     return kept(st.selectbox, "Run", names, key=RUN, default=names[0])

@@ -16,7 +16,7 @@ from q2a_core import paths
 from q2a_core.training.preference.own_pairs import PAIRS_FILE, write_pairs
 from q2a_core.training.preference.pair_file import read_pairs
 from q2a_core.training.preference.pair_report import PairReport, report_pairs
-from q2a_core.training.runs import background, presence
+from q2a_core.training.runs import background, folders, presence
 from q2a_core.training.runs.class_run import ClassRun, is_trainable, stage_of
 from q2a_core.training.runs.follow import Follower, series
 from q2a_core.training.runs.layout import CHECKPOINT, CONFIG_FILE, PAIRS
@@ -73,7 +73,7 @@ def begin(source: str, settings: PreferenceSettings) -> None:
         key="train_dpo",
         disabled=not count,
     ):
-        run = background.new_folder("dpo")
+        run = folders.new_folder("dpo")
         own = write_pairs(settings.pairs, run / PAIRS) if settings.pairs else None
         class_run = ClassRun(
             stage="dpo",
@@ -92,7 +92,7 @@ def begin(source: str, settings: PreferenceSettings) -> None:
 
 def follow(session: state.Session) -> str:
     """The run that was started last, or any other on preferences; "" if there is none."""
-    runs = [name for name in background.known_runs() if _is_preference_run(name)]
+    runs = [name for name in folders.known_runs() if _is_preference_run(name)]
     if not runs:
         return ""
     name = kept(st.selectbox, "Run", runs, key=RUN, default=runs[0])
@@ -101,7 +101,7 @@ def follow(session: state.Session) -> str:
 
 
 def _is_preference_run(name: str) -> bool:
-    run = background.run_folder(name)
+    run = folders.run_folder(name)
     stage = presence.read_note(run / CONFIG_FILE) or {}
     return stage.get("name") == "dpo" or (run / PAIRS).is_dir()
 
@@ -122,7 +122,7 @@ def compare(
     ready: bool,
 ) -> None:
     """Before and after run `name`: margins of its pairs, replies to the clip above; needs torch to be `ready`."""
-    run = background.run_folder(name)
+    run = folders.run_folder(name)
     follower = session.of(run_panel.WatchSettings).follower(run)
     after = run / CHECKPOINT
     start = follower.stage.get("start")

@@ -12,7 +12,7 @@ import state
 from guarded import part, told
 from plain import plain
 from q2a_core.lengths import SAMPLE_RATE
-from q2a_core.training.runs import background
+from q2a_core.training.runs import background, folders
 from q2a_core.training.runs.expected import (
     ShippedRun,
     band,
@@ -71,7 +71,7 @@ def watch(
 ) -> None:
     """A run by its name, drawn again twice a second while a process works on it; `beside` draws more of it."""
     settings = session.of(WatchSettings)
-    run = background.run_folder(name)
+    run = folders.run_folder(name)
     status = settings.follower(run).refresh()
     goes_on = status.is_active or status.is_leaving
     st.fragment(_watch, run_every=LOOK_EVERY if goes_on else None)(settings, run, status, beside)

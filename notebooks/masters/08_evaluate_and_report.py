@@ -50,7 +50,7 @@ from q2a_core.teaching.as_published import lay_out_as_published
 from q2a_core.teaching.checks import check
 from q2a_core.teaching.report import report_page, subject_of, write_report
 from q2a_core.teaching.run_lesson import lesson_steps
-from q2a_core.training.runs.background import known_runs
+from q2a_core.training.runs.folders import known_runs
 
 # %% [markdown]
 # Whose report shall it be? A shipped name such as `mini` or `mini-pretrain`, or one of your own runs.

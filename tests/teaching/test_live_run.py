@@ -7,11 +7,12 @@ import time
 import numpy as np
 import pytest
 
+from background_runs import end_runs
 from q2a_core import paths
 from q2a_core.errors import RunError
 from q2a_core.teaching.widgets.curve import curve_svg, smoothed
 from q2a_core.teaching.widgets.live_run import LiveRun, draw, go_on, live_run, pick_start
-from q2a_core.training.runs import background
+from q2a_core.training.runs import background, processes
 from q2a_core.training.runs.class_run import FRESH, ClassRun
 from q2a_core.training.runs.expected import Band, expected_run
 from q2a_core.training.runs.follow import Follower
@@ -23,10 +24,11 @@ from q2a_core.training.stages import FRESH_START
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("Q2A_HOME", str(tmp_path))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setattr(background, "NICENESS", 0)
+    monkeypatch.setattr(processes, "NICENESS", 0)
     pair = {"prompt": "Hello", "chosen": "Hello! Play me a sound.", "rejected": "No."}
     (tmp_path / "pairs.jsonl").write_text(json.dumps(pair) + "\n", "utf-8")
-    return tmp_path
+    yield tmp_path
+    end_runs()
 
 
 @pytest.mark.course

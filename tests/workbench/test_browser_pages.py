@@ -17,11 +17,11 @@ PATCH = """
 from pathlib import Path
 import sys as system
 from q2a_core import paths
-from q2a_core.training.runs import background, class_run
+from q2a_core.training.runs import class_run, processes
 paths.data_samples = lambda: Path({gallery!r})
 class_run.is_trainable = lambda directory: True
-spawn = background._spawn
-background._spawn = lambda command, output: spawn([system.executable, {trainer!r}, *command[4:]], output)
+spawn = processes.spawn
+processes.spawn = lambda command, output: spawn([system.executable, {trainer!r}, *command[4:]], output)
 """
 
 

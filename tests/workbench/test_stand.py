@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from q2a_core.audio import wav_bytes
-from q2a_core.training.runs import background
+from q2a_core.training.runs import background, folders
 from q2a_core.training.runs.runlog import RunLog
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
@@ -49,7 +49,7 @@ def test_only_shipped_checkpoints_can_be_chosen(monkeypatch):
 
 @pytest.mark.parametrize("name", ["train", "preferences"])
 def test_nothing_is_trained_and_no_run_is_shown(name, tmp_path, monkeypatch):
-    run = background.run_folder("dpo-1")
+    run = folders.run_folder("dpo-1")
     (run / "pairs").mkdir(parents=True)
     (run / "config.json").write_text('{"name": "dpo", "steps": 5}', "utf-8")
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from background_runs import end_runs
 from q2a_core import paths
 from q2a_core.checkpoint import save_checkpoint
 from q2a_core.inference import AudioChat
-from q2a_core.training.runs import background, class_run
+from q2a_core.training.runs import class_run, processes
 from q2a_core.world.prompts import in_tags
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
@@ -44,20 +45,16 @@ def known(workbench, tiny_model, chat_format, tmp_path_factory) -> Iterator[dict
 def home(tmp_path, monkeypatch):
     """A place of its own for runs, and the trainer that needs no model."""
     monkeypatch.setenv("Q2A_HOME", str(tmp_path))
-    spawn = background._spawn
+    spawn = processes.spawn
 
     def fake(command, output):
         assert command[:4] == [sys.executable, "-m", "q2a_core.cli", "train"]
         return spawn([sys.executable, str(TRAINER), *command[4:]], output)
 
-    monkeypatch.setattr(background, "_spawn", fake)
+    monkeypatch.setattr(processes, "spawn", fake)
     monkeypatch.setenv("FAKE_STEP_SECONDS", "0.1")  # 600 steps outlast any test
     yield tmp_path
-    for child in [*background._children.values(), *background._leaving]:
-        child.kill()
-        child.wait()
-    background._children.clear()
-    background._leaving.clear()
+    end_runs()
 
 
 def opened(name: str) -> AppTest:

@@ -21,7 +21,7 @@ from q2a_core.evaluation.results_file import conditions_of, figure_text
 from q2a_core.evaluation.tables import without_errors
 from q2a_core.files import write_whole
 from q2a_core.teaching.page import Page, Section, Table
-from q2a_core.training.runs.background import known_runs, run_folder
+from q2a_core.training.runs.folders import known_runs, run_folder
 from q2a_core.training.runs.follow import LogReader, names_in, series
 from q2a_core.training.runs.layout import CHECKPOINT, LOG_FILE
 

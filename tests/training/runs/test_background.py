@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from background_runs import end_runs
 from q2a_core import paths
 from q2a_core.errors import RunError
-from q2a_core.training.runs import background
+from q2a_core.training.runs import background, folders, processes
 from q2a_core.training.runs.follow import Follower, RunStatus
 from q2a_core.training.runs.layout import HOLDER
 from q2a_core.training.runs.presence import is_held, present
@@ -38,12 +39,10 @@ def home(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("Q2A_HOME", str(root))
         patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setattr(background, "NICENESS", 0)
+        patch.setattr(processes, "NICENESS", 0)
         patch.setattr(background, "START_PATIENCE", float(PATIENCE))
         yield root
-    for child in [*background._children.values(), *background._leaving]:
-        child.kill()
-        child.wait()
+    end_runs()
 
 
 def options(home, *, steps: int, start: str = "mini-sft") -> list[str]:
@@ -65,7 +64,7 @@ def wait_for(follower: Follower, *states: str, step: int = 0) -> RunStatus:
 
 
 def test_a_run_is_stopped_resumed_and_killed(home):
-    run = background.run_folder("dpo-1")
+    run = folders.run_folder("dpo-1")
     follower = Follower(run)
     assert follower.refresh().state == "none"
     background.launch(run, options(home, steps=LONG))
@@ -75,7 +74,7 @@ def test_a_run_is_stopped_resumed_and_killed(home):
     running = wait_for(follower, "running", step=4)
     assert running.steps == LONG
     assert running.seconds_left > 0
-    assert background.known_runs() == ["dpo-1"]
+    assert folders.known_runs() == ["dpo-1"]
     with pytest.raises(RunError, match="another process is training in dpo-1"):
         background.resume(run)
 
@@ -110,7 +109,7 @@ def test_a_run_is_stopped_resumed_and_killed(home):
 
 
 def test_a_run_ends_and_is_found_by_its_folder_alone(home):
-    run = background.run_folder("dpo-2")
+    run = folders.run_folder("dpo-2")
     background.launch(run, options(home, steps=3))
     child = background._children.pop(run.resolve())  # as after a restart of whoever started it
     status = wait_for(Follower(run), "finished")
@@ -122,7 +121,7 @@ def test_a_run_ends_and_is_found_by_its_folder_alone(home):
 
 
 def test_what_ends_at_once_says_why(home):
-    run = background.run_folder("dpo-3")
+    run = folders.run_folder("dpo-3")
     background.launch(run, options(home, steps=3, start="no-such-thing"))
     follower = Follower(run)
     end = time.monotonic() + PATIENCE
@@ -138,7 +137,7 @@ def test_what_ends_at_once_says_why(home):
 
 
 def test_a_command_in_a_terminal_is_seen_and_keeps_others_out(home):
-    run = background.run_folder("by_hand")
+    run = folders.run_folder("by_hand")
     holds = (
         "import sys\nfrom pathlib import Path\nfrom q2a_core.training.runs.presence import present\n"
         f"with present(Path({str(run)!r})) as presence:\n"
@@ -164,7 +163,7 @@ def test_a_command_in_a_terminal_is_seen_and_keeps_others_out(home):
 
 def test_who_comes_in_between_two_looks_is_seen(home, monkeypatch):
     """A process that takes the folder after the first look is neither away nor on its way any more."""
-    run = background.run_folder("between")
+    run = folders.run_folder("between")
     look, inside = background.is_held, contextlib.ExitStack()
 
     def look_and_then_let_it_in(folder):
@@ -185,7 +184,7 @@ def test_who_comes_in_between_two_looks_is_seen(home, monkeypatch):
 
 
 def test_two_tabs_that_start_a_run_at_once_start_one_process(home, monkeypatch):
-    run, spawned = background.run_folder("at_once"), []
+    run, spawned = folders.run_folder("at_once"), []
     both = threading.Barrier(2, timeout=PATIENCE)
 
     def spawn(command, output):
@@ -201,7 +200,7 @@ def test_two_tabs_that_start_a_run_at_once_start_one_process(home, monkeypatch):
             return str(error)
         return ""
 
-    monkeypatch.setattr(background, "_spawn", spawn)
+    monkeypatch.setattr(processes, "spawn", spawn)
     with ThreadPoolExecutor(2) as tabs:
         told = [tab.result() for tab in [tabs.submit(start), tabs.submit(start)]]
     for process in spawned:
@@ -214,30 +213,30 @@ def test_two_tabs_that_start_a_run_at_once_start_one_process(home, monkeypatch):
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", ".hidden", "x" * 65, "a b", "C:x"])
 def test_a_name_leads_nowhere_else(home, name):
     with pytest.raises(RunError, match="is no name for a run"):
-        background.run_folder(name)
+        folders.run_folder(name)
 
 
 def test_new_folders_are_never_the_same(home):
     with ThreadPoolExecutor(8) as pool:
-        folders = list(pool.map(background.new_folder, ["start"] * 24))
-    assert len(set(folders)) == 24
-    assert {folder.name for folder in folders} == {f"start-{number}" for number in range(1, 25)}
-    assert all(folder.is_dir() and not any(folder.iterdir()) for folder in folders)
+        made = list(pool.map(folders.new_folder, ["start"] * 24))
+    assert len(set(made)) == 24
+    assert {folder.name for folder in made} == {f"start-{number}" for number in range(1, 25)}
+    assert all(folder.is_dir() and not any(folder.iterdir()) for folder in made)
 
 
 def test_a_free_name_is_free(home):
-    assert background.free_name("sft") == "sft-1"
+    assert folders.free_name("sft") == "sft-1"
     run = paths.runs_dir() / "sft-1"
     run.mkdir(parents=True)
     (run / "config.json").write_text("{}", "utf-8")
-    assert background.free_name("sft") == "sft-2"
+    assert folders.free_name("sft") == "sft-2"
 
 
 def test_nothing_here_needs_torch():
     program = (
-        "import sys\nfrom q2a_core.training.runs import background, expected, follow\n"
+        "import sys\nfrom q2a_core.training.runs import background, folders, processes, expected, follow\n"
         "from q2a_core.training.preference import own_pairs, pair_report\n"
-        "background.known_runs()\nprint('torch' in sys.modules)"
+        "folders.known_runs()\nprint('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr

@@ -14,7 +14,7 @@ from typing import Any
 
 from q2a_core.errors import RunError
 from q2a_core.teaching.widgets.curve import curve_svg
-from q2a_core.training.runs import background
+from q2a_core.training.runs import background, folders
 from q2a_core.training.runs.class_run import FRESH, ClassRun, shipped_starts
 from q2a_core.training.runs.expected import band, beside_band, differences, expected_run
 from q2a_core.training.runs.follow import (
@@ -119,7 +119,7 @@ def live_run(class_run: ClassRun, *, show: Callable[[Picture], None] | None = No
     `show` gets each picture in the place of the notebook. Raises RunError if the run cannot be started; a run that dies
     is told in the record.
     """
-    run = background.new_folder(class_run.stage)
+    run = folders.new_folder(class_run.stage)
     background.launch(run, class_run.options())
     return _watch(run, class_run.stage, class_run.start, show or _in_notebook())
 

@@ -4,10 +4,6 @@ Nothing of a run lives in the process that started it, so a closed tab, another 
 again finds it. A face may poll these functions: they import no torch, and `Follower` reads what was added to the log.
 """
 
-import contextlib
-import os
-import re
-import signal
 import subprocess
 import sys
 import threading
@@ -16,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from q2a_core import paths
 from q2a_core.errors import RunError
+from q2a_core.training.runs import processes
 from q2a_core.training.runs.layout import (
     CONFIG_FILE,
     DOING,
@@ -31,61 +27,16 @@ from q2a_core.training.runs.layout import (
 from q2a_core.training.runs.presence import is_held, read_note, taken, write_note
 from q2a_core.training.runs.runlog import read_log
 
-NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 START_PATIENCE = 60.0
 """Seconds in which a process that was started elsewhere must have shown itself."""
 LEAVE_PATIENCE = 15.0
 """Seconds that a new start waits for the process before it: one that failed, or has saved and writes its checkpoint."""
-NICENESS = 5
-"""A run in the background gives way to the face that shows it."""
-
 _children: dict[Path, subprocess.Popen[Any]] = {}
 """Runs that this process started: the ones whose end it can see at once."""
 _leaving: list[subprocess.Popen[Any]] = []
 """Earlier processes of the same runs, done with the folder and on their way out."""
 _launching = threading.Lock()
 """Held from the look whether a folder is free until the process in it is noted: two tabs may start a run at once."""
-
-
-def run_folder(name: str) -> Path:
-    """The folder of a run among the user's own. Raises RunError for a name that could lead elsewhere."""
-    if not NAME.fullmatch(name):
-        raise RunError(
-            f"{name[:40]!r} is no name for a run; expected letters, digits, dots, dashes and underscores"
-        )
-    return paths.runs_dir() / name
-
-
-def known_runs() -> list[str]:
-    """Names of the user's runs, the one that was touched last first."""
-    root = paths.runs_dir()
-    found = []
-    for path in root.iterdir() if root.is_dir() else ():
-        marks = [path / name for name in (CONFIG_FILE, LAUNCH, LOG_FILE) if (path / name).is_file()]
-        if marks and NAME.fullmatch(path.name):
-            found.append((max(mark.stat().st_mtime for mark in marks), path.name))
-    return [name for _, name in sorted(found, reverse=True)]
-
-
-def free_name(stage: str) -> str:
-    """The first of sft-1, sft-2 and so on that no run has."""
-    taken, number = set(known_runs()), 1
-    while f"{stage}-{number}" in taken:
-        number += 1
-    return f"{stage}-{number}"
-
-
-def new_folder(stage: str) -> Path:
-    """A folder for the next run of a stage, made now: two tabs that ask at once get two."""
-    number = int(free_name(stage).rpartition("-")[2])
-    while True:
-        run = run_folder(f"{stage}-{number}")
-        try:
-            run.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-        else:
-            return run
 
 
 def launch(run: Path, options: Sequence[str], *, resume: bool = False) -> None:
@@ -110,7 +61,7 @@ def _launch(run: Path, options: Sequence[str], *, resume: bool) -> None:
         for name in (STOP, HOLDER, DOING, FAILED):
             (run / name).unlink(missing_ok=True)
         with (run / OUTPUT).open("wb") as output:
-            process = _spawn(command, output)
+            process = processes.spawn(command, output)
         _leaving[:] = [child for child in _leaving if child.poll() is None]
         _leaving.extend(child for child in [_children.pop(run.resolve(), None)] if child)
         _children[run.resolve()] = process
@@ -138,10 +89,10 @@ def stop(run: Path) -> None:
     launched, holder = launched_with(run), _holder(run)
     # on Windows an environment's python starts another one: the group bears the first one's number
     if launched is not None and (sys.platform == "win32" or holder in (None, launched["pid"])):
-        end = _interrupt if has_begun(run) else _terminate
+        end = processes.interrupt if has_begun(run) else processes.terminate
         end(launched["pid"])
     elif holder is not None:
-        _interrupt(holder)
+        processes.interrupt(holder)
 
 
 def launched_with(run: Path) -> dict[str, Any] | None:
@@ -225,35 +176,3 @@ def _holder(run: Path) -> int | None:
         return int((run / HOLDER).read_text("utf-8"))
     except (OSError, ValueError):
         return None
-
-
-def _spawn(command: Sequence[str], output: Any) -> subprocess.Popen[Any]:
-    """Start a process in a group of its own: a Ctrl-C meant for the parent, or its end, does not reach it."""
-    streams: dict[str, Any] = {
-        "stdin": subprocess.DEVNULL,
-        "stdout": output,
-        "stderr": subprocess.STDOUT,
-        "env": os.environ | {"PYTHONUNBUFFERED": "1"},
-    }
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.BELOW_NORMAL_PRIORITY_CLASS
-        return subprocess.Popen(command, creationflags=flags, **streams)
-    process = subprocess.Popen(command, start_new_session=True, **streams)
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
-    return process
-
-
-def _interrupt(pid: int) -> None:
-    """The signal that `q2a train` takes as a wish to stop; Windows can send Ctrl-Break alone to another group."""
-    with contextlib.suppress(OSError):
-        os.kill(pid, signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGINT)
-
-
-def _terminate(pid: int) -> None:
-    """End a process that has nothing to save yet, with the speech engines and workers that it started."""
-    with contextlib.suppress(OSError):
-        if sys.platform == "win32":
-            os.kill(pid, signal.SIGTERM)
-        else:
-            os.killpg(pid, signal.SIGTERM)

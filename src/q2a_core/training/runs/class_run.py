@@ -10,7 +10,7 @@ from pathlib import Path
 
 from q2a_core import paths
 from q2a_core.training import stages
-from q2a_core.training.runs import background, presence
+from q2a_core.training.runs import folders, presence
 from q2a_core.training.runs.layout import CHECKPOINT
 from q2a_core.training.stages import CLASS_BUDGET, FRESH_START, MICRO_BATCH, StageConfig
 
@@ -74,8 +74,8 @@ def class_stage(name: str) -> StageConfig:
 
 def own_checkpoints() -> dict[str, Path]:
     """Checkpoints of the user's runs by the run's name, newest first."""
-    folders = {name: background.run_folder(name) / CHECKPOINT for name in background.known_runs()}
-    return {name: path for name, path in folders.items() if (path / "config.json").is_file()}
+    found = {name: folders.run_folder(name) / CHECKPOINT for name in folders.known_runs()}
+    return {name: path for name, path in found.items() if (path / "config.json").is_file()}
 
 
 def stage_of(directory: Path) -> str | None:
