@@ -84,7 +84,7 @@ def checkpoint_choice(session: Session) -> None:
 def what_can_i_say(session: Session) -> None:
     """The words, the sounds and lines to try of the chosen checkpoint."""
     about = model_state.about(session.source)
-    st.subheader("What can I say?")
+    st.header("What can I say?")
     if not about:
         st.caption("This checkpoint does not say what it was trained on.")
         return

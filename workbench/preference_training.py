@@ -150,7 +150,7 @@ def compare_shipped(
     for after, directory in known.items():
         before = (model_state.about(after).get("start") or {}).get("name")
         if stage_of(directory) == "dpo" and before in known:
-            st.subheader("3 · Compare", anchor=False)
+            st.header("3 · Compare", anchor=False)
             columns = {before: known[before], after: directory}
             _both_replies(settings, columns, clip, question)
             return

@@ -128,7 +128,7 @@ def speed() -> None:
             st.caption("It needs transformers and takes some minutes; nothing is downloaded.")
         return
     for chart in kept:
-        st.subheader(plain(chart.title), anchor=False)
+        st.header(plain(chart.title), anchor=False)
         st.caption(plain(chart.conditions))
         if chart.groups:
             st.html(bars.bar_chart(chart.groups))

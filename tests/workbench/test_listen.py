@@ -27,7 +27,7 @@ def page(workbench) -> AppTest:
 
 def shown(page: AppTest) -> str:
     """All text on the page, without the escapes of Markdown."""
-    kinds = (page.title, page.caption, page.markdown, page.error, page.warning, page.subheader)
+    kinds = (page.title, page.caption, page.markdown, page.error, page.warning, page.header)
     return unescaped("\n".join(element.value for kind in kinds for element in kind))
 
 

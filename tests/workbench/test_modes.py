@@ -69,7 +69,7 @@ def ready(page: AppTest) -> AppTest:
 
 
 def shown(page: AppTest) -> str:
-    kinds = (page.title, page.caption, page.markdown, page.error, page.warning, page.subheader)
+    kinds = (page.title, page.caption, page.markdown, page.error, page.warning, page.header)
     text = "\n".join(element.value for kind in kinds for element in (*kind, *page.info))
     return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text).replace("\u2060", "")
 

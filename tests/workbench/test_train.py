@@ -63,7 +63,7 @@ def opened(name: str) -> AppTest:
 
 def shown(page: AppTest) -> str:
     assert not page.exception, page.exception
-    kinds = (page.caption, page.markdown, page.error, page.info, page.warning, page.subheader)
+    kinds = (page.caption, page.markdown, page.error, page.info, page.warning, page.header)
     text = "\n".join(element.value for kind in kinds for element in kind)
     bars = [bar.proto.text for bar in page.get("progress")]
     text = "\n".join([text, *bars])

@@ -16,7 +16,7 @@ load = session.load()  # asked before anything is drawn: the first picture waits
 
 def heading(title: str, teaching: str | None = None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(title, anchor=False, width="content")
+        st.header(title, anchor=False, width="content")
         if teaching:
             with st.popover("What is this?", icon=":material/school:", type="tertiary"):
                 st.markdown(teaching)

@@ -36,12 +36,12 @@ clip = frame.top("Preferences", "Your own choices, and what DPO makes of them in
 
 left, right = st.columns(2, gap="large")
 with left, st.container(key="preferences_choose"):
-    st.subheader("1 · Choose", anchor=False)
+    st.header("1 · Choose", anchor=False)
     question = preference_panel.question_for(clip)
     part(preference_panel.choose, load, session.source, settings, clip, question)
     part(preference_panel.collection, settings)
 with right:
-    st.subheader("2 · Train", anchor=False)
+    st.header("2 · Train", anchor=False)
     if stand.is_public():
         recorded_panel.no_training()
         st.fragment(part)(recorded_panel.recorded_run, "dpo")
@@ -50,7 +50,7 @@ with right:
         st.fragment(part)(preference_training.begin, session.source, settings)
         run = part(preference_training.follow, session)
 if run:
-    st.subheader("3 · Compare", anchor=False)
+    st.header("3 · Compare", anchor=False)
     is_ready = bool(load and load.future.done())
     part(preference_training.compare, session, settings, run, clip, question, ready=is_ready)
 elif stand.is_public():
