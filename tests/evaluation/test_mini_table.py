@@ -1,10 +1,12 @@
 """The mini Table 2: a perfect listener scores perfectly, one that guesses from the question does not."""
 
 import json
+from dataclasses import replace
 
 import pytest
+import torch
 
-from q2a_core.checkpoint import open_checkpoint
+from q2a_core.checkpoint import open_checkpoint, save_checkpoint
 from q2a_core.errors import Q2AError
 from q2a_core.evaluation import external_judge, mini_table
 from q2a_core.evaluation.judge_endpoint import Endpoint
@@ -14,6 +16,7 @@ from q2a_core.evaluation.mini_suite import mini_items
 from q2a_core.evaluation.mini_suites import MINI_SUITES, suites_named
 from q2a_core.evaluation.replies import ReplyStore
 from q2a_core.evaluation.tables import BESIDE, judge_table, report_table
+from q2a_core.model import Qwen2Audio
 from q2a_core.world.naming import names_of
 
 ASKED = ("recognition", "translation en-de", "emotion", "everyday sound", "false yes")
@@ -28,8 +31,18 @@ def spoken_book(tmp_path_factory):
     return build_book(plan, tmp_path_factory.mktemp("grown-test"), workers=2)
 
 
+@pytest.fixture(scope="module")
+def wide_checkpoint(tiny_model, chat_format, tmp_path_factory):
+    """The tiny model with a window that takes the suites' longest clips."""
+    config = tiny_model.config
+    model = Qwen2Audio(replace(config, encoder=replace(config.encoder, max_source_positions=500)))
+    model.init_weights(torch.Generator().manual_seed(0))
+    directory = tmp_path_factory.mktemp("checkpoints") / "wide"
+    return save_checkpoint(model, directory, chat_format=chat_format)
+
+
 @pytest.fixture
-def report(tiny_checkpoint, spoken_book, monkeypatch):
+def report(wide_checkpoint, spoken_book, monkeypatch):
     """Of a listener who knows the truth of every clip by heart, and nothing of silence and noise."""
     suites = tuple(suite for suite in MINI_SUITES if suite.name in ASKED)
     heard = {}
@@ -44,7 +57,7 @@ def report(tiny_checkpoint, spoken_book, monkeypatch):
     monkeypatch.setattr(mini_table, "open_or_build", lambda *_, **__: spoken_book)
     monkeypatch.setattr(mini_table, "answer", listen)
     store = ReplyStore()
-    checkpoint = open_checkpoint(tiny_checkpoint)
+    checkpoint = open_checkpoint(wide_checkpoint)
     made = mini_table.evaluate_mini(checkpoint, count=6, suites=suites, store=store)
     again = mini_table.evaluate_mini(checkpoint, count=6, suites=suites, store=store)
     assert again["rows"] == made["rows"]
@@ -70,14 +83,14 @@ def test_a_perfect_listener_scores_perfectly_and_fails_on_swapped_clips(report):
 
 
 def test_a_report_keeps_as_many_replies_as_it_is_asked_for(
-    tiny_checkpoint, spoken_book, monkeypatch
+    wide_checkpoint, spoken_book, monkeypatch
 ):
     monkeypatch.setattr(mini_table, "open_or_build", lambda *_, **__: spoken_book)
     monkeypatch.setattr(mini_table, "answer", lambda checkpoint, model, items: [""] * len(items))
     chosen = suites_named(["recognition"])
     options = {"count": 12, "suites": chosen, "controls": False}
     for asked, due in ({}, mini_table.EXAMPLES), ({"examples": 12}, 12), ({"examples": 99}, 12):
-        made = mini_table.evaluate_mini(open_checkpoint(tiny_checkpoint), **options, **asked)
+        made = mini_table.evaluate_mini(open_checkpoint(wide_checkpoint), **options, **asked)
         assert len(made["examples"]) == due
 
 
@@ -89,12 +102,12 @@ def test_the_table_stands_beside_the_papers(report):
     assert set(BESIDE) <= {suite.name for suite in MINI_SUITES}
 
 
-def test_one_suite_can_be_asked_for_alone(tiny_checkpoint, spoken_book, monkeypatch, tmp_path):
+def test_one_suite_can_be_asked_for_alone(wide_checkpoint, spoken_book, monkeypatch, tmp_path):
     monkeypatch.setattr(mini_table, "open_or_build", lambda *_, **__: spoken_book)
     chosen = suites_named(["vocal sound"])
     path = tmp_path / "replies.jsonl"
     made = mini_table.evaluate_mini(
-        open_checkpoint(tiny_checkpoint),
+        open_checkpoint(wide_checkpoint),
         count=3,
         suites=chosen,
         prompts="in rhyme",
@@ -109,13 +122,13 @@ def test_one_suite_can_be_asked_for_alone(tiny_checkpoint, spoken_book, monkeypa
 
 
 def test_the_chat_suites_can_be_marked_by_an_outside_judge(
-    report, tiny_checkpoint, spoken_book, monkeypatch
+    report, wide_checkpoint, spoken_book, monkeypatch
 ):
     """Each clip is told in words, with everything that the true answer says of it."""
     answered = {}
     suites = suites_named(["mini AIR-Bench, mixed", "mini AIR-Bench, speech", "emotion"])
     mini_table.evaluate_mini(
-        open_checkpoint(tiny_checkpoint),
+        open_checkpoint(wide_checkpoint),
         count=20,
         suites=suites,
         controls=False,
@@ -172,3 +185,12 @@ def test_suites_have_names_and_seeds_of_their_own():
 )
 def test_kinds_of_replies(reply, kind):
     assert kind_of_reply(reply) == kind
+
+
+def test_a_window_shorter_than_the_clips_is_said_before_anything_is_built(
+    tiny_checkpoint, monkeypatch
+):
+    """Else the first long clip would end an evaluation that has run for minutes."""
+    monkeypatch.setattr(mini_table, "open_or_build", lambda *_, **__: pytest.fail("built"))
+    with pytest.raises(Q2AError, match=r"tiny hears 5 s at once; .* up to 10 s"):
+        mini_table.evaluate_mini(open_checkpoint(tiny_checkpoint), count=3)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from q2a_core.checkpoint import Checkpoint
+from q2a_core.errors import Q2AError
 from q2a_core.evaluation.items import Item, example_row, swapped
 from q2a_core.evaluation.metrics import INTERVALS, accuracy
 from q2a_core.evaluation.mini_scores import all_right
@@ -31,7 +32,7 @@ from q2a_core.hashes import content_hash
 from q2a_core.machine import machine_in_words
 from q2a_core.progress import OnProgress, unheard
 from q2a_core.world.quotes import plain
-from q2a_core.world.render import render
+from q2a_core.world.render import MAX_SECONDS, render
 from q2a_core.world.scene import Event, Scene
 from q2a_core.world.speech import open_or_build
 from q2a_core.world.speech.utterance_book import UtteranceBook
@@ -68,6 +69,12 @@ def evaluate_mini(
     suite. Raises SpeechError and Q2AError.
     """
     start = time.perf_counter()
+    window = checkpoint.config.encoder.max_seconds
+    if window < MAX_SECONDS:
+        raise Q2AError(
+            f"{checkpoint.name} hears {window:g} s at once; the mini suites' clips last up to {MAX_SECONDS:g} s. "
+            "Evaluate it on shorter clips of your own: q2a eval --clips FOLDER --manifest FILE"
+        )
     model = checkpoint.load_model(device=device)
     book = open_or_build("test", count=TEST_UTTERANCES, seed=0)
     store = ReplyStore() if store is None else store
