@@ -7,7 +7,10 @@ from typing import Annotated
 import typer
 
 from q2a_core.cli.outputs import check_unused
-from q2a_core.cli.train_options import Replace
+
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Write over a checkpoint that is already there.")
+]
 
 
 def average(
