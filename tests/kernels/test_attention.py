@@ -255,6 +255,17 @@ def test_scale(backend):
     torch.testing.assert_close(uniform, v.mean(2, keepdim=True).expand_as(q), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [0.0, -0.3])
+@pytest.mark.parametrize("backend", FAST)
+def test_a_scale_without_a_positive_sign_leaves_the_causal_mask(backend, scale):
+    q, k, v = qkv(grad=True)
+    out = attention(q, k, v, is_causal=True, scale=scale, backend=backend)
+    expected = attention(q, k, v, is_causal=True, scale=scale, backend="reference")
+    torch.testing.assert_close(out, expected, rtol=0, atol=1e-5)
+    gradients = [torch.autograd.grad(x.square().sum(), (q, k, v)) for x in (out, expected)]
+    torch.testing.assert_close(*gradients, rtol=0, atol=2e-5)
+
+
 @pytest.mark.parametrize("backend", ["reference", *FAST])
 @pytest.mark.parametrize("scale", [True, 1, torch.tensor(1.0), np.float32(1)], ids=repr)
 def test_a_scale_may_be_any_number(backend, scale):

@@ -24,6 +24,7 @@ from q2a_core.kernels.attention_inputs import (
     TRITON_WIDTHS,
     as_number,
     check_inputs,
+    positive_scale,
 )
 from q2a_core.kernels.attention_reference import (
     attention_mask,
@@ -161,6 +162,8 @@ def _masked_sdpa(
     """SDPA with our mask; `padded` (B, 1, Tq, 1) marks queries that are padding and give zeros."""
     k, v = (repeat_kv(without_padding(x, lengths, padding_side), q.shape[1]) for x in (k, v))
     if lengths is None and is_causal and q.shape[2] == k.shape[2]:
+        # PyTorch's kernels scale the minus infinity of what is masked: a sign or a zero would undo the mask
+        q, scale = positive_scale(q, scale)
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
     mask = attention_mask(q, k, is_causal=is_causal, lengths=lengths, padding_side=padding_side)
     if mask is None:

@@ -55,3 +55,15 @@ def as_number(scale: float | Tensor | None) -> float | None:
         return float(scale)
     except (TypeError, ValueError):
         raise ValueError(f"scale is {scale!r}; expected a number") from None
+
+
+def positive_scale(q: Tensor, scale: float | None) -> tuple[Tensor, float]:
+    """Queries and a scale above zero; a sign goes into the queries, for kernels scale the largest score
+    and what is masked.
+
+    The sign alone: queries times a factor would be rounded once more.
+    """
+    factor = q.shape[-1] ** -0.5 if scale is None else scale
+    if factor > 0:
+        return q, factor
+    return (-q, -factor) if factor < 0 else (q * 0.0, 1.0)

@@ -5,12 +5,12 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from q2a_core.kernels.attention_inputs import positive_scale
 from q2a_core.kernels.attention_tiles_triton import (
     LOG2E,
     check_runnable,
     load_rows,
     load_statistics,
-    positive_scale,
     tile_scores,
     valid_range,
 )

@@ -213,14 +213,3 @@ def check_runnable(q: Tensor) -> None:
             f"the triton backend takes heads of width {narrowest} to {widest}; found {q.shape[-1]}, "
             "choose sdpa"
         )
-
-
-def positive_scale(q: Tensor, scale: float | None) -> tuple[Tensor, float]:
-    """Queries and a scale above zero; a sign goes into the queries, for the kernels scale the largest score.
-
-    The sign alone: queries times a factor would be rounded once more.
-    """
-    factor = q.shape[-1] ** -0.5 if scale is None else scale
-    if factor > 0:
-        return q, factor
-    return (-q, -factor) if factor < 0 else (q * 0.0, 1.0)

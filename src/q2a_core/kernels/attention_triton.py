@@ -30,6 +30,7 @@ from torch import Tensor
 
 from q2a_core.errors import BackendError
 from q2a_core.kernels.attention_backward_triton import run_backward
+from q2a_core.kernels.attention_inputs import positive_scale
 from q2a_core.kernels.attention_tiles_triton import (
     LENGTHS,
     LN2,
@@ -40,7 +41,6 @@ from q2a_core.kernels.attention_tiles_triton import (
     key_range,
     load_rows,
     load_tile,
-    positive_scale,
     query_tile,
     store_rows,
     tile_descriptor,
