@@ -298,6 +298,18 @@ def test_maps_are_the_weights(name):
         assert float((ours - expected).abs().max()) <= 2e-6
 
 
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("pool", [1, 8])
+def test_nan_in_padding_reaches_no_map(side, pool):
+    (inputs, _), options = case({"tq": 40, "tk": 40, "lengths": [40, 13], "side": side})
+    q, k = (x.detach() for x in inputs[:2])
+    clean = attention_map(q, k, pool=pool, **options, backend="triton")
+    padding = slice(13, None) if side == "right" else slice(0, 27)
+    q[1, :, padding] = k[1, :, padding] = float("nan")
+    dirty = attention_map(q, k, pool=pool, **options, backend="triton")
+    assert torch.equal(dirty, clean)
+
+
 def test_a_pool_of_one_may_be_a_truth():
     (inputs, _), _ = case({"tq": 20, "tk": 20})
     q, k = inputs[0].detach(), inputs[1].detach()

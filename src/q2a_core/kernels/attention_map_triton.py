@@ -25,7 +25,7 @@ def map_kernel(
     stride_qb, stride_qh, stride_qt, stride_kb, stride_kh, stride_kt,
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
     QUERY_POOL: tl.constexpr, KEY_POOL: tl.constexpr,
-    CAUSAL: tl.constexpr, RAGGED: tl.constexpr, LEFT: tl.constexpr,
+    CAUSAL: tl.constexpr, RAGGED: tl.constexpr, LEFT: tl.constexpr, SELF: tl.constexpr,
 ):  # fmt: skip
     """One tile of a map of one head: [BM / QUERY_POOL, BN / KEY_POOL]."""
     i_m, i_n, i_bc = tl.program_id(0), tl.program_id(1), tl.program_id(2).to(tl.int64)
@@ -36,6 +36,8 @@ def map_kernel(
     start, stop = valid_range(p_lengths, i_b, TK, RAGGED, LEFT)
     m_r = o_r < ROWS
     o_m = tl.load(p_rows + o_r, mask=m_r, other=0)
+    if SELF and RAGGED:  # queries of padding are padding too
+        m_r = m_r & (o_m >= start) & (o_m < stop)
     m_k = (o_n >= start) & (o_n < stop)
     b_q = load_rows(
         p_q + i_b * stride_qb + i_h * stride_qh, o_m, m_r, o_d, stride_qt, D, BLOCK_D, True
@@ -90,6 +92,7 @@ def map_triton(
         all_heads, kv_heads, queries, keys, len(rows), map_rows, map_keys, len(heads),
         *q.stride()[:3], *k.stride()[:3],
         D=width, BLOCK_D=max(16, triton.next_power_of_2(width)), BLOCK_M=BLOCK_M, BLOCK_N=BLOCK_N,
-        QUERY_POOL=query_pool, KEY_POOL=pool, CAUSAL=is_causal, RAGGED=lengths is not None, LEFT=left, num_warps=4,
+        QUERY_POOL=query_pool, KEY_POOL=pool, CAUSAL=is_causal, RAGGED=lengths is not None, LEFT=left,
+        SELF=queries == keys, num_warps=4,
     )  # fmt: skip
     return found
