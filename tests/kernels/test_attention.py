@@ -202,6 +202,19 @@ def test_nan_in_padding_reaches_no_gradient(backend, is_causal, side):
         torch.testing.assert_close(ours[:, :, valid], theirs, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("kv_heads", [2, 4])
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+def test_nan_in_a_single_padded_position_reaches_no_gradient(backend, kv_heads):
+    tensors = qkv(tq=1, tk=1, kv_heads=kv_heads, grad=True)
+    with torch.no_grad():
+        for x in tensors:
+            x[0] = float("nan")
+    out = attention(*tensors, lengths=torch.tensor([0, 1]), backend=backend)
+    for gradient in torch.autograd.grad(out.sum(), tensors):
+        assert torch.all(gradient[0] == 0)
+        assert gradient.isfinite().all()
+
+
 def by_hand_gradients(tensors, come_back, is_causal):
     """The softmax's derivative written out, for one sequence without padding."""
     q, k, v = (x.detach().double() for x in tensors)
@@ -437,6 +450,21 @@ def test_a_map_refuses_a_log_sum_exp_that_is_not_this_ones(lse):
     ):
         attention_map(q, k, lse=lse)
     assert attention_map(q, k, lse=torch.zeros(2, 4, 7)).shape == (2, 4, 7, 7)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_nan_in_padding_reaches_no_gradient_of_a_map(is_causal, side):
+    q, k, _ = qkv(tq=12, tk=12, kv_heads=2, grad=True)
+    lengths = torch.tensor([5, 12])
+    options = {"is_causal": is_causal, "lengths": lengths, "padding_side": side}
+    come_back = torch.randn(attention_weights(q, k).shape)
+    expected = torch.autograd.grad(attention_map(q, k, **options), (q, k), come_back)
+    padding = slice(5, None) if side == "right" else slice(0, 7)
+    with torch.no_grad():
+        q[0, :, padding] = k[0, :, padding] = float("nan")
+    found = torch.autograd.grad(attention_map(q, k, **options), (q, k), come_back)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["grouped", "lengths left, causal"])

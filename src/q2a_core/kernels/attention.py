@@ -138,14 +138,14 @@ def _attention_sdpa(
         rules = (is_causal, lengths, scale, padding_side)
         with torch.autocast("cpu", enabled=False):
             return _attention_sdpa(q.float(), k.float(), v.float(), *rules).to(q.dtype)
-    if q.shape[2] == 1 and q.shape[1] != k.shape[1]:
-        # heads that share keys stand in as positions, so that no key is copied; no position of theirs is padding
-        grouped = q.reshape(q.shape[0], k.shape[1], -1, q.shape[3])  # (B, Hkv, H / Hkv, Dh)
-        return _masked_sdpa(grouped, k, v, False, lengths, scale, padding_side).reshape(q.shape)
     padded = padded_queries(q, k, lengths, padding_side)
     if padded is not None and _learns(q, k, v):
         # their output is zeroed, but not what the backward pass reads
         q = q.masked_fill(padded, 0.0)
+    if q.shape[2] == 1 and q.shape[1] != k.shape[1]:
+        # heads that share keys stand in as positions, so that no key is copied; one that is padding has no key
+        grouped = q.reshape(q.shape[0], k.shape[1], -1, q.shape[3])  # (B, Hkv, H / Hkv, Dh)
+        return _masked_sdpa(grouped, k, v, False, lengths, scale, padding_side).reshape(q.shape)
     return _masked_sdpa(q, k, v, is_causal, lengths, scale, padding_side, padded)
 
 

@@ -89,9 +89,13 @@ def attention_map(
         some_keys = keys[:, some // share].float().mT
         for first in range(0, len(places), SLICE):
             part = places[first : first + SLICE]
-            scores = (factor * q[:, some[:, None], part].float()) @ some_keys
+            queries, silent = q[:, some[:, None], part].float(), None
+            if padded is not None:
+                silent = padded[:, :, part]
+                # their weights are zeroed, but not what the backward pass reads
+                queries = queries.masked_fill(silent, 0.0)
+            scores = (factor * queries) @ some_keys
             seen = attention_mask(q, k, rows=part, **rules)
-            silent = None if padded is None else padded[:, :, part]
             tile = _pooled(_softmax(scores, seen, silent), query_pool, pool)
             row = first // query_pool
             found[:, at : at + together, row : row + tile.shape[2]] = tile
