@@ -290,7 +290,16 @@ def test_a_scale_may_be_any_number(backend, scale):
 
 @pytest.mark.parametrize("backend", ["reference", *FAST])
 @pytest.mark.parametrize(
-    "scale", [torch.ones(2), torch.tensor(1.0, requires_grad=True), "large"], ids=repr
+    "scale",
+    [
+        torch.ones(2),
+        torch.tensor(1.0, requires_grad=True),
+        "large",
+        float("nan"),
+        float("inf"),
+        torch.tensor(float("-inf")),
+    ],
+    ids=repr,
 )
 def test_a_scale_that_is_no_number_is_refused(backend, scale):
     q, k, v = qkv()
@@ -377,9 +386,12 @@ def test_an_unknown_side_is_refused():
         ({"k": (2, 0, 7, 8), "v": (2, 0, 7, 8)}, "heads do not divide"),
         ({"lengths": [4, 4]}, "lengths is a list; expected a tensor"),
         ({"lengths": torch.tensor([4.0, 4.0])}, "of whole numbers"),
+        ({"lengths": torch.tensor([4, 4], dtype=torch.complex64)}, "of whole numbers"),
+        ({"lengths": torch.ones(2, dtype=torch.long, device="meta")}, "lengths is on meta"),
         ({"v": torch.ones(2, 4, 7, 8, dtype=torch.float64)}, "one type on one device"),
+        (dict.fromkeys("qkv", (2, 4, 7, 0)), "heads without width"),
     ],
-    ids=["no heads", "list", "float", "types"],
+    ids=["no heads", "list", "float", "complex", "meta", "types", "no width"],
 )
 @pytest.mark.parametrize("backend", ["reference", *FAST])
 def test_what_one_backend_refuses_all_refuse(change, message, backend):
@@ -387,6 +399,20 @@ def test_what_one_backend_refuses_all_refuse(change, message, backend):
     tensors = {k: torch.ones(v) if isinstance(v, tuple) else v for k, v in given.items()}
     with pytest.raises(ValueError, match=message):
         attention(**tensors, backend=backend)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool, torch.complex64], ids=str)
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+def test_what_is_not_floating_point_is_refused(backend, dtype):
+    """The reference would round its output to the type that it was given."""
+    q, k, v = (x.to(dtype) for x in qkv())
+    for call in (
+        lambda: attention(q, k, v, backend=backend),
+        lambda: attention_weights(q, k),
+        lambda: attention_map(q, k, backend=backend),
+    ):
+        with pytest.raises(ValueError, match=r"q is of torch\..*; expected floating point"):
+            call()
 
 
 @pytest.mark.parametrize("of", [attention_map, attention_weights])
@@ -415,6 +441,22 @@ def test_rows_and_heads_of_a_map_may_be_lists_or_tensors_but_no_mask():
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
     with pytest.raises(ValueError, match=r"rows is of torch\.bool"):
         attention_map(q, k, rows=torch.tensor([True, False] * 3 + [True]))
+
+
+@pytest.mark.parametrize(
+    "heads", [[0.7], [True, False, True, False], torch.tensor([True, False]), 1, ["a"]], ids=repr
+)
+def test_heads_of_a_map_are_whole_numbers(heads):
+    with pytest.raises(ValueError, match=r"heads is .*; expected a list of the numbers"):
+        attention_map(*qkv()[:2], heads=heads)
+
+
+def test_a_map_of_nothing_is_refused_in_words():
+    q, k, _ = qkv()
+    with pytest.raises(ValueError, match=r"has no keys; expected one or more"):
+        attention_map(q, k[:, :, :0])
+    with pytest.raises(ValueError, match=r"rows is \[\]; expected numbers from 0 to 6"):
+        attention_map(q, k, rows=[])
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,5 +1,7 @@
 """What attention may be asked: shapes, types and lengths that fit, said in one sentence where they do not."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -22,6 +24,14 @@ def check_inputs(
         raise ValueError(
             f"q {tuple(q.shape)} and k {tuple(k.shape)} differ in batch or head width, or heads do not divide"
         )
+    if not q.shape[3]:
+        raise ValueError(
+            f"q {tuple(q.shape)} has heads without width; expected a width of 1 or more"
+        )
+    if not q.is_floating_point():
+        raise ValueError(
+            f"q is of {q.dtype}; expected floating point: convert q, k and v, say to fp32"
+        )
     others = [x for x in (k, v) if x is not None]
     if any(x.dtype != q.dtype or x.device != q.device for x in others):
         found = ", ".join(f"{x.dtype} on {x.device}" for x in (q, *others))
@@ -34,27 +44,34 @@ def check_inputs(
         raise ValueError(
             f"lengths is a {type(lengths).__name__}; expected a tensor, one per sequence"
         )
-    whole = not lengths.is_floating_point() and lengths.dtype != torch.bool
+    whole = not (lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool)
     if lengths.shape != (q.shape[0],) or not whole:
         raise ValueError(
             f"lengths has shape {tuple(lengths.shape)} and type {lengths.dtype}; "
             f"expected ({q.shape[0]},), one per sequence, of whole numbers"
         )
+    if lengths.is_meta and not q.is_meta:
+        raise ValueError(f"lengths is on meta, q on {q.device}; expected lengths that hold numbers")
 
 
 def as_number(scale: float | Tensor | None) -> float | None:
-    """`scale` as every backend takes it; None stays. Raises ValueError for what is no number, or wants a gradient."""
-    if scale is None or type(scale) is float:
-        return scale
+    """`scale` as every backend takes it; None stays. Raises ValueError for what is no finite number, or wants a
+    gradient.
+    """
+    if scale is None:
+        return None
     if isinstance(scale, Tensor) and (scale.ndim or scale.requires_grad):
         gradient = " that wants a gradient" if scale.requires_grad else ""
         raise ValueError(
             f"scale is a tensor of shape {tuple(scale.shape)}{gradient}; expected a number; multiply q by it instead"
         )
     try:
-        return float(scale)
+        number = float(scale)
     except (TypeError, ValueError):
         raise ValueError(f"scale is {scale!r}; expected a number") from None
+    if not math.isfinite(number):
+        raise ValueError(f"scale is {number}; expected a number that is finite")
+    return number
 
 
 def positive_scale(q: Tensor, scale: float | None) -> tuple[Tensor, float]:

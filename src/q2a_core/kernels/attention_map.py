@@ -9,6 +9,7 @@ leaves; elsewhere plain PyTorch goes through heads and queries in tiles, each po
 
 from collections.abc import Sequence
 from numbers import Integral
+from operator import index
 
 import torch
 from torch import Tensor
@@ -52,9 +53,11 @@ def attention_map(
     """
     check_inputs(q, k, None, lengths, padding_side)
     scale = as_number(scale)
-    chosen = list(range(q.shape[1]) if heads is None else map(int, heads))
+    chosen = list(range(q.shape[1])) if heads is None else _numbers(heads)
     places = torch.arange(q.shape[2]) if rows is None else torch.as_tensor(rows)
     _check(q, chosen, places, pool, lse)
+    if not k.shape[2]:
+        raise ValueError(f"k {tuple(k.shape)} has no keys; expected one or more to make a map of")
     places, pool = places.to(q.device), int(pool)
     query_pool = pool if rows is None else 1
     factor = q.shape[-1] ** -0.5 if scale is None else scale
@@ -137,8 +140,19 @@ def _groups(x: Tensor, size: int) -> Tensor:
     return torch.nn.functional.pad(x, (0, -x.shape[-1] % size)).unflatten(-1, (-1, size))
 
 
+def _numbers(heads: Sequence[int]) -> list[int]:
+    """Heads as plain numbers; a mask or a fraction would name others than it means."""
+    try:
+        listed = heads.tolist() if isinstance(heads, Tensor) else list(heads)
+        if not any(isinstance(head, bool) for head in listed):
+            return [index(head) for head in listed]
+    except TypeError:
+        pass
+    raise ValueError(f"heads is {heads!r}; expected a list of the numbers of query heads")
+
+
 def _check(q: Tensor, heads: Sequence[int], rows: Tensor, pool: int, lse: Tensor | None) -> None:
-    if rows.dtype not in (torch.int32, torch.int64):
+    if rows.numel() and rows.dtype not in (torch.int32, torch.int64):
         raise ValueError(f"rows is of {rows.dtype}; expected the numbers of queries")
     if not heads or min(heads) < 0 or max(heads) >= q.shape[1]:
         raise ValueError(f"heads is {list(heads)}; expected numbers from 0 to {q.shape[1] - 1}")
