@@ -33,6 +33,14 @@ def test_rows_are_read_one_after_the_other():
     assert merged([[AUDIO, 5, AUDIO], [6, AUDIO, AUDIO]], 4) == [[100, -5, 101], [-6, 102, 103]]
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (2, 8), (1, 2, 4), (8,)], ids=str)
+def test_embeddings_of_another_width_are_refused(shape):
+    """Wider ones would be cut into rows of the text's width, and spread over the placeholders."""
+    ids = torch.tensor([[7, AUDIO, AUDIO, 8]])
+    with pytest.raises(ValueError, match=r"audio_embeds has shape .*; expected one row of width 4"):
+        merge_audio(torch.zeros(1, 4, 4), torch.zeros(shape), ids, AUDIO)
+
+
 def test_clips_at_both_ends():
     assert merged([[AUDIO, AUDIO, 4, AUDIO]], 3) == [[100, 101, -4, 102]]
     assert merged([[AUDIO]], 1) == [[100]]

@@ -17,9 +17,15 @@ def merge_audio(
     """Write packed audio_embeds (sum of A, D) over the placeholders of text_embeds (B, T, D), in reading order.
 
     Clips must be listed in the order in which their placeholders appear, row by row. Raises ChatError if the counts
-    disagree, none against some included: writing anyway would silently shift every later clip. Whoever has counted the
-    `placeholders` spares the device a wait.
+    disagree, none against some included: writing anyway would silently shift every later clip, as embeddings of
+    another width would; these raise ValueError. Whoever has counted the `placeholders` spares the device a wait.
     """
+    width = text_embeds.shape[-1]
+    if audio_embeds is not None and (audio_embeds.ndim != 2 or audio_embeds.shape[1] != width):
+        raise ValueError(
+            f"audio_embeds has shape {tuple(audio_embeds.shape)}; expected one row of width {width} for each audio "
+            "token: what encode_audio of this model gives"
+        )
     placeholder = input_ids == audio_token_id  # (B, T)
     expected = int(placeholder.sum()) if placeholders is None else placeholders
     check_counts(expected, 0 if audio_embeds is None else audio_embeds.shape[0])
