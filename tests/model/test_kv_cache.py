@@ -37,6 +37,20 @@ def test_prefill_then_one_token_at_a_time_equals_the_full_pass(model):
 
 
 @torch.inference_mode()
+def test_the_loss_of_a_second_part_is_that_of_its_own_labels(model):
+    ids = text(2, 12)
+    mask = torch.ones_like(ids)
+    mask[1, :4] = 0
+    cache = model.new_cache(2, 12)
+    model(ids[:, :7], attention_mask=mask[:, :7], cache=cache)
+    part = model(ids[:, 7:], attention_mask=mask, cache=cache, labels=ids[:, 7:])
+    labels = ids.clone()
+    labels[:, :8] = -100
+    whole = model(ids, attention_mask=mask, labels=labels)
+    torch.testing.assert_close(part.loss, whole.loss, **TOLERANCE)
+
+
+@torch.inference_mode()
 @pytest.mark.parametrize("pieces", [[30], [1] * 30, [7, 1, 15, 2, 5], [29, 1]], ids=str)
 def test_any_cut_of_the_text(model, pieces):
     """Chunks longer than one over a filled cache need the bottom-right alignment of the causal mask."""

@@ -162,7 +162,8 @@ def causal_lm_loss(logits: Tensor, labels: Tensor, attention_mask: Tensor | None
     """Mean cross-entropy of each labelled token given those before it: paper eq. 1, negated and averaged."""
     targets = labels[:, 1:]
     if attention_mask is not None:
-        targets = targets.masked_fill(attention_mask[:, 1:] == 0, IGNORE_INDEX)
+        new = attention_mask[:, -labels.shape[1] :]  # cached positions have no labels
+        targets = targets.masked_fill(new[:, 1:] == 0, IGNORE_INDEX)
     return F.cross_entropy(
         logits[:, :-1].flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORE_INDEX
     )
