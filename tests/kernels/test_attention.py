@@ -324,6 +324,24 @@ def test_lengths_of_any_whole_type(dtype, side, backend):
     assert torch.equal(attention(q, k, v, lengths=lengths.to(dtype), **options), expected)
 
 
+@pytest.mark.parametrize("name", ["grouped", "lengths left, causal"])
+def test_autocast_rounds_neither_the_reference_nor_weights_nor_maps(name):
+    """A score of 100 in bfloat16 is off by up to a quarter, and its weight by a fifth."""
+    (q, k, v), options = case(name)
+    q = 10 * q
+    calls = (
+        lambda: attention(q, k, v, **options, backend="reference"),
+        lambda: attention_weights(q, k, **options),
+        lambda: attention_map(q, k, **options, backend="sdpa"),
+    )
+    for call in calls:
+        expected = call()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = call()
+        assert found.dtype == torch.float32
+        assert torch.equal(found, expected)
+
+
 def test_a_pool_is_a_whole_number():
     q, k, _ = qkv()
     for one in (True, np.int64(1)):

@@ -19,6 +19,7 @@ from q2a_core.kernels.attention_inputs import as_number, check_inputs
 from q2a_core.kernels.attention_reference import (
     attention_mask,
     padded_queries,
+    without_autocast,
     without_padding,
 )
 
@@ -97,7 +98,8 @@ def attention_map(
                 silent = padded[:, :, part]
                 # their weights are zeroed, but not what the backward pass reads
                 queries = queries.masked_fill(silent, 0.0)
-            scores = (factor * queries) @ some_keys
+            with without_autocast(q.device):
+                scores = (factor * queries) @ some_keys
             seen = attention_mask(q, k, rows=part, **rules)
             tile = _pooled(_softmax(scores, seen, silent), query_pool, pool)
             row = first // query_pool

@@ -9,6 +9,8 @@ does one that is padding itself: where Tq = Tk, `lengths` counts queries too. Wh
 matters, forward or backward.
 """
 
+import contextlib
+
 import torch
 from torch import Tensor
 
@@ -76,6 +78,13 @@ def repeat_kv(x: Tensor, num_heads: int) -> Tensor:
     return x[:, :, None].expand(-1, -1, groups, -1, -1).reshape(batch, num_heads, length, head_dim)
 
 
+def without_autocast(device: torch.device) -> contextlib.AbstractContextManager:
+    """Products are computed in the type they are given in; autocast would round scores to half precision."""
+    if not torch.amp.is_autocast_available(device.type):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
 def attention_weights(
     q: Tensor,
     k: Tensor,
@@ -96,7 +105,8 @@ def attention_weights(
     padded = padded_queries(q, k, lengths, padding_side)
     if padded is not None:
         q = q.masked_fill(padded, 0.0)
-    scores = factor * (q.float() @ keys.float().transpose(-1, -2))
+    with without_autocast(q.device):
+        scores = factor * (q.float() @ keys.float().transpose(-1, -2))
     mask = attention_mask(q, k, is_causal=is_causal, lengths=lengths, padding_side=padding_side)
     if mask is None:
         return scores.softmax(-1)
@@ -118,7 +128,8 @@ def attention_reference(
     """Attention through the explicit (B, H, Tq, Tk) weights; returns (B, H, Tq, Dh) in q's dtype."""
     weights = attention_weights(q, k, is_causal, lengths, scale, padding_side=padding_side)
     values = repeat_kv(without_padding(v, lengths, padding_side), q.shape[1])
-    out = (weights @ values.float()).to(q.dtype)
+    with without_autocast(q.device):
+        out = (weights @ values.float()).to(q.dtype)
     padded = padded_queries(q, k, lengths, padding_side)
     # nor does the gradient that comes back to padding: times a weight of zero it would still be NaN
     return out if padded is None else out.masked_fill(padded, 0.0)
