@@ -310,6 +310,16 @@ def test_nan_in_padding_reaches_no_map(side, pool):
     assert torch.equal(dirty, clean)
 
 
+def test_a_map_that_learns_has_gradients():
+    (inputs, _), options = case({"tq": 20, "tk": 20, "lengths": [20, 7]})
+    q, k = inputs[:2]
+    come_back = torch.randn(2, 2, 20, 20, generator=torch.Generator().manual_seed(5)).to(DEVICE)
+    expected = torch.autograd.grad(attention_weights(q, k, **options), (q, k), come_back)
+    found = torch.autograd.grad(attention_map(q, k, **options, backend="triton"), (q, k), come_back)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+
+
 def test_a_pool_of_one_may_be_a_truth():
     (inputs, _), _ = case({"tq": 20, "tk": 20})
     q, k = inputs[0].detach(), inputs[1].detach()

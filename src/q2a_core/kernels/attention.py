@@ -115,7 +115,7 @@ def _attention_triton(
     scale: float | None,
     padding_side: str,
 ) -> Tensor:
-    if q.shape[2] == 1 and k.shape[2] > 1 and not _learns(q, k, v):
+    if q.shape[2] == 1 and k.shape[2] > 1 and not learns(q, k, v):
         from q2a_core.kernels.attention_decode_triton import decode_triton
 
         return decode_triton(q, k, v, lengths, scale, padding_side=padding_side)
@@ -133,13 +133,13 @@ def _attention_sdpa(
     scale: float | None,
     padding_side: str,
 ) -> Tensor:
-    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and _learns(q, k, v):
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and learns(q, k, v):
         # the backward of PyTorch's CPU kernel takes three times as long in bfloat16 as in fp32
         rules = (is_causal, lengths, scale, padding_side)
         with torch.autocast("cpu", enabled=False):
             return _attention_sdpa(q.float(), k.float(), v.float(), *rules).to(q.dtype)
     padded = padded_queries(q, k, lengths, padding_side)
-    if padded is not None and _learns(q, k, v):
+    if padded is not None and learns(q, k, v):
         # their output is zeroed, but not what the backward pass reads
         q = q.masked_fill(padded, 0.0)
     if q.shape[2] == 1 and q.shape[1] != k.shape[1]:
@@ -174,5 +174,6 @@ def _masked_sdpa(
     return out.masked_fill(empty if padded is None else empty | padded, 0.0)
 
 
-def _learns(*tensors: Tensor) -> bool:
+def learns(*tensors: Tensor) -> bool:
+    """Whether somebody may want the gradient of what these tensors give."""
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)

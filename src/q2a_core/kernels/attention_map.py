@@ -4,7 +4,8 @@
     attention_map(q, k, pool=2)         (B, heads, ceil(Tq/2), ceil(Tk/2))    a map of audio tokens
 
 Memory grows with what is asked. On a GPU a kernel computes the weights again from the log-sum-exp that the forward pass
-leaves; elsewhere plain PyTorch goes through heads and queries in tiles, each pooled before the next is begun.
+leaves; elsewhere, and where q or k want gradients, plain PyTorch goes through heads and queries in tiles, each pooled
+before the next is begun.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from operator import index
 import torch
 from torch import Tensor
 
-from q2a_core.kernels.attention import resolve_backend
+from q2a_core.kernels.attention import learns, resolve_backend
 from q2a_core.kernels.attention_inputs import as_number, check_inputs
 from q2a_core.kernels.attention_reference import (
     attention_mask,
@@ -63,7 +64,7 @@ def attention_map(
     query_pool = pool if rows is None else 1
     factor = q.shape[-1] ** -0.5 if scale is None else scale
     resolved = resolve_backend(backend, q.device, q.shape[-1], q.dtype, q.shape[0] * q.shape[1])
-    if resolved == "triton":
+    if resolved == "triton" and not learns(q, k):  # the kernel has no gradients
         from q2a_core.kernels.attention_map_triton import map_triton
 
         with torch.cuda.device_of(q):  # Triton starts kernels on the current device
