@@ -405,11 +405,13 @@ def test_an_unknown_side_is_refused():
         ({"lengths": [4, 4]}, "lengths is a list; expected a tensor"),
         ({"lengths": torch.tensor([4.0, 4.0])}, "of whole numbers"),
         ({"lengths": torch.tensor([4, 4], dtype=torch.complex64)}, "of whole numbers"),
+        ({"lengths": torch.tensor([-1, 4])}, r"lengths is \[-1, 4\]; expected 0 to 7 valid keys"),
+        ({"lengths": torch.tensor([4, 8])}, r"lengths is \[4, 8\]; expected 0 to 7 valid keys"),
         ({"lengths": torch.ones(2, dtype=torch.long, device="meta")}, "lengths is on meta"),
         ({"v": torch.ones(2, 4, 7, 8, dtype=torch.float64)}, "one type on one device"),
         (dict.fromkeys("qkv", (2, 4, 7, 0)), "heads without width"),
     ],
-    ids=["no heads", "list", "float", "complex", "meta", "types", "no width"],
+    ids=["no heads", "list", "float", "complex", "negative", "long", "meta", "types", "no width"],
 )
 @pytest.mark.parametrize("backend", ["reference", *FAST])
 def test_what_one_backend_refuses_all_refuse(change, message, backend):

@@ -92,8 +92,9 @@ def attention(
 
     Shapes: q (B, H, Tq, Dh), k and v (B, Hkv, Tk, Dh) -> (B, H, Tq, Dh). `lengths` (B,) counts each sequence's valid
     keys, the last ones with `padding_side="left"`. Causal alignment is bottom-right. `scale` defaults to Dh ** -0.5.
-    What padding holds never matters. Raises BackendError for an unknown backend and ValueError for shapes, types or
-    lengths that do not fit.
+    What padding holds never matters. Lengths below zero or above Tk are refused where they lie on a CPU; on a GPU,
+    where reading them would wait, they count as zero or Tk. Raises BackendError for an unknown backend and ValueError
+    for shapes, types or lengths that do not fit.
     """
     check_inputs(q, k, v, lengths, padding_side)
     scale = as_number(scale)

@@ -52,6 +52,13 @@ def check_inputs(
         )
     if lengths.is_meta and not q.is_meta:
         raise ValueError(f"lengths is on meta, q on {q.device}; expected lengths that hold numbers")
+    if lengths.device.type == "cpu" and not torch.compiler.is_compiling():
+        # those on a device are not read, which would wait for it
+        counts = lengths.tolist()
+        if counts and not 0 <= min(counts) <= max(counts) <= k.shape[2]:
+            raise ValueError(
+                f"lengths is {counts}; expected 0 to {k.shape[2]} valid keys for each sequence"
+            )
 
 
 def as_number(scale: float | Tensor | None) -> float | None:
