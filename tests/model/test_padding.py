@@ -66,3 +66,24 @@ def test_holes_and_mixed_sides_are_refused(rows):
 def test_a_mask_must_cover_what_is_cached():
     with pytest.raises(ValueError, match="3 columns; expected 5"):
         read([[0, 1, 1]], new=1, cached=4)
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (torch.tensor([[float("-inf"), 0.0, 0.0]]), "other values than 0 and 1"),
+        (torch.tensor([[0, 1, 2]]), "other values than 0 and 1"),
+        (torch.tensor([[0.5, 1.0, 1.0]]), "other values than 0 and 1"),
+        (torch.ones(3), r"shape \(3,\); expected \(B, 3\)"),
+    ],
+    ids=["additive", "two", "half", "no rows"],
+)
+def test_masks_that_would_be_read_as_something_else_are_refused(mask, words):
+    with pytest.raises(ValueError, match=words):
+        read_padding(mask, new=3, cached=0, device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.float32])
+def test_zeros_and_ones_of_any_type_are_a_mask(dtype):
+    mask = torch.tensor([[0, 1, 1], [1, 1, 1]]).to(dtype)
+    assert read_padding(mask, new=3, cached=0, device=mask.device).lengths.tolist() == [2, 3]

@@ -20,12 +20,21 @@ def read_padding(
 ) -> Padding:
     """Read a (B, cached + new) mask of zeros and ones; None means that every position is valid.
 
-    Raises ValueError if a row has holes or if rows are padded on both sides.
+    Raises ValueError for other values, a row with holes, and rows padded on both sides.
     """
     if attention_mask is None:
         positions = torch.arange(cached, cached + new, device=device)[None]
         return Padding(positions=positions, lengths=None, side="right")
+    if attention_mask.ndim != 2:
+        raise ValueError(
+            f"attention_mask has shape {tuple(attention_mask.shape)}; expected (B, {cached + new}), a row a sequence"
+        )
     valid = attention_mask.bool()
+    if attention_mask.dtype != torch.bool and bool((attention_mask != valid).any()):
+        raise ValueError(
+            "attention_mask holds other values than 0 and 1; expected 1 where a token counts and 0 where it is "
+            "padding, not numbers that are added to scores"
+        )
     if valid.shape[1] != cached + new:
         raise ValueError(
             f"attention_mask has {valid.shape[1]} columns; expected {cached + new}, cached ones included"
