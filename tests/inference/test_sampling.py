@@ -188,6 +188,8 @@ def test_what_is_empty_or_of_no_effect_is_not_named():
     inert = ("suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "stop_strings")
     assert unsupported_settings({name: [] for name in inert} | {"guidance_scale": 1.0}) == []
     assert unsupported_settings({"suppress_tokens": [5]}) == ["suppress_tokens=[5]"]
+    assert unsupported_settings({"min_p": 0.0, "penalty_alpha": 0}) == []
+    assert unsupported_settings({"min_p": 0.05}) == ["min_p=0.05"]
 
 
 @pytest.mark.parametrize("value", ["false", "true", 1, []], ids=repr)
