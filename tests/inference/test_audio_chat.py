@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from q2a_core import AudioChat, load_waveform
+from q2a_core.audio import Waveform
 from q2a_core.errors import (
     AudioError,
     BackendError,
@@ -275,7 +276,15 @@ def test_split_leaves_short_clips_whole(opened):
     assert same(ask(opened.fork(), noise(5), split="window"), ask(opened.fork(), noise(5)))
 
 
+def changed(samples: np.ndarray) -> Waveform:
+    return replace(load_waveform(noise(), sample_rate=RATE), samples=samples)
+
+
 BAD_TURNS = {
+    "a waveform cut to nothing": ({"audio": changed(np.zeros(0))}, AudioError, "at least 321"),
+    "a waveform cut too short": ({"audio": changed(np.zeros(200))}, AudioError, "at least 321"),
+    "a waveform with NaN": ({"audio": changed(np.full(9000, np.nan))}, AudioError, "NaN"),
+    "a waveform of two channels": ({"audio": changed(np.zeros((9000, 2)))}, AudioError, "mono"),
     "nothing at all": ({}, ChatError, "neither a clip nor text"),
     "blank text alone": ({"text": "  "}, ChatError, "neither a clip nor text"),
     "no sample rate": ({"audio": np.zeros(9000)}, AudioError, "sample_rate"),
