@@ -186,6 +186,24 @@ def test_a_stream_left_open_undoes_no_later_turn_and_no_reset(chat, how):
         chat.reset()
 
 
+@pytest.mark.parametrize("how", ["reset", "ask"])
+def test_what_comes_while_the_clips_are_encoded_is_newer(chat, how, monkeypatch):
+    """Threads may share a chat: a turn whose prompt was made before it goes on from a dialogue that is over."""
+    chat.ask(text="Hello", max_new_tokens=2)
+    encode = chat._encode
+
+    def meanwhile(waveforms):
+        monkeypatch.undo()
+        chat.reset() if how == "reset" else chat.ask(text="And now?", max_new_tokens=2)
+        after.append(list(chat.messages))
+        return encode(waveforms)
+
+    after: list = []
+    monkeypatch.setattr(chat, "_encode", meanwhile)
+    assert ask(chat, noise(), "What?").token_ids
+    assert chat.messages == after[0]
+
+
 def test_seeds_may_be_numpys_and_nothing_else(chat):
     chat.ask(text="Hello", seed=np.int64(3), max_new_tokens=1)
     assert chat.last_reply.seed == 3

@@ -96,7 +96,7 @@ class AudioChat:
         anything is decoded; the dialogue then stays as it was. So it does if another turn or a reset comes before this
         one has ended.
         """
-        start = time.perf_counter()
+        start, begun = time.perf_counter(), self._begun
         prompt = self.prompt(audio, text, sample_rate=sample_rate, split=split)
         settings = GenerationSettings.from_generation_config(
             self.checkpoint.generation_config,
@@ -111,7 +111,8 @@ class AudioChat:
         settings = self._fit_context(settings, len(prompt.ids))
         if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
             raise ChatError(f"seed is {seed!r}; expected a whole number of at most 63 bits")
-        self._begun += 1
+        if begun == self._begun:  # what another thread began since is newer than this prompt
+            begun = self._begun = begun + 1
         return Turn(
             checkpoint=self.checkpoint,
             model=self.model,
@@ -119,7 +120,7 @@ class AudioChat:
             settings=settings,
             seed=int(seed),
             start=start,
-            on_end=partial(self._go_on, self._begun, prompt),
+            on_end=partial(self._go_on, begun, prompt),
         ).run()
 
     def prompt(
