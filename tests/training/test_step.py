@@ -20,7 +20,7 @@ from q2a_core.training.optimizer import describe, freeze, learning_rate, make_op
 from q2a_core.training.processes import Processes
 from q2a_core.training.runs.runlog import read_log
 from q2a_core.training.runs.state import load_newest
-from q2a_core.training.stages import PARTS, StageConfig, with_part_rates
+from q2a_core.training.stages import PARTS, StageConfig, start, with_part_rates
 from q2a_core.training.step import accumulate_gradients, update
 from q2a_core.training.supervised import BY_TASK, Supervised
 from q2a_core.world.corpus import Corpus
@@ -233,6 +233,12 @@ def test_a_rate_that_is_none_is_refused(given):
 def test_a_stage_in_which_nothing_moves_is_refused():
     with pytest.raises(RunError, match="expected some of"):
         with_part_rates(STAGE, [f"{part}=0" for part in PARTS])
+
+
+def test_a_projector_that_nothing_goes_through_is_refused():
+    assert with_part_rates(start(), ["projector=0", "decoder=0"]).trains == ("audio_encoder",)
+    with pytest.raises(RunError, match="projector cannot train in the stage start"):
+        with_part_rates(start(), ["projector=1"])
 
 
 def test_a_config_from_before_the_new_fields_still_reads():

@@ -193,7 +193,8 @@ def part_rates(stage: StageConfig) -> dict[Part, float]:
 def with_part_rates(stage: StageConfig, given: Sequence[str]) -> StageConfig:
     """The stage with the rates of some parts changed, each said as part=factor; a factor of 0 freezes a part.
 
-    Raises RunError for what is no such pair, for unknown parts and where nothing is left to train.
+    Raises RunError for what is no such pair, for unknown parts, for a projector between parts that learn apart, and
+    where nothing is left to train.
     """
     rates = part_rates(stage)
     for text in given:
@@ -208,6 +209,11 @@ def with_part_rates(stage: StageConfig, given: Sequence[str]) -> StageConfig:
                 f"{', '.join(PARTS)}"
             )
         rates[part] = value
+    if rates["projector"] and not stage.connected:
+        raise RunError(
+            f"the projector cannot train in the stage {stage.name}, where the decoder does not hear the clip; leave it "
+            "frozen, or train another stage"
+        )
     return replace(
         stage,
         trains=tuple(part for part in PARTS if rates[part]),
