@@ -370,6 +370,13 @@ def test_names_that_are_nothing(source, tmp_path, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+def test_no_name_is_not_the_working_directory(directory, monkeypatch):
+    monkeypatch.chdir(directory)
+    assert open_checkpoint(".").directory == directory
+    with pytest.raises(CheckpointError, match="no checkpoint ''"):
+        open_checkpoint("")
+
+
 def test_a_file_is_no_checkpoint(directory):
     with pytest.raises(CheckpointError, match="is a file; expected a checkpoint directory"):
         resolve_source(weights(directory))

@@ -22,7 +22,7 @@ def resolve_source(source: str | Path) -> Path:
         return paths.shipped_checkpoint(source)
     try:
         path = Path(source).expanduser()
-        if path.is_dir():
+        if source != "" and path.is_dir():  # "" would be the working directory
             return path
         if path.is_file():
             raise CheckpointError(
