@@ -492,3 +492,16 @@ def test_a_disk_that_refuses_is_told(tmp_path: Path):
     with pytest.raises(AudioError, match=r"^clip\.wav: cannot be written") as caught:
         write_wav(tmp_path / "nowhere" / "clip.wav", np.zeros(90))
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_waveform_comes_back_as_it_is_and_is_looked_at_again():
+    waveform = load_waveform(np.zeros(9000, np.float32), sample_rate=44_100)
+    assert load_waveform(waveform) is waveform
+    assert load_waveform(waveform, sample_rate=16_000) is waveform
+    with pytest.raises(AudioError, match="44,100"):
+        load_waveform(waveform, sample_rate=44_100)
+    with pytest.raises(AudioError, match="at most"):
+        load_waveform(waveform, max_seconds=0.1)
+    waveform.samples[5] = np.nan
+    with pytest.raises(AudioError, match="NaN"):
+        load_waveform(waveform)

@@ -299,9 +299,15 @@ def changed(samples: np.ndarray) -> Waveform:
 
 
 BAD_TURNS = {
-    "a waveform cut to nothing": ({"audio": changed(np.zeros(0))}, AudioError, "at least 321"),
+    "a waveform cut to nothing": ({"audio": changed(np.zeros(0))}, AudioError, "is empty"),
     "a waveform cut too short": ({"audio": changed(np.zeros(200))}, AudioError, "at least 321"),
     "a waveform with NaN": ({"audio": changed(np.full(9000, np.nan))}, AudioError, "NaN"),
+    "a waveform of whole numbers": (
+        {"audio": changed(np.zeros(9000, np.int16))},
+        AudioError,
+        "expected floats",
+    ),
+    "a waveform beyond full scale": ({"audio": changed(np.full(9000, 3e4))}, AudioError, "scale"),
     "a waveform of two channels": ({"audio": changed(np.zeros((9000, 2)))}, AudioError, "mono"),
     "nothing at all": ({}, ChatError, "neither a clip nor text"),
     "blank text alone": ({"text": "  "}, ChatError, "neither a clip nor text"),

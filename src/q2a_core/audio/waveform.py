@@ -47,18 +47,22 @@ class Waveform:
 def load_waveform(
     source: Any, *, sample_rate: int | None = None, max_seconds: float | None = None
 ) -> Waveform:
-    """Read a clip: a path, a file's bytes, an open binary file, or an array of samples.
+    """Read a clip: a path, a file's bytes, an open binary file, an array of samples, or a Waveform.
 
     Arrays (NumPy, torch, lists) are (S,), (S, channels) or (channels, S) and need `sample_rate`; integers are
     scaled by their full range. Files carry their own rate: a `sample_rate` that agrees with it is accepted, another
-    one is refused. Open files are read from their start. Clips over `max_seconds` (by default and at most an hour)
-    are refused before they are decoded. Raises AudioError for everything that cannot be used.
+    one is refused. Open files are read from their start. A Waveform comes back as it is if its samples still are what
+    this gives. Clips over `max_seconds` (by default and at most an hour) are refused before they are decoded.
+    Raises AudioError for everything that cannot be used.
     """
-    name = shown_name(source)
+    name = source.name if isinstance(source, Waveform) else shown_name(source)
     rate = None if sample_rate is None else _whole_rate(sample_rate, name)
     if max_seconds is not None and not max_seconds > 0:
         raise AudioError(f"{name}: max_seconds is {max_seconds}; expected a number above 0")
     intake = Intake(name, max_seconds=max_seconds)
+    if isinstance(source, Waveform):
+        intake.expected_rate = rate
+        return _looked_at(source, intake)
     if is_file_like(source):
         intake.expected_rate = rate
         with opened(source, name) as file:
@@ -73,6 +77,18 @@ def load_waveform(
         name=name,
         notices=tuple(intake.notices),
     )
+
+
+def _looked_at(waveform: Waveform, intake: Intake) -> Waveform:
+    """What was loaded can be cut or computed with before it is handed over again."""
+    samples = np.asarray(waveform.samples)
+    if samples.ndim != 1 or samples.dtype.kind != "f":
+        raise intake.error(
+            f"holds {samples.dtype} samples of shape {samples.shape}; expected floats within ±1, mono (S,)"
+        )
+    _take_array(samples, waveform.sample_rate, intake)
+    intake.finish()
+    return waveform
 
 
 def wav_bytes(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:

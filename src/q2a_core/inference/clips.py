@@ -8,7 +8,7 @@ import numpy as np
 from q2a_core import lengths
 from q2a_core.audio import Waveform, load_waveform
 from q2a_core.audio.source import is_file_like
-from q2a_core.errors import AudioError, ChatError, TooLongError
+from q2a_core.errors import ChatError, TooLongError
 
 Clip = Any
 """A path, bytes, a file, a Waveform, or an array that comes with a sample rate."""
@@ -57,28 +57,8 @@ def _fit(waveform: Waveform, window: int, *, split: bool) -> list[Waveform]:
 
 
 def _read_clip(clip: Clip, sample_rate: int | None) -> Waveform:
-    if isinstance(clip, Waveform):
-        _check_samples(clip)
-        return clip
-    return load_waveform(clip, sample_rate=None if is_file_like(clip) else sample_rate)
-
-
-def _check_samples(waveform: Waveform) -> None:
-    """What `load_waveform` gave can be cut or computed with before it is asked about."""
-    samples = np.asarray(waveform.samples)
-    if samples.ndim != 1 or samples.dtype.kind not in "fiu":
-        raise AudioError(
-            f"{waveform.name}: holds {samples.dtype} samples of shape {samples.shape}; expected floats, mono (S,)"
-        )
-    if len(samples) < lengths.MIN_SAMPLES:
-        raise AudioError(
-            f"{waveform.name}: holds {len(samples)} samples, too few for one audio token; "
-            f"expected at least {lengths.MIN_SAMPLES}"
-        )
-    if not np.isfinite(samples).all():
-        raise AudioError(
-            f"{waveform.name}: holds NaN or infinite samples; expected finite values within ±1"
-        )
+    carries_rate = isinstance(clip, Waveform) or is_file_like(clip)
+    return load_waveform(clip, sample_rate=None if carries_rate else sample_rate)
 
 
 def _is_list_of_clips(audio: Clip) -> bool:
