@@ -94,6 +94,16 @@ def browser():
         yield browser
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    page = item.funcargs.get("visit") if "visit" in item.fixturenames else None
+    if page is not None and report.when == "call" and report.failed and not page.is_closed():
+        # what the browser showed tells more than what it was waited for
+        report.sections.append((f"the page at {page.url}", page.locator("body").inner_text()))
+    return report
+
+
 @pytest.fixture
 def visit(browser):
     """A page that must neither speak to other hosts nor complain in the console."""
