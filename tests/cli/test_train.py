@@ -157,6 +157,14 @@ def test_a_run_in_the_place_of_a_file_is_refused_in_one_line(q2a, tmp_path):
     assert said == "q2a: file is a file; expected the name of a folder for the run\n"
 
 
+def test_an_empty_name_of_a_run_is_not_the_working_directory(q2a, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, said = q2a("train", "sft", "--run", "", "--steps", 1)
+    assert code == 2
+    assert "the path is empty; expected a folder" in said
+    assert not list(tmp_path.iterdir())
+
+
 def _press() -> None:
     signal.raise_signal(signal.SIGINT)
 

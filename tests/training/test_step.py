@@ -230,6 +230,11 @@ def test_a_rate_that_is_none_is_refused(given):
         with_part_rates(STAGE, [given])
 
 
+def test_a_part_has_one_rate():
+    with pytest.raises(RunError, match="decoder is given two rates, 'decoder=1' last"):
+        with_part_rates(STAGE, ["decoder=0", "decoder=1"])
+
+
 def test_a_stage_in_which_nothing_moves_is_refused():
     with pytest.raises(RunError, match="expected some of"):
         with_part_rates(STAGE, [f"{part}=0" for part in PARTS])

@@ -10,12 +10,26 @@ from typing import Annotated, Any, Literal, get_type_hints
 import typer
 
 
+def _folder(text: str) -> Path:
+    """A folder's path; an empty one, as of a variable that is not set, would be the working directory."""
+    if not text:
+        raise typer.BadParameter(
+            "the path is empty; expected a folder, or no --run for one among your runs"
+        )
+    return Path(text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """What every stage can be told."""
 
     run: Annotated[
-        Path | None, typer.Option(help="Folder of the run; by default one among your runs.")
+        Path | None,
+        typer.Option(
+            parser=_folder,
+            metavar="<path>",
+            help="Folder of the run; by default one among your runs.",
+        ),
     ] = None
     budget: Annotated[
         Literal["class", "full"],

@@ -193,10 +193,10 @@ def part_rates(stage: StageConfig) -> dict[Part, float]:
 def with_part_rates(stage: StageConfig, given: Sequence[str]) -> StageConfig:
     """The stage with the rates of some parts changed, each said as part=factor; a factor of 0 freezes a part.
 
-    Raises RunError for what is no such pair, for unknown parts, for a projector between parts that learn apart, and
-    where nothing is left to train.
+    Raises RunError for what is no such pair, for unknown parts and a part that is said twice, for a projector between
+    parts that learn apart, and where nothing is left to train.
     """
-    rates = part_rates(stage)
+    rates, said = part_rates(stage), set()
     for text in given:
         part, _, factor = text.partition("=")
         try:
@@ -208,6 +208,9 @@ def with_part_rates(stage: StageConfig, given: Sequence[str]) -> StageConfig:
                 f"{text!r} is no rate of a part; expected part=factor, a factor of at least 0 for one of "
                 f"{', '.join(PARTS)}"
             )
+        if part in said:
+            raise RunError(f"{part} is given two rates, {text!r} last; expected one for each part")
+        said.add(part)
         rates[part] = value
     if rates["projector"] and not stage.connected:
         raise RunError(
