@@ -15,7 +15,7 @@ from q2a_core import paths
 from q2a_core.audio import wav_bytes
 from q2a_core.errors import Q2AError
 from q2a_core.evaluation import browse
-from q2a_core.evaluation.browse import LARGEST_NUMBER, SUITES, Example, Question, Said
+from q2a_core.evaluation.browse import LARGEST_NUMBER, SUITES, Example, JudgedReply, Question
 from q2a_core.evaluation.items import Item
 from q2a_core.evaluation.mini_scores import RIGHT
 from q2a_core.evaluation.scoreboard import Report
@@ -204,7 +204,7 @@ def _take(asked: Question, item: Item) -> None:
     change("clip_source", "Upload")
 
 
-def _live(session: Session, asked: Question, item: Item | None) -> list[Said]:
+def _live(session: Session, asked: Question, item: Item | None) -> list[JudgedReply]:
     """The chosen checkpoint's reply, and on request those of the other shipped ones."""
     if item is None:
         return []
@@ -227,11 +227,11 @@ def _live(session: Session, asked: Question, item: Item | None) -> list[Said]:
 @st.cache_resource(max_entries=256, show_spinner="Listening…")
 def _said(
     suite: str, number: int, checkpoint: str, _asked: Question, _item: Item, _chat: "AudioChat"
-) -> Said:
+) -> JudgedReply:
     return browse.ask_live(_asked, _item, _chat.checkpoint, _chat.model)
 
 
-def _other(name: str, asked: Question, item: Item) -> Said | None:
+def _other(name: str, asked: Question, item: Item) -> JudgedReply | None:
     """Another checkpoint's reply; it is loaded for this one and not kept, so that nobody's model has to go."""
     from q2a_core import AudioChat
 
@@ -243,7 +243,7 @@ def _other(name: str, asked: Question, item: Item) -> Said | None:
         return None
 
 
-def _reply(said: Said) -> None:
+def _reply(said: JudgedReply) -> None:
     """One reply with its verdict."""
     with st.container(border=True):
         when = ":green-badge[live]" if said.live else ":gray-badge[recorded]"

@@ -52,7 +52,7 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Said:
+class JudgedReply:
     """One checkpoint's reply and the judge's verdict on it."""
 
     checkpoint: str
@@ -74,7 +74,7 @@ class Example:
     """A question with all replies that were recorded."""
 
     question: Question
-    said: tuple[Said, ...]
+    said: tuple[JudgedReply, ...]
 
 
 def planned() -> list[Utterance]:
@@ -117,10 +117,12 @@ def left_out(reports: Sequence[Report], found: Sequence[Example]) -> int:
     return rows - sum(len(example.said) for example in found)
 
 
-def judged(asked: Question, checkpoint: str, hash_: str, reply: str, *, live: bool = False) -> Said:
+def judged(
+    asked: Question, checkpoint: str, hash_: str, reply: str, *, live: bool = False
+) -> JudgedReply:
     """A reply with the judge's points and reasons."""
     verdict = judge(asked.scene, asked.task, reply)
-    return Said(
+    return JudgedReply(
         checkpoint=checkpoint,
         hash=hash_,
         reply=reply,
@@ -136,7 +138,9 @@ def hear(asked: Question, book: UtteranceBook) -> Item:
     return Item(scene=asked.scene, task=asked.task, samples=samples)
 
 
-def ask_live(asked: Question, item: Item, checkpoint: "Checkpoint", model: "Qwen2Audio") -> Said:
+def ask_live(
+    asked: Question, item: Item, checkpoint: "Checkpoint", model: "Qwen2Audio"
+) -> JudgedReply:
     """What a checkpoint answers now, decoded as the evaluation decodes."""
     from q2a_core.evaluation.runner import answer
 

@@ -38,8 +38,8 @@ class RecordedEngine:
     share: float
     """Part of the training utterances in its languages that it speaks, of those that none before it does."""
     voices: dict[str, RecordedVoice]
-    command: Callable[["Said"], list[str]]
-    typed: Callable[["Said"], str] | None = None
+    command: Callable[["Request"], list[str]]
+    typed: Callable[["Request"], str] | None = None
     """What it reads from the standard input, where the command does not hold the text."""
 
     def voices_of(self, language: Language) -> dict[str, RecordedVoice]:
@@ -48,7 +48,7 @@ class RecordedEngine:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Request:
     """What an engine is asked to say."""
 
     text: str
@@ -61,25 +61,25 @@ class Said:
     """WAV file that it writes."""
 
 
-def _flite(said: Said) -> list[str]:
-    target = FLITE_VOICES[said.voice].mean * said.percent / 100
-    command = ["flite", "-voice", said.voice, "-t", said.text, "-o", str(said.output)]
-    command += ["--setf", f"duration_stretch={said.stretch:.3f}"]
+def _flite(asked: Request) -> list[str]:
+    target = FLITE_VOICES[asked.voice].mean * asked.percent / 100
+    command = ["flite", "-voice", asked.voice, "-t", asked.text, "-o", str(asked.output)]
+    command += ["--setf", f"duration_stretch={asked.stretch:.3f}"]
     return [*command, "--setf", f"int_f0_target_mean={target:.1f}"]
 
 
-def _rhvoice(said: Said) -> list[str]:
-    command = ["RHVoice-test", "-p", said.voice, "-r", f"{100 / said.stretch:.0f}"]
-    return [*command, "-t", f"{said.percent:.0f}", "-o", str(said.output)]
+def _rhvoice(asked: Request) -> list[str]:
+    command = ["RHVoice-test", "-p", asked.voice, "-r", f"{100 / asked.stretch:.0f}"]
+    return [*command, "-t", f"{asked.percent:.0f}", "-o", str(asked.output)]
 
 
-def _pico(said: Said) -> list[str]:
-    return ["pico2wave", "--lang", said.voice, "--wave", str(said.output)]
+def _pico(asked: Request) -> list[str]:
+    return ["pico2wave", "--lang", asked.voice, "--wave", str(asked.output)]
 
 
-def _pico_typed(said: Said) -> str:
-    speed, pitch = f"{100 / said.stretch:.0f}", f"{said.percent:.0f}"
-    return f"<speed level='{speed}'><pitch level='{pitch}'>{escape(said.text)}</pitch></speed>"
+def _pico_typed(asked: Request) -> str:
+    speed, pitch = f"{100 / asked.stretch:.0f}", f"{asked.percent:.0f}"
+    return f"<speed level='{speed}'><pitch level='{pitch}'>{escape(asked.text)}</pitch></speed>"
 
 
 PICO_FROM = "build github.com/naggety/picotts"
@@ -102,7 +102,7 @@ PICO_VOICES = {
 RECORDED: dict[Engine, RecordedEngine] = {
     "flite": RecordedEngine("flite", "apt-get install flite", 0.25, FLITE_VOICES, _flite),
     "rhvoice": RecordedEngine(
-        "RHVoice-test", RHVOICE_FROM, 0.2, RHVOICE_VOICES, _rhvoice, lambda said: said.text
+        "RHVoice-test", RHVOICE_FROM, 0.2, RHVOICE_VOICES, _rhvoice, lambda asked: asked.text
     ),
     "pico": RecordedEngine("pico2wave", PICO_FROM, 0.25, PICO_VOICES, _pico, _pico_typed),
 }

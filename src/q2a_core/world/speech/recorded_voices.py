@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from q2a_core.errors import SpeechError
-from q2a_core.world.speech.recorded_engines import RECORDED, Said
+from q2a_core.world.speech.recorded_engines import RECORDED, Request
 from q2a_core.world.speech.utterances import Engine, Trait, Utterance
 
 TIMEOUT = 30.0
@@ -89,11 +89,11 @@ def _said(
 ) -> tuple[np.ndarray, int]:
     how = RECORDED[engine]
     with tempfile.TemporaryDirectory() as folder:
-        said = Said(text, voice, stretch, percent, Path(folder, "said.wav"))
-        typed = how.typed(said).encode() if how.typed else None
+        asked = Request(text, voice, stretch, percent, Path(folder, "said.wav"))
+        typed = how.typed(asked).encode() if how.typed else None
         try:
             subprocess.run(
-                how.command(said), input=typed, capture_output=True, timeout=TIMEOUT, check=True
+                how.command(asked), input=typed, capture_output=True, timeout=TIMEOUT, check=True
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise SpeechError(
@@ -101,7 +101,7 @@ def _said(
                 f"or leave {engine} out of the engines"
             ) from error
         try:
-            with wave.open(str(said.output)) as file:
+            with wave.open(str(asked.output)) as file:
                 samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
                 rate = file.getframerate()
         except (OSError, wave.Error, EOFError) as error:
