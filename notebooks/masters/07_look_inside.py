@@ -20,7 +20,7 @@
 # After this lesson you can overwrite, patch and probe, and you know the control that each of them needs.
 #
 # **You need** the idea of attention (lesson 02) and of log-probabilities (lesson 00). **Time** 15 minutes in class;
-# `07.rank` and `07.selectivity` can wait for home. The cells themselves run in under two minutes.
+# `07.rank` and `07.selectivity` can wait for home. The cells themselves run in seconds.
 #
 # Try other clips: change the name and the question. The word is chosen by a rule, so that there is something to see: of
 # the words whose most read window is not the one that hurts most, the one that can be hurt most. Changes are in nats:
