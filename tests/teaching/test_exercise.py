@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from q2a_core.errors import Q2AError
 from q2a_core.teaching.checks import exercise
 from q2a_core.teaching.exercise import judged
 from q2a_core.teaching.first_lines import MOST_CHARACTERS, MOST_LINES
@@ -52,6 +53,11 @@ def test_several_values_in_the_place_of_one_are_counted(name, several):
     found = judged(exercise(name), lambda *arguments: several)
     assert found.state == "wrong"
     assert "found 3 values, expected one real number" in found.message
+
+
+def test_an_exercise_of_an_older_copy_says_how_to_get_todays():
+    with pytest.raises(Q2AError, match=r"the lesson has: 00\.tokens.*q2a lesson reset 0"):
+        exercise("00.gone")
 
 
 def test_a_forgotten_return_is_no_stub():
