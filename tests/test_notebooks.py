@@ -9,6 +9,7 @@ from notebook_claims import CLAIMS, printed
 from q2a_core.errors import Q2AError
 from q2a_core.teaching.checks import exercises_of
 from q2a_core.teaching.course import LESSONS, master, solution_notebook, student_notebook
+from q2a_core.teaching.lesson_times import read_times
 from q2a_core.teaching.masters import build_notebook, workshop_masters
 from q2a_core.teaching.run_lesson import run_notebook
 
@@ -18,6 +19,8 @@ nbformat = pytest.importorskip("nbformat")
 BUILT = [item for item in LESSONS if master(item).is_file()]
 STEPS = 20
 MAX_CODE_CELLS, MAX_WORDS = 25, 1500
+SECONDS = 30
+"""What runs shorter is said to run in seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +96,15 @@ def test_a_lesson_keeps_to_its_form(item):
         exercise = 'check("' in student
         assert exercise or student == solved
         assert exercise or not re.search(r"^(def|class) ", student, re.MULTILINE)
+
+
+@pytest.mark.parametrize("item", BUILT, ids=lambda item: item.stem)
+def test_a_lesson_promises_the_time_that_was_measured(item):
+    prose = " ".join(cell.source for cell in read(student_notebook(item)).cells)
+    promised = re.search(r"cells(?: themselves)? run in ([^.;,]+)", " ".join(prose.split()))
+    assert promised is not None, "say how long the cells run"
+    measured = read_times()["lessons"][item.number]["seconds"]
+    assert ("second" in promised[1]) == (measured < SECONDS), f"{promised[0]}: {measured} s"
 
 
 @pytest.mark.course

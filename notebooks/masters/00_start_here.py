@@ -14,7 +14,7 @@
 # # 00 · Start here
 #
 # **Claim.** A clip becomes 25 vectors a second, the vectors take the place of placeholder tokens in a text, and a
-# language model answers. You will follow one clip all the way, in ten short cells.
+# language model answers. You will follow one clip all the way, in a few short cells.
 #
 # **You need** the package installed (`pip install -e .`); nothing is downloaded. **Time** about five minutes; the
 # cells themselves run in a few seconds.

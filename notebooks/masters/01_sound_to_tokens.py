@@ -20,7 +20,7 @@
 # the model's own; count tokens for any clip without an off-by-one; and say what a token has heard.
 #
 # **You need** lesson 00's installation and headphones, if you have some. **Time** about 25 minutes with the exercises;
-# the cells run in about a minute. The second exercise (triangles) can wait for home.
+# the cells run in seconds. The second exercise (triangles) can wait for home.
 
 # %%
 # %matplotlib inline

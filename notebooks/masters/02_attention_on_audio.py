@@ -19,7 +19,7 @@
 # padding of a batch; compute how far a token reaches by itself, and measure how far it reaches through attention.
 #
 # **You need** what lesson 00 needed; lesson 01 helps. **Time** about 20 minutes with the exercises; the cells run in
-# well under a minute. The last exercise can wait for home.
+# seconds. The last exercise can wait for home.
 
 # %%
 # %matplotlib inline

@@ -21,7 +21,7 @@
 # the KV cache keeps, and why a wrong merge can go unnoticed.
 #
 # **You need** lesson 00 and a little PyTorch indexing. **Time** 20 minutes; `03.cache_bytes` can wait for home. The
-# cells themselves run in under a minute and a half, a good part of which is the import of transformers.
+# cells themselves run in seconds, a good part of which is the import of transformers.
 #
 # Try other clips: change the two names below. `owl_then_drill.wav` with "Which sound comes first?" is a good one.
 

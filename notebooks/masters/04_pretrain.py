@@ -19,7 +19,7 @@
 # its mean over micro-batches. Train for a minute, and read the curve: what falls first, what stays flat, and why.
 #
 # **You need** the package installed; nothing is downloaded. The first run speaks some phrases, once. **Time** 20
-# minutes; the cells run in about two and a half, half of it training.
+# minutes; the cells run in about one, training included.
 
 # %%
 # %matplotlib inline

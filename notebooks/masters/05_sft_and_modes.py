@@ -20,7 +20,7 @@
 # read is used.
 #
 # **You need** the package installed; nothing is downloaded. The first run speaks some phrases, once. **Time** 20
-# minutes; the cells run in about two and a half, half of it training.
+# minutes; the cells run in about one, training included.
 
 # %%
 # %matplotlib inline

@@ -19,7 +19,7 @@
 # in a clip, count hallucinations before and after, and find out what the same pairs break.
 #
 # **You need** the package installed and lesson 05's idea of a loss mask; nothing is downloaded. **Time** 20 minutes;
-# the cells run in about two and a half, most of it two short trainings.
+# the cells run in about one, two short trainings included.
 
 # %%
 # %matplotlib inline

@@ -20,7 +20,7 @@
 # After this lesson you can overwrite, patch and probe, and you know the control that each of them needs.
 #
 # **You need** the idea of attention (lesson 02) and of log-probabilities (lesson 00). **Time** 15 minutes in class;
-# `07.rank` and `07.selectivity` can wait for home. The cells themselves run in under two minutes.
+# `07.rank` and `07.selectivity` can wait for home. The cells themselves run in seconds.
 #
 # Try other clips: change the name and the question. The word is chosen by a rule, so that there is something to see: of
 # the words whose most read window is not the one that hurts most, the one that can be hurt most. Changes are in nats:
@@ -88,7 +88,7 @@ check("07.ablate", mean_ablate)
 
 # %% [markdown]
 # First the whole clip, with four fillings. This is the baseline: what is the clip worth to the reply? **Predict:**
-# which filling does the most harm, and why should one not take that one by default?
+# which filling does the most harm, and is that a reason to take it, or not to?
 
 # %%
 donor = open_case(chat, clips / "siren_in_noise.wav", question)
@@ -98,7 +98,8 @@ for fill in ("mean", "noise", "zero", "other"):
     print(f"{fill:6} {effect.change:7.1f} nats: {effect.reply}")
 
 # %% [markdown]
-# Zeros are no state that the model has ever seen: some of the harm they do is mere surprise.
+# Harm alone does not choose. Zeros are no state that the model has ever seen: some of what they do is mere surprise.
+# Another clip says something of its own. The mean is of this clip, and says nothing about any moment.
 #
 # ## Two maps of one word
 #

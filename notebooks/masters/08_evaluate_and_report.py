@@ -19,7 +19,7 @@
 # **You will** count errors by hand, put an interval around a rate, take the bias out of a judge, read the paper's
 # Table 2 with its misprints, work out what the real 7B needs, and write a one-page report on a model of your own.
 #
-# **You need** nothing but the package; works offline. **Time** an hour at home, about three minutes of it computing.
+# **You need** nothing but the package; works offline. **Time** an hour at home; the cells run in seconds.
 
 # %%
 # %matplotlib inline
@@ -71,7 +71,7 @@ print(
 # **Predict before you run.** Half as many clips are asked again with *another* clip's sound under the same question.
 # What will a model score there that answers from the question alone? And one that listens?
 #
-# The first time, the test voices are spoken (half a minute); then every clip is asked once, greedily.
+# The first time, the test voices are spoken, which takes longest; then every clip is asked once, greedily.
 
 # %%
 subject = subject_of(SUBJECT)

@@ -19,7 +19,7 @@
 # row, find three broken kernels from outside, and run the real Triton kernel beside your own.
 #
 # **You need** the package, and no GPU. Triton where it is installed (Linux); without it the lesson goes on with plain
-# tiles. **Time** fifty minutes; the cells run in about a minute.
+# tiles. **Time** fifty minutes; the cells run in seconds.
 #
 # The first cell also looks where the kernel can run. Without a GPU it switches Triton's interpreter on, which works
 # only before anything has loaded Triton: before the model, for instance.

@@ -138,6 +138,7 @@ def kv_from_a_cache(config, positions, itemsize):
         ("03.greedy", greedy_recursive),
         ("03.cache_bytes", kv),
         ("03.cache_bytes", kv_from_a_cache),
+        ("03.cache_bytes", lambda *given: np.array([kv(*given)])),
     ],
 )
 def test_right_answers_pass(name, answer):

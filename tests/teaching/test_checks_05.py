@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from q2a_core.model import IGNORE_INDEX
 from q2a_core.teaching.checks import check
@@ -180,6 +181,7 @@ WRONG_CONTROLS = {
     [
         ("05.mask", right_mask),
         ("05.mask", mask_by_state),
+        ("05.mask", lambda turns: list(torch.tensor(right_mask(turns)))),
         ("05.labels", right_labels),
         ("05.labels", lambda ids, mask: np.where(mask, ids, IGNORE_INDEX)),
         ("05.control", right_control),

@@ -59,6 +59,11 @@ def margins_in_numpy(pc, pr, rc, rr, beta):
     return margins.tolist(), sum(bool(m > 0) for m in margins) / len(margins)
 
 
+def margins_in_one_sum(pc, pr, rc, rr, beta):
+    margins = beta * (pc + rr - rc - pr)
+    return margins, (margins > 0).float().mean()
+
+
 def with_accuracy(share):
     def answer(*args):
         margins, _ = right_margins(*args)
@@ -105,6 +110,7 @@ WRONG_DRIFTS = {
         ("06.loss", loss_in_numpy),
         ("06.margins", right_margins),
         ("06.margins", margins_in_numpy),
+        ("06.margins", margins_in_one_sum),
         ("06.drift", right_drift),
         ("06.drift", lambda p, r: float(np.mean(r.numpy() - p.numpy()))),
     ],

@@ -93,7 +93,7 @@ def with_cache(change):
 
 
 RIGHT = {
-    "08.edits": [edits, edits_by_recursion, by_jiwer],
+    "08.edits": [edits, edits_by_recursion, by_jiwer, lambda r, h: np.array([edits(r, h)])],
     "08.rate": [rate, rate_by_numpy],
     "08.interval": [interval, interval_by_loops],
     "08.fair": [fair, lambda straight, swapped: list(fair(straight, swapped))],
@@ -105,6 +105,7 @@ RIGHT = {
         memory,
         with_cache(lambda d, p, s: d.kv_bytes(p, itemsize=s)),
         lambda w, d, p, s: np.float64(memory(w, d, p, s)),
+        lambda w, d, p, s: np.array([memory(w, d, p, s)]),
     ],
 }
 
@@ -159,6 +160,8 @@ WRONG = [
     ("08.interval", lambda *a: [100 * x for x in interval(*a)], "these are per cent"),
     ("08.interval", drawn_without_replacement, "each clip exactly once"),
     ("08.interval", few_clips, "too wide"),
+    ("08.interval", lambda *a: (interval(*a)[0], math.nan), "not finite"),
+    ("08.interval", lambda *a: (0.1, math.inf), "not finite"),
     ("08.interval", lambda *a: interval(*a)[0], "return two numbers"),
     ("08.fair", lambda a, b: ((a[1] + b[1]) / 2, fair(a, b)[1]), "the second place twice"),
     ("08.fair", lambda a, b: ((a[0] + b[1]) / 2, fair(a, b)[1]), "the reference's mark"),

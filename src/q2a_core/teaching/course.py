@@ -20,7 +20,7 @@ class Lesson:
     class_minutes: int
     """With its exercises, in the workshop; 0 for lessons at home."""
     run_seconds: int
-    """All cells on two cores, solutions filled in."""
+    """What all cells may take on two cores, solutions filled in; `lesson_times.py` knows what they took."""
 
     @property
     def stem(self) -> str:

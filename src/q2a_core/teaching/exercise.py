@@ -121,9 +121,12 @@ def call(answer: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         raise NoFunction(type(answer).__name__)
     try:
         value = answer(*arguments, **options)
-    except (NotImplementedError, Unfilled) as error:
-        raise Unfilled from error
-    except Exception as error:
+    except Unfilled:
+        raise
+    except (Exception, SystemExit) as error:
+        # a bare one is a stub's; torch says with one, in words, that it lacks an operation for a dtype
+        if isinstance(error, NotImplementedError) and not error.args:
+            raise Unfilled from error
         raise Broke(error) from error
     if value is None or value is Ellipsis:
         raise Unfilled if _is_stub(answer) else ReturnedNothing

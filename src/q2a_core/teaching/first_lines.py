@@ -10,25 +10,25 @@ MOST_LINES, MOST_CHARACTERS = 20, 4000
 
 
 class FirstLines(io.TextIOBase):
-    """Passes on what is written until MOST_LINES or MOST_CHARACTERS are through, and counts the lines after that."""
+    """Passes on what is written until MOST_LINES or MOST_CHARACTERS are through, and counts what comes after that."""
 
     def __init__(self, target: TextIO):
         self.target = target
-        self.lines = self.characters = self.dropped = 0
+        self.lines = self.characters = self.dropped_lines = self.dropped_characters = 0
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        if self.lines >= MOST_LINES or self.characters >= MOST_CHARACTERS:
-            self.dropped += text.count("\n")
-            return len(text)
-        kept = "".join(text.splitlines(keepends=True)[: MOST_LINES - self.lines])
-        kept = kept[: MOST_CHARACTERS - self.characters]
-        self.target.write(kept)
-        self.lines += kept.count("\n")
-        self.characters += len(kept)
-        self.dropped += text[len(kept) :].count("\n")
+        kept = ""
+        if self.lines < MOST_LINES and self.characters < MOST_CHARACTERS:
+            kept = "".join(text.splitlines(keepends=True)[: MOST_LINES - self.lines])
+            kept = kept[: MOST_CHARACTERS - self.characters]
+            self.target.write(kept)
+            self.lines += kept.count("\n")
+            self.characters += len(kept)
+        self.dropped_lines += text.count("\n", len(kept))
+        self.dropped_characters += len(text) - len(kept)
         return len(text)
 
     def flush(self) -> None:
@@ -43,5 +43,10 @@ def first_lines() -> Iterator[None]:
         with contextlib.redirect_stdout(limited):
             yield
     finally:
-        if limited.dropped:
-            limited.target.write(f"... {limited.dropped:,} more lines printed and not shown\n")
+        if limited.dropped_lines:
+            limited.target.write(
+                f"... {limited.dropped_lines:,} more lines printed and not shown\n"
+            )
+        elif limited.dropped_characters:
+            count = f"{limited.dropped_characters:,}"
+            limited.target.write(f"... {count} more characters printed and not shown\n")

@@ -29,12 +29,16 @@ def check(name: str, answer: Any) -> Verdict:
 
 def exercise(name: str) -> Exercise:
     """The exercise of that id. Raises Q2AError."""
-    known = exercises_of(name.partition(".")[0])
+    number = name.partition(".")[0]
+    known = exercises_of(number)
     for item in known:
         if item.id == name:
             return item
     names = ", ".join(item.id for item in known) or "none"
-    raise Q2AError(f"there is no exercise {name!r}; the lesson has: {names}")
+    raise Q2AError(
+        f"there is no exercise {name!r}; the lesson has: {names}. If this notebook is an older copy, "
+        f"q2a lesson reset {int(number)} brings today's and keeps yours"
+    )
 
 
 def exercises_of(number: str) -> tuple[Exercise, ...]:

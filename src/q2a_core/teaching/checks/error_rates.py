@@ -6,7 +6,7 @@ import numpy as np
 
 from q2a_core.evaluation.metrics import word_error_rate, word_errors
 from q2a_core.teaching.checks.mistakes import Mistake, mistake_made
-from q2a_core.teaching.checks.numbers import same_number
+from q2a_core.teaching.checks.numbers import number, same_number
 from q2a_core.teaching.exercise import Verdict, call, passed, wrong
 
 SENTENCES = (
@@ -93,10 +93,10 @@ def judge_edits(answer: Any) -> Verdict:
         first, second = (" ".join(rng.choice(list("abcd"), size=n)) for n in rng.integers(0, 7, 2))
         pairs.append((first, second))
     cases = [(reference.split(), hypothesis.split()) for reference, hypothesis in pairs]
-    found = [call(answer, list(reference), list(hypothesis)) for reference, hypothesis in cases]
+    found = [number(call(answer, list(r), list(h))) for r, h in cases]
     due = [word_errors(*pair)[0] for pair in pairs]
     rows = tuple(
-        (f"{r or '(nothing)'} | {h or '(nothing)'}", str(ours), str(right))
+        (f"{r or '(nothing)'} | {h or '(nothing)'}", f"{ours:g}", str(right))
         for (r, h), ours, right in zip(pairs, found, due, strict=True)
         if ours != right or (r, h) in SENTENCES[:4]
     )[:6]
@@ -105,7 +105,7 @@ def judge_edits(answer: Any) -> Verdict:
     message = mistake_made(EDIT_MISTAKES, cases, found, same_number)
     if message is None and found[:-30] == due[:-30]:
         message = "the plain cases are right, and some with repeated words are not: take the minimum of all three ways."
-    if message is None and any(float(a) < b for a, b in zip(found, due, strict=True)):
+    if message is None and any(a < b for a, b in zip(found, due, strict=True)):
         message = "somewhere you count too few errors: look at the rows, and at sentences of different length."
     return wrong(message or "look at the rows: you count more errors than are needed.", rows=rows)
 
@@ -166,17 +166,17 @@ def judge_rate(answer: Any) -> Verdict:
     corpora.append([("red", "blue green red dog"), ("key", "lamp door")])  # more errors than words
     cases = [([word_errors(*pair) for pair in pairs],) for pairs in corpora]
     due = [word_error_rate(pairs).value for pairs in corpora]
-    found = [float(call(answer, list(counts))) for (counts,) in cases]
+    found = [number(call(answer, list(counts))) for (counts,) in cases]
     rows = tuple(
-        (f"corpus {number}", f"{ours:.4f}", f"{right:.4f}")
-        for number, (ours, right) in enumerate(zip(found, due, strict=True), start=1)
+        (f"corpus {place}", f"{ours:.4f}", f"{right:.4f}")
+        for place, (ours, right) in enumerate(zip(found, due, strict=True), start=1)
     )
     if not all(map(same_number, found, due)):
         message = mistake_made(RATE_MISTAKES, cases, found, same_number)
         return wrong(message or "sum all errors, sum all words, divide once.", rows=rows)
     silent = [("red dog", "red dog"), ("", "hm hm")]
     due_silent = word_error_rate(silent).value
-    found_silent = float(call(answer, [word_errors(*pair) for pair in silent]))
+    found_silent = number(call(answer, [word_errors(*pair) for pair in silent]))
     if not same_number(found_silent, due_silent):
         row = ("one clip without words", f"{found_silent:.4f}", f"{due_silent:.4f}")
         return wrong(

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from q2a_core.evaluation.metrics import bootstrap
+from q2a_core.teaching.checks.numbers import number
 from q2a_core.teaching.exercise import Verdict, call, passed, wrong
 
 ROUNDS, ORACLE_ROUNDS = 6000, 20_000
@@ -72,15 +73,15 @@ def judge_interval(answer: Any) -> Verdict:
     """Low and high end of a 95 % bootstrap interval over clips."""
     corpora = [uneven_counts(seed, clips) for seed, clips in ((1, 60), (2, 150))]
     due, found, rows = [], [], []
-    for number, counts in enumerate(corpora):
+    for seed, counts in enumerate(corpora):
         score = bootstrap(
-            [(float(a), float(b)) for a, b in counts], seed=number, rounds=ORACLE_ROUNDS
+            [(float(a), float(b)) for a, b in counts], seed=seed, rounds=ORACLE_ROUNDS
         )
-        pair = call(answer, counts.copy(), np.random.default_rng(100 + number), ROUNDS)
+        pair = call(answer, counts.copy(), np.random.default_rng(100 + seed), ROUNDS)
         if not hasattr(pair, "__len__") or len(pair) != 2:
             return wrong("return two numbers: the low and the high end.")
         due.append((score.low, score.high))
-        found.append((float(pair[0]), float(pair[1])))
+        found.append((number(pair[0]), number(pair[1])))
         rows.append(
             (
                 f"{len(counts)} clips, rate {score.value:.1%}",
@@ -97,6 +98,8 @@ def judge_interval(answer: Any) -> Verdict:
 
 
 def _reason(found: list[tuple], due: list[tuple], corpora: list[np.ndarray]) -> str:
+    if not np.isfinite(found).all():
+        return "an end is not finite: a rate of nothing drawn, or of no words, is no number."
     if _agree([pair[::-1] for pair in found], due):
         return "the ends are in the other order: low first."
     if _agree([(low / 100, high / 100) for low, high in found], due):
@@ -127,8 +130,6 @@ def _agree(found: list[tuple], due: list[tuple]) -> bool:
 
 def _distance(found: list[tuple], due: list[tuple]) -> float:
     """How far an end is off at most, as a share of the due interval's width."""
-    return max(
-        abs(ours - right) / (ends[1] - ends[0])
-        for pair, ends in zip(found, due, strict=True)
-        for ours, right in zip(pair, ends, strict=True)
-    )
+    ours, right = np.array(found), np.array(due)
+    # NumPy's maximum keeps a NaN, which Python's loses
+    return float((abs(ours - right) / (right[:, 1:] - right[:, :1])).max())

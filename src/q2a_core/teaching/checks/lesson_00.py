@@ -3,6 +3,7 @@
 from typing import Any
 
 from q2a_core import lengths
+from q2a_core.teaching.checks.numbers import number
 from q2a_core.teaching.exercise import Exercise, Verdict, call, passed, wrong
 
 CASES = (1.0, 2.5, 4.0, 9.6)
@@ -12,13 +13,13 @@ def judge_tokens(answer: Any) -> Verdict:
     """Audio tokens of so many seconds, to one token: edges are lesson 01's."""
     rows, right = [], True
     for seconds in CASES:
-        found = call(answer, seconds)
+        found = number(call(answer, seconds))
         due = lengths.audio_tokens(lengths.mel_frames(round(seconds * lengths.SAMPLE_RATE)))
-        rows.append((f"{seconds} s", f"{found}", f"{due}"))
-        right = right and abs(float(found) - due) <= 1
+        rows.append((f"{seconds} s", f"{found:g}", f"{due}"))
+        right = right and abs(found - due) <= 1
     if right:
         return passed("25 tokens a second, whatever is heard.", rows=tuple(rows))
-    ratio = float(call(answer, 4.0)) / 100
+    ratio = number(call(answer, 4.0)) / 100
     if abs(ratio - 4) < 0.1:
         message = "these are mel frames, 100 a second: the encoder halves them twice after that."
     elif abs(ratio - 2) < 0.1:

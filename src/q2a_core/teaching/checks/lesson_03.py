@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from q2a_core.teaching.checks.numbers import number
 from q2a_core.teaching.exercise import Exercise, Verdict, call, passed, wrong
 
 PLACEHOLDER = 3
@@ -259,7 +260,7 @@ def judge_cache_bytes(answer: Any) -> Verdict:
     )
     rows, ratios = [], []
     for name, config, positions, itemsize in cases:
-        yours = float(call(answer, config, positions, itemsize))
+        yours = number(call(answer, config, positions, itemsize))
         due = config.kv_bytes(positions, itemsize=itemsize)
         rows.append((f"{name}, {positions} positions", f"{yours:,.0f}", f"{due:,}"))
         ratios.append(yours / due if due else (1.0 if yours == 0 else float("inf")))

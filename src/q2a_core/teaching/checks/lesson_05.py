@@ -163,8 +163,9 @@ def _bools(mask: Any) -> list[bool] | None:
         mask = mask.tolist()
     if isinstance(mask, (str, bytes, dict)) or not hasattr(mask, "__iter__"):
         return None
-    values = list(mask)
-    known = all(isinstance(value, (bool, int, float, np.bool_)) for value in values)
+    # list() of a tensor or an array is a list of its scalars
+    values = [value.item() if getattr(value, "ndim", None) == 0 else value for value in mask]
+    known = all(isinstance(value, (bool, int, float)) for value in values)
     return [bool(value) for value in values] if known else None
 
 

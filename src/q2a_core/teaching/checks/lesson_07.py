@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from q2a_core.teaching.checks.lesson_07_scores import judge_listening, judge_selectivity
+from q2a_core.teaching.checks.numbers import number
 from q2a_core.teaching.exercise import Broke, Exercise, Verdict, call, passed, wrong
 
 
@@ -95,7 +96,7 @@ def judge_rank(answer: Any) -> Verdict:
     rows, yours, due = [], [], []
     for name, a, b in cases:
         kept = a.copy(), b.copy()
-        yours.append(float(call(answer, a, b)))
+        yours.append(number(call(answer, a, b)))
         if not (np.array_equal(a, kept[0]) and np.array_equal(b, kept[1])):
             return wrong(
                 "the series that were handed in are in another order now: use a sorted copy, or argsort."
@@ -160,7 +161,7 @@ def judge_patch_effect(answer: Any) -> Verdict:
     rows, yours, due = [], [], []
     for name, patched, own, other in cases:
         try:
-            found = float(call(answer, patched, own, other))
+            found = number(call(answer, patched, own, other))
         except Broke as broke:
             if other == own and isinstance(broke.error, ZeroDivisionError):
                 return wrong(

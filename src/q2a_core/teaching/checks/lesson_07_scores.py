@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from q2a_core.teaching.checks.numbers import number
 from q2a_core.teaching.exercise import Verdict, call, passed, wrong
 
 
@@ -40,7 +41,7 @@ def judge_listening(answer: Any) -> Verdict:
     ]
     rows, yours, due = [], [], []
     for name, logps in cases:
-        found = float(call(answer, {key: value.copy() for key, value in logps.items()}))
+        found = number(call(answer, {key: value.copy() for key, value in logps.items()}))
         wanted = _gain(logps)
         yours.append(found)
         due.append(wanted)
@@ -113,7 +114,7 @@ def judge_selectivity(answer: Any) -> Verdict:
         hit = rng.random(shuffled.shape) < 0.55
         predicted_shuffled = np.where(hit, shuffled, 1 - shuffled)
         drawn.append((predicted, labels, predicted_shuffled, shuffled))
-        yours.append(float(call(answer, *(values.copy() for values in drawn[-1]))))
+        yours.append(number(call(answer, *(values.copy() for values in drawn[-1]))))
         due.append(float((predicted == labels).mean() - (predicted_shuffled == shuffled).mean()))
         rows.append((name, f"{yours[-1]:.3f}", f"{due[-1]:.3f}"))
     if np.allclose(yours, due, atol=1e-9):

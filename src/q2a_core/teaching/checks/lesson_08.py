@@ -10,7 +10,7 @@ from q2a_core.evaluation.paper_figures import mark_behind_average
 from q2a_core.teaching.checks.error_rates import judge_edits, judge_rate
 from q2a_core.teaching.checks.intervals import judge_interval
 from q2a_core.teaching.checks.mistakes import Mistake, mistake_made
-from q2a_core.teaching.checks.numbers import same_number
+from q2a_core.teaching.checks.numbers import number, same_number
 from q2a_core.teaching.exercise import Exercise, Verdict, call, passed, wrong
 
 REPLY_MISTAKES: tuple[Mistake, ...] = (
@@ -77,7 +77,7 @@ def judge_fair(answer: Any) -> Verdict:
         return wrong(
             "return two numbers: the reply's mark, and how much the first place gains on average."
         )
-    replies, leads = ([float(pair[place]) for pair in given] for place in (0, 1))
+    replies, leads = ([number(pair[place]) for pair in given] for place in (0, 1))
     due = [fair_marks(*case) for case in cases]
     rows = tuple(
         (
@@ -140,7 +140,7 @@ def judge_hidden(answer: Any) -> Verdict:
     rng = np.random.default_rng(2)
     cases = [tuple(float(x) for x in rng.integers(0, 41, size=4) / 4) for _ in range(6)]
     cases.append((7.0, 7.0, 7.0, 7.0))
-    found = [float(call(answer, *case)) for case in cases]
+    found = [number(call(answer, *case)) for case in cases]
     due = [mark_behind_average(case[:3], case[3]) for case in cases]
     rows = tuple(
         (f"{case[:3]}, average {case[3]}", f"{ours:g}", f"{right:g}")
@@ -222,7 +222,7 @@ def judge_memory(answer: Any) -> Verdict:
         (60_000, tiny.decoder, 1, 4),
         (8_400_000_000, real.decoder, 65_536, 2),
     ]
-    found = [float(call(answer, *case)) for case in cases]
+    found = [number(call(answer, *case)) for case in cases]
     due = [
         weights * size + decoder.kv_bytes(positions, itemsize=size)
         for weights, decoder, positions, size in cases
