@@ -80,7 +80,11 @@ def test_through_attention_the_first_token_knows_the_end_of_the_clip(tiny_model)
 
 @pytest.mark.parametrize(
     ("seconds", "windows"),
-    [(30, [(0, 30)]), (30.01, [(0, 30), (30, 30.01)]), (61, [(0, 30), (30, 60), (60, 61)])],
+    [
+        (30, [(0, 30)]),
+        (30.01, [(0, 479_839 / 16_000), (479_839 / 16_000, 30.01)]),  # the rest is one token
+        (61, [(0, 30), (30, 60), (60, 61)]),
+    ],
 )
 def test_a_long_clip_has_a_context_for_each_window(shown, seconds, windows):
     view = replace(shown[0], samples=round(seconds * lengths.SAMPLE_RATE))
