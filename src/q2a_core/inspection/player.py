@@ -47,7 +47,9 @@ def player_data(
     hop, n_fft = view.hop_length, view.n_fft
     pcm = to_int16(samples, view.full_scale).astype("<i2").tobytes()
     bins, frames = view.mel.shape
-    known = pcm + view.mel.tobytes() + f"{view.full_scale} {name}".encode()
+    # of silence every log-mel is zeros, whatever its bands and its hop
+    settings = f"{bins} {hop} {n_fft} {view.full_scale}"
+    known = pcm + view.mel.tobytes() + f"{settings} {name}".encode()
     return {
         "id": hashlib.sha256(known).hexdigest()[:16],
         "name": name,
