@@ -139,6 +139,17 @@ def test_the_context_is_the_clip_or_its_piece():
     assert lengths.token_context(749, 1_000_000, window) == (0, window)
     assert lengths.token_context(750, 1_000_000, window) == (window, 2 * window)
     assert lengths.token_context(1500, 1_000_000, window) == (2 * window, 1_000_000)
+    assert lengths.token_context(750, window + 160, window) == (window - 161, window + 160)
+
+
+@pytest.mark.parametrize("samples", [1, 321, 5000, 5001, 5320, 5321, 10_000, 10_007])
+def test_pieces_are_the_whole_clip_and_each_holds_a_token(samples):
+    pieces = lengths.pieces(samples, 5000)
+    assert (pieces[0][0], pieces[-1][1]) == (0, samples)
+    assert all(stop == start for (_, stop), (start, _) in pairwise(pieces))
+    assert all(stop - start <= 5000 for start, stop in pieces)
+    assert len(pieces) == -(-samples // 5000)
+    assert len(pieces) == 1 or all(lengths.tokens_of_samples(b - a) for a, b in pieces)
 
 
 def test_a_front_end_that_was_first_used_without_gradients_still_gives_them():

@@ -65,6 +65,17 @@ def tokens_of_samples(samples):
     return audio_tokens(mel_frames(samples))
 
 
+def pieces(samples: int, window: int) -> list[tuple[int, int]]:
+    """Samples [start, stop) of the pieces in which a clip is heard: of `window` samples each, but for the last.
+
+    A rest too short for one token takes what it lacks from the piece before.
+    """
+    starts = list(range(0, samples, window)) or [0]
+    if len(starts) > 1 and samples - starts[-1] < MIN_SAMPLES:
+        starts[-1] = samples - MIN_SAMPLES
+    return list(zip(starts, [*starts[1:], samples], strict=True))
+
+
 def token_span(token: int) -> tuple[int, int]:
     """Samples [start, stop) of the 40 ms stride that audio token `token` stands for."""
     return token * SAMPLES_PER_TOKEN, (token + 1) * SAMPLES_PER_TOKEN
@@ -82,10 +93,14 @@ def token_receptive_field(
 def token_context(token: int, samples: int, window: int) -> tuple[int, int]:
     """Samples [start, stop) that audio token `token` sees through the encoder's attention, which looks both ways.
 
-    That is the whole clip of `samples` samples, or of a longer one the piece of `window` samples it was cut into.
+    That is the whole clip of `samples` samples, or of a longer one the piece it was cut into.
     """
-    start = token * SAMPLES_PER_TOKEN // window * window
-    return start, min(start + window, samples)
+    parts = pieces(samples, window)
+    for start, stop in parts:
+        token -= tokens_of_samples(stop - start)
+        if token < 0:
+            return start, stop
+    return parts[-1]
 
 
 def mel_frame_field(

@@ -179,6 +179,14 @@ def test_fuzzed_files_raise_nothing_else(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_size_that_leads_to_nowhere_prints_nothing(capfd: pytest.CaptureFixture[str]):
+    data = bytearray(encode(tone(), container="RF64"))
+    at = data.index(b"ds64") + 16
+    data[at : at + 8] = struct.pack("<Q", (1 << 63) - 1)
+    assert len(load_waveform(bytes(data)).samples) == len(tone())
+    assert capfd.readouterr().err == ""
+
+
 def test_libmpg123_is_kept_off_the_terminal_and_others_are_not(
     capfd: pytest.CaptureFixture[str],
 ):

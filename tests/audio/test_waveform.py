@@ -4,6 +4,7 @@ import io
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,8 +113,11 @@ def test_path_string_bytes_upload_and_open_file_agree(tmp_path: Path):
         clips = [load_waveform(s) for s in (path, str(path), upload, file, unbuffered)]
         assert not file.closed
     assert {clip.name for clip in clips} == {"melody.flac"}
-    clips.append(load_waveform(path.read_bytes()))
-    assert clips[-1].name == "the audio data"
+    data = path.read_bytes()
+    every_other = memoryview(np.repeat(np.frombuffer(data, np.uint8), 2).tobytes())[::2]
+    for held in (data, bytearray(data), every_other):
+        clips.append(load_waveform(held))
+        assert clips[-1].name == "the audio data"
     for clip in clips[1:]:
         np.testing.assert_array_equal(clip.samples, clips[0].samples)
 
@@ -477,6 +481,8 @@ def test_written_wav_is_read_back_exactly(tmp_path: Path):
 def test_loud_floats_are_clipped_and_not_wrapped():
     written, _ = soundfile.read(io.BytesIO(wav_bytes(np.array([0.5, 1.0, 7.0, -7.0]))))
     np.testing.assert_allclose(written, [0.5, 32_767 / 32_768, 32_767 / 32_768, -1.0])
+    halves = np.array([0.5, 3.0, -3.0], np.float16)  # 3 x 32,768 is more than float16 holds
+    assert wav_bytes(halves) == wav_bytes(halves.astype(np.float64))
 
 
 @pytest.mark.parametrize(
@@ -505,3 +511,10 @@ def test_a_waveform_comes_back_as_it_is_and_is_looked_at_again():
     waveform.samples[5] = np.nan
     with pytest.raises(AudioError, match="NaN"):
         load_waveform(waveform)
+
+
+def test_a_waveform_at_another_rate_is_refused():
+    """The model would hear it at another speed."""
+    waveform = load_waveform(melody(16_000), sample_rate=16_000)
+    with pytest.raises(AudioError, match=r"a Waveform at 8,000 Hz; expected 16,000 Hz"):
+        load_waveform(replace(waveform, sample_rate=8_000))

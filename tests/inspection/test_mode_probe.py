@@ -109,6 +109,7 @@ def test_kinds_are_how_replies_begin():
     assert kinds == {"you said:": 0, "i hear": 0, "你说": 0}
     assert opening("你说：狗") == "你说"
     assert opening("Rain.") == "rain."
+    assert opening("Schließe das Fenster.") == "schließe das"
     assert opening("") == ""
     assert reply_kinds(["a b c", "a b"], [1, 1]) == {"a b": 1}
 

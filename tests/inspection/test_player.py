@@ -14,6 +14,7 @@ from q2a_core import lengths
 from q2a_core.audio import load_waveform
 from q2a_core.audio.mel import log_mel
 from q2a_core.inspection import NotebookPlayer, player_data, player_html, view_clip
+from q2a_core.inspection.front_end import MelSettings, view_under
 from q2a_core.inspection.player import describe_view, player_css, player_js
 
 HOSTILE_NAME = "</script><img src=x onerror=alert(1)>\"'.wav"
@@ -80,7 +81,11 @@ def test_through_attention_the_first_token_knows_the_end_of_the_clip(tiny_model)
 
 @pytest.mark.parametrize(
     ("seconds", "windows"),
-    [(30, [(0, 30)]), (30.01, [(0, 30), (30, 30.01)]), (61, [(0, 30), (30, 60), (60, 61)])],
+    [
+        (30, [(0, 30)]),
+        (30.01, [(0, 479_839 / 16_000), (479_839 / 16_000, 30.01)]),  # the rest is one token
+        (61, [(0, 30), (30, 60), (60, 61)]),
+    ],
 )
 def test_a_long_clip_has_a_context_for_each_window(shown, seconds, windows):
     view = replace(shown[0], samples=round(seconds * lengths.SAMPLE_RATE))
@@ -107,6 +112,17 @@ def test_id_names_sound_and_name(shown):
     assert player_data(view, samples, name="a")["id"] in ids
     other = replace(view, mel=255 - view.mel)
     assert player_data(other, samples, name="a")["id"] not in ids, "an experiment on the same sound"
+
+
+def test_experiments_on_silence_have_ids_of_their_own():
+    silence = np.zeros(16_000, np.float32)
+    settings = [
+        MelSettings(num_mels=64),
+        MelSettings(num_mels=128, hop_length=320),
+        MelSettings(num_mels=128, hop_length=320, n_fft=800),
+    ]
+    views = [view_under(silence, one) for one in settings]
+    assert len({player_data(view, silence, name="a")["id"] for view in views}) == 3
 
 
 def test_pictures_have_words(shown):

@@ -14,6 +14,7 @@ from q2a_core.audio.mel import log_mel
 from q2a_core.errors import Q2AError
 from q2a_core.hashes import content_hash
 from q2a_core.inference import AudioChat, GenerationSettings
+from q2a_core.inference.clips import read_clips
 from q2a_core.inspection import Trace, read_trace, record_trace, view_clip, write_trace
 from q2a_core.inspection.trace import (
     CLIP_DIGITS,
@@ -75,6 +76,16 @@ def test_view_of_a_long_clip_is_that_of_its_windows():
     low, high = view.mel_range
     second = low + view.mel[:, 3000:6000] / 255 * (high - low)
     assert np.abs(second - log_mel(pieces[1]).numpy()).max() < (high - low) / 500
+
+
+@pytest.mark.parametrize("rest", [1, 96, 160, 320, 321, 640])
+def test_view_of_a_clip_just_over_the_window_counts_what_a_chat_hears(rest):
+    waveform = clip(30 + rest / lengths.SAMPLE_RATE)
+    window = 30 * lengths.SAMPLE_RATE
+    pieces = [len(piece.samples) for piece in read_clips(waveform, window=window, split="window")]
+    view = view_clip(waveform)
+    assert view.audio_tokens == sum(lengths.tokens_of_samples(piece) for piece in pieces)
+    assert view.mel.shape[1] == sum(lengths.mel_frames(piece) for piece in pieces)
 
 
 def test_silence_is_drawn_flat():

@@ -26,6 +26,8 @@ _LONGEST_MARK = 8
 _MAX_OGG_PAGE = 65_307
 _FIRST_PAGES = 64
 """Pages that are looked through for damage; a cover picture of 3 MB may come before the sound."""
+_FARTHEST = 1 << 62
+"""Places from here on do not fit into the 64 bits that libsndfile is told them in."""
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -46,7 +48,7 @@ class FilePart:
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> None:
         origin = (0, self._position, self._end - self._start)[whence]
-        if origin + offset >= 0:
+        if 0 <= origin + offset < _FARTHEST:
             self._position = origin + offset
 
     def read(self, size: int) -> bytes:

@@ -32,7 +32,7 @@ def opened(source: Any, name: str) -> Iterator[BinaryIO]:
     """`source` as a seekable binary file; closed afterwards if it was opened here."""
     try:
         if isinstance(source, (bytes, bytearray, memoryview)):
-            yield io.BytesIO(source)
+            yield io.BytesIO(bytes(source))  # a memoryview may have gaps
         elif hasattr(source, "read"):
             yield _seekable(source, name)
         else:

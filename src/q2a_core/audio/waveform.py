@@ -81,6 +81,11 @@ def load_waveform(
 
 def _looked_at(waveform: Waveform, intake: Intake) -> Waveform:
     """What was loaded can be cut or computed with before it is handed over again."""
+    if waveform.sample_rate != SAMPLE_RATE:
+        raise intake.error(
+            f"a Waveform at {waveform.sample_rate:,} Hz; expected {SAMPLE_RATE:,} Hz, "
+            "hand over its samples with their sample_rate instead"
+        )
     samples = np.asarray(waveform.samples)
     if samples.ndim != 1 or samples.dtype.kind != "f":
         raise intake.error(
@@ -107,7 +112,8 @@ def wav_bytes(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
     if is_float:
         if not np.isfinite(samples).all():
             raise AudioError("cannot write NaN or infinite samples; expected floats within ±1")
-        samples = np.clip(np.rint(samples * 32_768.0), -32_768, 32_767)
+        # float16 would overflow here
+        samples = np.clip(np.rint(samples * np.float64(32_768)), -32_768, 32_767)
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setparams((1, 2, sample_rate, len(samples), "NONE", "not compressed"))

@@ -45,14 +45,11 @@ def _fit(waveform: Waveform, window: int, *, split: bool) -> list[Waveform]:
             f"{waveform.name} lasts {waveform.seconds:.1f} s; the model hears {window / lengths.SAMPLE_RATE:g} s at "
             "once. Cut the clip, or have it split into several clips of one turn"
         )
-    starts = list(range(0, count, window))
-    if count - starts[-1] < lengths.MIN_SAMPLES:
-        # too short a rest for one token: take it from the piece before
-        starts[-1] = count - lengths.MIN_SAMPLES
-    notice = f"{waveform.name} was cut into {len(starts)} clips"
+    pieces = lengths.pieces(count, window)
+    notice = f"{waveform.name} was cut into {len(pieces)} clips"
     return [
         replace(waveform, samples=waveform.samples[a:b], notices=(*waveform.notices, notice))
-        for a, b in zip(starts, [*starts[1:], count], strict=True)
+        for a, b in pieces
     ]
 
 

@@ -70,8 +70,8 @@ def read_dimensions(directory: Path) -> Dimensions:
 def token_budget(samples: int, dimensions: Dimensions) -> TokenBudget:
     """The budget of a clip of `samples` samples; a longer one than the window is cut as a chat cuts it."""
     encoder = dimensions.config.encoder
-    pieces = _pieces(samples, encoder.max_samples)
-    mel_frames = [lengths.mel_frames(piece) for piece in pieces]
+    pieces = lengths.pieces(samples, encoder.max_samples)
+    mel_frames = [lengths.mel_frames(stop - start) for start, stop in pieces]
     tokens = sum(lengths.audio_tokens(frames) for frames in mel_frames)
     return TokenBudget(
         samples=samples,
@@ -82,12 +82,3 @@ def token_budget(samples: int, dimensions: Dimensions) -> TokenBudget:
         kv_bytes=dimensions.kv_bytes(tokens),
         padded_frames=len(pieces) * encoder.max_source_positions,
     )
-
-
-def _pieces(samples: int, window: int) -> list[int]:
-    """Lengths of the pieces of a clip; a rest too short for one token takes what it lacks from the piece before."""
-    full, rest = divmod(samples, window)
-    pieces = [window] * full + ([rest] if rest or not full else [])
-    if full and 0 < rest < lengths.MIN_SAMPLES:
-        pieces[-2:] = [window + rest - lengths.MIN_SAMPLES, lengths.MIN_SAMPLES]
-    return pieces

@@ -15,13 +15,11 @@ from typing import Any
 import numpy as np
 
 from q2a_core import lengths
-from q2a_core.inspection.trace import ClipView, to_int16
+from q2a_core.inspection.trace import WINDOW_SAMPLES, ClipView, to_int16
 from q2a_core.inspection.wording import counted
 
 PLAYER_HEIGHT = 534
 """Pixels that the player needs."""
-WINDOW_SAMPLES = 30 * lengths.SAMPLE_RATE
-"""What the encoder's attention sees at once; a longer clip is heard in pieces of this length."""
 SCRIPTS = ("player_parts.js", "player_sound.js", "player_pieces.js", "player.js")
 SKELETON = '<div class="q2a-player"></div>'
 """What `player.js` fills; it keeps its height while empty, so that nothing jumps."""
@@ -47,12 +45,11 @@ def player_data(
     seconds from its own beginning; the `windows` are the parts of the clip that are heard at once.
     """
     hop, n_fft = view.hop_length, view.n_fft
-    firsts = [
-        start // lengths.SAMPLES_PER_TOKEN for start in range(0, view.samples, WINDOW_SAMPLES)
-    ]
     pcm = to_int16(samples, view.full_scale).astype("<i2").tobytes()
     bins, frames = view.mel.shape
-    known = pcm + view.mel.tobytes() + f"{view.full_scale} {name}".encode()
+    # of silence every log-mel is zeros, whatever its bands and its hop
+    settings = f"{bins} {hop} {n_fft} {view.full_scale}"
+    known = pcm + view.mel.tobytes() + f"{settings} {name}".encode()
     return {
         "id": hashlib.sha256(known).hexdigest()[:16],
         "name": name,
@@ -77,9 +74,7 @@ def player_data(
             "field": _span(lengths.token_receptive_field(0, hop_length=hop, n_fft=n_fft)),
             "token": token,
         },
-        "windows": [
-            _span(lengths.token_context(first, view.samples, WINDOW_SAMPLES)) for first in firsts
-        ],
+        "windows": [_span(piece) for piece in lengths.pieces(view.samples, WINDOW_SAMPLES)],
     }
 
 

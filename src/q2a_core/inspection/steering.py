@@ -15,6 +15,7 @@ import numpy as np
 from q2a_core.inspection.linear_probe import Share, share_of
 from q2a_core.inspection.mode_probe import prompt_of
 from q2a_core.inspection.mode_scenes import ModeClip
+from q2a_core.inspection.words import FIRST_IDEOGRAPH
 from q2a_core.progress import OnProgress, unheard
 
 if TYPE_CHECKING:
@@ -116,8 +117,8 @@ def reply_kinds(replies: Sequence[str], labels: Sequence[int]) -> dict[str, int]
 
 def opening(reply: str) -> str:
     """The first two words of a reply, without case; of Chinese, where words are not parted, the first two letters."""
-    words = reply.lower().split()[:2]
-    return " ".join(words if all(word.isascii() for word in words) else [reply.strip()[:2]])
+    words = " ".join(reply.lower().split()[:2])
+    return words[:2] if any(letter >= FIRST_IDEOGRAPH for letter in words) else words
 
 
 def decode_replies(

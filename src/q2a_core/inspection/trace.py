@@ -25,6 +25,8 @@ TRACE_VERSION = 1
 """Raised when a reader of the old format would misread a new file."""
 CLIP_DIGITS = 16
 """Hex digits of a sound file's `content_hash` that a trace holds."""
+WINDOW_SAMPLES = 30 * lengths.SAMPLE_RATE
+"""What the encoder's attention sees at once; a longer clip is heard in pieces, as `lengths.pieces` has them."""
 ENVELOPE_SLICES = 1200
 """Columns of the waveform picture; about the pixels it is drawn on."""
 FAINT = 2.0**-7
@@ -42,7 +44,8 @@ class ClipView:
     envelope: np.ndarray
     """(2, P) int16: the lowest and the highest sample of each of P equal slices, in units of `full_scale` / 32768."""
     mel: np.ndarray
-    """(M, F) uint8 log-mel, `mel_range` spread over 0 to 255; F is `lengths.mel_frames(samples)`."""
+    """(M, F) uint8 log-mel, `mel_range` spread over 0 to 255; F is `lengths.mel_frames` of the clip, or of its pieces
+    together."""
     mel_range: tuple[float, float]
     """The log-mel values that 0 and 255 stand for."""
     mel_ticks: tuple[tuple[float, float], ...]
@@ -65,8 +68,11 @@ class ClipView:
 
     @property
     def audio_tokens(self) -> int:
-        """Audio tokens of the clip; windows hold a whole number of them, so this counts a split clip too."""
-        return lengths.audio_tokens(lengths.mel_frames(self.samples, self.hop_length))
+        """Audio tokens of the clip, or of the pieces that a longer one is heard in."""
+        return sum(
+            lengths.audio_tokens(lengths.mel_frames(stop - start, self.hop_length))
+            for start, stop in lengths.pieces(self.samples, WINDOW_SAMPLES)
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,13 +135,12 @@ def envelope(
 
 
 def view_clip(waveform: "Waveform") -> ClipView:
-    """The pictures of a clip of any length; each 30 s have a log-mel of their own, as a split clip is heard."""
-    from q2a_core.audio.mel import NUM_MELS, WINDOW_FRAMES, log_mel
+    """The pictures of a clip of any length; each piece has a log-mel of its own, as a split clip is heard."""
+    from q2a_core.audio.mel import NUM_MELS, log_mel
 
-    window = WINDOW_FRAMES * lengths.HOP_LENGTH
     mels = []
-    for start in range(0, len(waveform.samples), window):
-        piece = waveform.samples[start : start + window]
+    for start, stop in lengths.pieces(len(waveform.samples), WINDOW_SAMPLES):
+        piece = waveform.samples[start:stop]
         mels.append(log_mel(piece).numpy()[:, : lengths.mel_frames(len(piece))])
     mel, mel_range = spread(np.concatenate(mels, axis=1))
     full_scale = full_scale_of(waveform.samples)
