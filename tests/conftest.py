@@ -19,6 +19,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
 
 
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """A GPU's machine may have pytest alone: what pyproject.toml tells its plugins is read there, and that is all."""
+    if not pluginmanager.hasplugin("xdist"):
+        group = parser.getgroup("xdist")
+        group._addoption("-n")  # pytest keeps small letters for plugins, as this one would be
+        group.addoption("--dist")
+    if not pluginmanager.hasplugin("timeout"):
+        parser.addini("timeout", "seconds that a test may take")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """With `-m gpu` open only files with such tests: a GPU's machine may lack what the others import."""
     if config.option.markexpr != "gpu":

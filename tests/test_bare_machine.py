@@ -7,8 +7,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 MISSING = (
     "anywidget", "av", "espeakng_loader", "hypothesis", "ipywidgets", "jiwer", "librosa", "matplotlib", "nbclient",
-    "nbformat", "sacrebleu", "scipy", "soundfile", "soxr", "streamlit", "typer",
+    "nbformat", "platformdirs", "sacrebleu", "scipy", "soundfile", "soxr", "streamlit", "typer",
 )  # fmt: skip
+PLUGINS = ("hypothesispytest", "timeout", "xdist", "xdist.looponfail")
 PROGRAM = f"""
 import sys
 import pytest
@@ -17,7 +18,9 @@ class Bare:
     def pytest_collection(self):
         sys.modules.update(dict.fromkeys({MISSING!r}))
 
-options = ["-m", "gpu", "--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+options = ["-m", "gpu", "--collect-only", "-q", "-p", "no:cacheprovider"]
+for plugin in {PLUGINS!r}:
+    options += ["-p", "no:" + plugin]
 sys.exit(pytest.main(options, plugins=[Bare()]))
 """
 
