@@ -115,7 +115,8 @@ def attention_fwd_kernel(
     )  # fmt: skip
     m_seen = m_q & (b_l > 0)
     b_l = tl.where(m_seen, b_l, 1.0)
-    b_o = tl.where(m_seen[:, None], b_acc / b_l[:, None], 0.0)
+    # one division a query, not one a number
+    b_o = tl.where(m_seen[:, None], b_acc * (1.0 / b_l)[:, None], 0.0)
     b_lse = tl.where(m_seen, (b_m + tl.log2(b_l)) * LN2, float("-inf"))
     store_rows(p_o + i_bh * TQ * D, b_o, o_m, o_m < TQ, o_d, D, D)
     tl.store(p_lse + i_bh * TQ + o_m, b_lse, mask=o_m < TQ)
