@@ -29,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         parser.addini("timeout", "seconds that a test may take")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The mark of a plugin that is not there."""
+    if not config.pluginmanager.hasplugin("timeout"):
+        config.addinivalue_line("markers", "timeout(seconds): how long a test may take")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """With `-m gpu` open only files with such tests: a GPU's machine may lack what the others import."""
     if config.option.markexpr != "gpu":
