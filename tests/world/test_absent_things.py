@@ -1,11 +1,15 @@
 """Questions for what is and is not in a clip, and the pairs made of them."""
 
 import numpy as np
+import pytest
 
 from q2a_core.training.preference.own_pairs import write_pairs
 from q2a_core.training.preference.pair_file import read_pairs
 from q2a_core.training.preference.thing_pairs import absent_pairs, thing_pairs
+from q2a_core.world import answers
 from q2a_core.world.absent_things import things_asked
+from q2a_core.world.sampler import GrownSampler
+from q2a_core.world.tasks import ask
 
 
 def test_they_alternate_and_are_the_same_again():
@@ -24,6 +28,19 @@ def test_answers_are_true_and_false():
         assert thing.noun in thing.question
         assert thing.true.startswith("Yes" if thing.is_there else "No")
         assert thing.false.startswith("No" if thing.is_there else "Yes")
+
+
+@pytest.mark.parametrize("label", ["crow", "owl", "duck", "rooster", "bird"])
+def test_who_hears_a_crow_hears_a_bird(label):
+    sampler = GrownSampler((), "test", seed=0, stage="suites", kinds=("sound",), ramp=0)
+    scenes = (sampler.scene(index) for index in range(2000))
+    scene = next(scene for scene in scenes if scene.events[0].label == label)
+    assert answers.is_there_answer(scene, "a bird") == "Yes, there is a bird."
+    assert answers.is_there_answer(scene, "a dog") == "No, there is no dog."
+    rng = np.random.default_rng(0)
+    asked = {ask(scene, "is_there", rng, lambda _, what: what).answer for _ in range(500)}
+    assert answers.no_there_is_not("a bird") not in asked
+    assert len(asked) > 20, "of much else it is asked"
 
 
 def test_training_and_test_have_other_clips():

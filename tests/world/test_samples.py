@@ -54,3 +54,6 @@ def test_what_is_written_can_be_read(tmp_path, monkeypatch, book):
     assert [sample.name for sample in gallery] == [sample.name for sample in SAMPLE_SCENES]
     for sample in gallery:
         assert abs(load_waveform(sample.path).seconds - sample.seconds) < 0.01
+    labels = {sample.name: sample.label for sample in gallery}
+    assert labels["voice_over_rain"] == 'rain with "the bottle is black"', "at once"
+    assert labels["owl_then_drill"] == "an owl, then a drill"

@@ -52,7 +52,8 @@ def _endless(split: Split, seed: int) -> Iterator[ThingAsked]:
         samples = render(scene, None).samples
         rng = scene.rng(4)
         heard = [answers.noun_of(event) for event in scene.events]
-        others = [noun for noun in answers.NOUNS.values() if noun not in heard]
+        true = answers.nouns_of(scene)
+        others = [noun for noun in answers.NOUNS.values() if noun not in true]
         absent = others[int(rng.integers(len(others)))]
         present = heard[int(rng.integers(len(heard)))]
         for noun, is_there in ((absent, False), (present, True)):

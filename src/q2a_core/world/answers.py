@@ -12,6 +12,8 @@ NOUNS = {sound.label: sound.noun for sound in (*SOUND_CLASSES, *VOCAL_CLASSES)}
 """Label to what makes the sound."""
 PHRASES = {sound.label: sound.phrase for sound in (*SOUND_CLASSES, *VOCAL_CLASSES)}
 """Label to what is heard."""
+KINDS_OF_BIRD = frozenset(NOUNS[label] for label in ("rooster", "duck", "crow", "owl"))
+"""Whoever hears one of them hears "a bird"."""
 TIMES = ("no times", "once", "twice", "three times", "four times")
 FEELINGS = {"anger": "angry", "joy": "happy", "sadness": "sad", "fear": "afraid", "neutral": "calm"}
 VOICE = "a voice"
@@ -36,6 +38,12 @@ def noun_of(event: Event) -> str:
     if event.kind == "speech":
         return VOICE
     return with_article(event.label) if event.kind == "music" else NOUNS[event.label]
+
+
+def nouns_of(scene: Scene) -> list[str]:
+    """What is heard in a scene, event by event, and what is true of it too: where a crow calls, a bird does."""
+    nouns = [noun_of(event) for event in scene.events]
+    return [*nouns, NOUNS["bird"]] if KINDS_OF_BIRD & set(nouns) else nouns
 
 
 def with_article(instrument: str) -> str:
@@ -111,8 +119,7 @@ def first_answer(event: Event) -> str:
 
 def is_there_answer(scene: Scene, noun: str) -> str:
     """Yes or no, and what there is instead."""
-    heard = [noun_of(event) for event in scene.events]
-    return yes_there_is(noun) if noun in heard else no_there_is_not(noun)
+    return yes_there_is(noun) if noun in nouns_of(scene) else no_there_is_not(noun)
 
 
 def yes_there_is(noun: str) -> str:

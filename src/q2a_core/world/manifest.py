@@ -89,7 +89,7 @@ def clip_line(name: str, scene: Scene, samples: np.ndarray) -> dict[str, Any]:
     return {
         "file": f"{name}.wav",
         "seconds": round(len(samples) / SAMPLE_RATE, 3),
-        "label": ", then ".join(heard) or scene.kind,
+        "label": (" with " if scene.overlap else ", then ").join(heard) or scene.kind,
         "kind": scene.kind,
         "text": scene.transcript or None,
         "sounds": [event.label for event in scene.events if event.kind != "speech"],

@@ -201,7 +201,8 @@ def _asked_noun(scene: Scene, rng: np.random.Generator) -> str:
         *answers.NOUNS.values(),
         *(answers.with_article(name) for name in TUNE_INSTRUMENTS),
     ]
-    absent = [noun for noun in nouns if noun not in there]
+    true = answers.nouns_of(scene)
+    absent = [noun for noun in nouns if noun not in true]
     return absent[int(rng.integers(len(absent)))]
 
 
