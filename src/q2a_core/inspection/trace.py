@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from q2a_core import lengths
+from q2a_core.config import EncoderConfig
 from q2a_core.errors import Q2AError
 from q2a_core.hashes import content_hash
 from q2a_core.inspection.wording import counted
@@ -25,7 +26,7 @@ TRACE_VERSION = 1
 """Raised when a reader of the old format would misread a new file."""
 CLIP_DIGITS = 16
 """Hex digits of a sound file's `content_hash` that a trace holds."""
-WINDOW_SAMPLES = 30 * lengths.SAMPLE_RATE
+WINDOW_SAMPLES = EncoderConfig().max_samples
 """What the encoder's attention sees at once; a longer clip is heard in pieces, as `lengths.pieces` has them."""
 ENVELOPE_SLICES = 1200
 """Columns of the waveform picture; about the pixels it is drawn on."""
