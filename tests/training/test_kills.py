@@ -18,6 +18,10 @@ from q2a_core.training.runs.runlog import read_log
 from q2a_core.training.runs.state import load_newest
 from training.killable import POINTS, STAGE, run_tiny
 
+PRELOADED = [
+    *("q2a_core.training.preference.dpo", "accelerate", "safetensors.torch"),
+    "torch._dynamo",  # what the first optimizer imports, longer than the run takes
+]
 KILLS = int(os.environ.get("Q2A_KILLS", "3"))
 
 pytestmark = pytest.mark.skipif(
@@ -27,9 +31,7 @@ pytestmark = pytest.mark.skipif(
 
 def _start(*arguments):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["q2a_core.training.preference.dpo", "accelerate", "safetensors.torch"]
-    )
+    context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=run_tiny, args=arguments, daemon=True)
     process.start()
     return process
