@@ -160,3 +160,14 @@ def test_a_front_end_that_was_first_used_without_gradients_still_gives_them():
     waveform = torch.rand(800).requires_grad_()
     mel.log_mel(waveform).sum().backward()
     assert waveform.grad is not None
+
+
+@given(st.integers(1, 4000), st.integers(1, 10**7))
+def test_what_is_too_long_is_never_told_as_the_limit(limit, over):
+    """In samples, from one too many; the least number of decimals, but no false one."""
+    seconds = limit + over / lengths.SAMPLE_RATE
+    told = lengths.beyond(seconds, limit)
+    number = float(told.removesuffix(" s").replace(",", ""))
+    assert limit < number
+    assert abs(number - seconds) <= 0.05 + 1e-9
+    assert (lengths.beyond(30.04, 30), lengths.beyond(3601, 3600)) == ("30.04 s", "3,601 s")

@@ -22,6 +22,7 @@ from q2a_core.inspection.attention_widget import (
     attention_data,
     attention_js,
 )
+from q2a_core.lengths import beyond
 from state import Session
 from theme import ON_ACCENT
 
@@ -103,8 +104,8 @@ def look(session: Session, clip: PickedClip, asked: str | None) -> None:
         with columns[0]:
             show(session, clip)
         columns[1].info(
-            f"This clip lasts {clip.waveform.seconds:.1f} s; attention is looked at within one window of "
-            f"{clip_state.WINDOW_SECONDS:g} s. Choose or cut a shorter clip.",
+            f"This clip lasts {beyond(clip.waveform.seconds, clip_state.WINDOW_SECONDS)}; attention is looked at "
+            f"within one window of {clip_state.WINDOW_SECONDS:g} s. Choose or cut a shorter clip.",
             icon=":material/timer:",
         )
         return

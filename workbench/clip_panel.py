@@ -13,6 +13,7 @@ from explain import CUT
 from plain import plain
 from q2a_core.inspection import read_gallery
 from q2a_core.inspection.player import PLAYER_HEIGHT
+from q2a_core.lengths import beyond
 from settings import kept, value_of
 from state import Session
 
@@ -114,7 +115,7 @@ def split_choice(session: Session, clip: PickedClip) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="too_long"):
         st.warning(
-            f"This clip lasts {clip.waveform.seconds:.1f} s; the model hears {window:g} s at once.",
+            f"This clip lasts {beyond(clip.waveform.seconds, window)}; the model hears {window:g} s at once.",
             icon=":material/timer:",
         )
         kept(st.toggle, CUT, key="split", default=False)

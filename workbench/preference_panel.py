@@ -11,6 +11,7 @@ import stage_panel
 import stand
 from plain import plain
 from q2a_core.inspection import read_gallery
+from q2a_core.lengths import beyond
 from q2a_core.training.preference.own_pairs import (
     TRIES,
     OwnPair,
@@ -62,8 +63,8 @@ def choose(
     """Draw two replies of the loaded checkpoint `source` and take the better one."""
     if clip and clip.waveform.seconds > clip_state.WINDOW_SECONDS:
         st.info(
-            f"This clip lasts {clip.waveform.seconds:.1f} s; DPO learns from clips of at most "
-            f"{clip_state.WINDOW_SECONDS:g} s, uncut. Choose a shorter one.",
+            f"This clip lasts {beyond(clip.waveform.seconds, clip_state.WINDOW_SECONDS)}; DPO learns from clips "
+            f"of at most {clip_state.WINDOW_SECONDS:g} s, uncut. Choose a shorter one.",
             icon=":material/timer:",
         )
         return

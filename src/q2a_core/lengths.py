@@ -76,6 +76,12 @@ def pieces(samples: int, window: int) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], samples], strict=True))
 
 
+def beyond(seconds: float, limit: float) -> str:
+    """`seconds`, over `limit`, rounded to tenths where that shows it, else finer: 31 s, 30.1 s, 30.0001 s over 30."""
+    places = next((n for n in range(1, 6) if round(seconds, n) > limit), 6)
+    return f"{seconds:,.{places}f}".removesuffix(".0") + " s"
+
+
 def token_span(token: int) -> tuple[int, int]:
     """Samples [start, stop) of the 40 ms stride that audio token `token` stands for."""
     return token * SAMPLES_PER_TOKEN, (token + 1) * SAMPLES_PER_TOKEN

@@ -93,3 +93,15 @@ def test_a_cell_that_ignores_the_interrupt_ends_the_run_and_keeps_its_verdicts(t
     assert result.passed == ["00.tokens"]
     assert result.errors[0].startswith("cell 1: did not end within 20 s")
     assert "did not run" in result.errors[-1]
+
+
+@pytest.mark.course
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("offline", [False, True])
+def test_a_cell_that_ends_its_process_ends_the_run_and_keeps_its_verdicts(tmp_path, offline):
+    first = f"from q2a_core.teaching.checks import check\ncheck('00.tokens', {RIGHT})"
+    path = notebook(tmp_path / "any.ipynb", first, "import os\nos._exit(1)", "print('never')")
+    result = run_notebook(path, practice=True, offline=offline)
+    assert result.passed == ["00.tokens"]
+    [error] = result.errors
+    assert error.startswith("cell 1: its process ended")

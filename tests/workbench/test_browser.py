@@ -173,7 +173,7 @@ def test_a_question_while_the_sound_plays(visit, address):
     visit.get_by_test_id("stChatInputTextArea").fill("What do you hear?")
     visit.keyboard.press("Enter")
     before = position(visit)[0]
-    visit.get_by_text("This clip lasts 6.0 s; the model hears 5 s at once").wait_for()
+    visit.get_by_text("This clip lasts 6 s; the model hears 5 s at once").wait_for()
     assert position(visit)[0] >= before, "a rerun does not touch the sound"
     choose_sample(visit, "a tone")
     visit.get_by_role("slider", name="Position in tone.wav").wait_for()

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from q2a_core.errors import AudioError
-from q2a_core.lengths import MIN_SAMPLES, SAMPLE_RATE
+from q2a_core.lengths import MIN_SAMPLES, SAMPLE_RATE, beyond
 
 MIN_RATE, MAX_RATE = 1_000, 384_000
 """Sample rates taken, in Hz. A header of 100 Hz would make every sample 160."""
@@ -126,8 +126,9 @@ class Intake:
     def _check_length(self, frames: int) -> None:
         seconds = frames / self.source_rate
         if seconds > self._max_seconds:
+            lasts = beyond(seconds, self._max_seconds)
             raise self.error(
-                f"lasts at least {_seconds(seconds)}; at most {_seconds(self._max_seconds)} are taken. "
+                f"lasts at least {lasts}; at most {_seconds(self._max_seconds)} are taken. "
                 "Cut it into shorter clips"
             )
         if frames * self.channels > MAX_VALUES:

@@ -10,6 +10,7 @@ with the clip's name, what was found and what was expected. Knows nothing of mel
 import io
 import wave
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,8 +58,8 @@ def load_waveform(
     """
     name = source.name if isinstance(source, Waveform) else shown_name(source)
     rate = None if sample_rate is None else _whole_rate(sample_rate, name)
-    if max_seconds is not None and not max_seconds > 0:
-        raise AudioError(f"{name}: max_seconds is {max_seconds}; expected a number above 0")
+    if max_seconds is not None and not (isinstance(max_seconds, Real) and max_seconds > 0):
+        raise AudioError(f"{name}: max_seconds is {max_seconds!r}; expected a number above 0")
     intake = Intake(name, max_seconds=max_seconds)
     if isinstance(source, Waveform):
         intake.expected_rate = rate

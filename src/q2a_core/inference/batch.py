@@ -10,7 +10,7 @@ from torch import Tensor
 from q2a_core.audio.mel import log_mel, stack_mels
 from q2a_core.errors import TooLongError
 from q2a_core.inference.reply import Prompt
-from q2a_core.lengths import SAMPLE_RATE, audio_tokens, mel_frames
+from q2a_core.lengths import SAMPLE_RATE, audio_tokens, beyond, mel_frames
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat
 from q2a_core.text.chat import Message
@@ -67,8 +67,9 @@ def check_window(model: Qwen2Audio, clips: Sequence[np.ndarray]) -> None:
     encoder = model.config.encoder
     longest = max(map(len, clips), default=0)
     if longest > encoder.max_samples:
+        lasts = beyond(longest / SAMPLE_RATE, encoder.max_seconds)
         raise TooLongError(
-            f"a clip lasts {longest / SAMPLE_RATE:.1f} s; the model hears {encoder.max_seconds:g} s at once. "
+            f"a clip lasts {lasts}; the model hears {encoder.max_seconds:g} s at once. "
             "Choose shorter clips, or a checkpoint with a longer window"
         )
 

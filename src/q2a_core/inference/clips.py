@@ -41,8 +41,9 @@ def _fit(waveform: Waveform, window: int, *, split: bool) -> list[Waveform]:
     if count <= window:
         return [waveform]
     if not split:
+        most = window / lengths.SAMPLE_RATE
         raise TooLongError(
-            f"{waveform.name} lasts {waveform.seconds:.1f} s; the model hears {window / lengths.SAMPLE_RATE:g} s at "
+            f"{waveform.name} lasts {lengths.beyond(waveform.seconds, most)}; the model hears {most:g} s at "
             "once. Cut the clip, or have it split into several clips of one turn"
         )
     pieces = lengths.pieces(count, window)

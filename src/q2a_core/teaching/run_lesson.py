@@ -82,8 +82,9 @@ def run_notebook(
     """Execute a notebook in `folder` (its own by default); a cell that raises is noted, and the rest still runs.
 
     A cell that trains or scores may take `cell_timeout` seconds, any other the shorter of that and `quick_timeout`;
-    then it is interrupted and noted. What passes in `practice` is not noted for a certificate. Raises Q2AError for a
-    file that is no notebook and for a kernel that dies or does not start.
+    then it is interrupted and noted. A cell that ends its kernel ends the run, and is noted too. What passes in
+    `practice` is not noted for a certificate. Raises Q2AError for a file that is no notebook and for a kernel that does
+    not start.
     """
     import nbclient
     import nbformat
@@ -106,6 +107,7 @@ def run_notebook(
         environment[PRACTICE_VARIABLE] = "1"
     total = len(notebook.cells)
     interrupted: dict[str, float] = {}
+    begun = [0]
 
     def patience(cell: Any) -> int:
         is_long = any(mark in cell.source for mark in LONG_WORK)
@@ -133,10 +135,11 @@ def run_notebook(
         kernel_name="python3",
         allow_errors=True,
         resources={"metadata": {"path": str(folder or path.parent)}},
+        on_cell_execute=lambda cell, cell_index: begun.append(cell_index),
         on_cell_executed=lambda cell, cell_index, execute_reply: on_cell(cell_index + 1, total),
     )
     start = time.perf_counter()
-    gave_up = False
+    gave_up = died = False
     with tempfile.TemporaryDirectory(prefix="q2a-verdicts-", ignore_cleanup_errors=True) as kept:
         log = Path(kept) / "verdicts.jsonl"
         environment[FILE_VARIABLE] = str(log)
@@ -145,8 +148,8 @@ def run_notebook(
             client.execute(env=environment, stderr=subprocess.DEVNULL)
         except CellTimeoutError:
             gave_up = True
-        except DeadKernelError as error:
-            raise Q2AError(f"{path.name} did not finish: {str(error).splitlines()[0]}") from error
+        except DeadKernelError:
+            died = True
         except (RuntimeError, AssertionError) as error:
             # nbclient's words for a kernel that never answered
             raise Q2AError(
@@ -158,6 +161,11 @@ def run_notebook(
     if offline:
         del notebook.cells[0]
     errors, warnings = _read_outputs(notebook, interrupted)
+    if died:
+        errors += (
+            f"cell {max(begun[-1] - offline, 0)}: its process ended (did it run out of memory, or leave Python?): "
+            "the cells after it did not run",
+        )
     if gave_up:
         errors += (
             "that cell did not stop when it was interrupted: the cells after it did not run",

@@ -38,10 +38,9 @@ class PairClips:
         from q2a_core.audio.waveform import load_waveform
 
         samples = load_waveform(clip).samples
-        longest = WINDOW_FRAMES * lengths.HOP_LENGTH
-        if len(samples) > longest:
+        seconds, most = len(samples) / lengths.SAMPLE_RATE, WINDOW_FRAMES / lengths.MEL_FRAME_RATE
+        if seconds > most:
             raise AudioError(
-                f"the clip lasts {len(samples) / lengths.SAMPLE_RATE:.1f} s; "
-                f"expected at most {longest / lengths.SAMPLE_RATE:g} s: cut it"
+                f"the clip lasts {lengths.beyond(seconds, most)}; expected at most {most:g} s: cut it"
             )
         return samples
