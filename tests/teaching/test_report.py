@@ -85,6 +85,35 @@ def test_what_a_model_says_is_no_markup(record, tiny_checkpoint):
     assert "&lt;script&gt;" in report_page(record, tiny_checkpoint).html()
 
 
+def places_in(value, path=()):
+    """Every place in a nested record."""
+    for key in value if isinstance(value, dict) else range(len(value)):
+        yield (*path, key)
+        if isinstance(value[key], dict | list):
+            yield from places_in(value[key], (*path, key))
+
+
+def test_a_damaged_record_is_one_sentence(record, tiny_checkpoint):
+    refused = 0
+    for *path, key in list(places_in(record)):
+        for damage in ("gone", None, 7, "x", [], {}):
+            damaged = copy.deepcopy(record)
+            owner = damaged
+            for step in path:
+                owner = owner[step]
+            if damage == "gone":
+                del owner[key]
+            else:
+                owner[key] = damage
+            try:
+                page = report_page(damaged, tiny_checkpoint)
+                assert page.markdown()
+                assert page.html()
+            except Q2AError:
+                refused += 1
+    assert refused > 100
+
+
 def test_a_record_of_other_weights_is_refused(record, tiny_checkpoint):
     other = copy.deepcopy(record)
     other["checkpoint"]["hash"] = "0" * 12

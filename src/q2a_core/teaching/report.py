@@ -65,17 +65,24 @@ def report_page(record: Mapping[str, Any], source: str | Path) -> Page:
     subject = subject_of(source)
     checkpoint = subject.checkpoint
     _check(record, checkpoint)
-    return Page(
-        title=f"Report on {record['checkpoint']['name']}",
-        sections=(
-            Section(heading="What it is", parts=(_about(checkpoint),)),
-            Section(heading="How it was trained", parts=_training(subject)),
+    about = (
+        Section(heading="What it is", parts=(_about(checkpoint),)),
+        Section(heading="How it was trained", parts=_training(subject)),
+    )
+    try:
+        found = (
             Section(heading="What it scored", parts=(_results(record), _reading(record))),
             Section(heading="What it said", parts=_examples(record)),
             Section(heading="Conditions", parts=(_conditions(record),)),
             Section(heading="What this does not say", parts=_limits(record)),
-        ),
-    )
+        )
+        return Page(title=f"Report on {record['checkpoint']['name']}", sections=about + found)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # the record is a file that anybody can have edited
+        raise Q2AError(
+            f"the evaluation record is damaged ({type(error).__name__}: {error}); evaluate again, or take the record "
+            "as it was written"
+        ) from error
 
 
 def write_report(
@@ -211,7 +218,7 @@ def _examples(record: Mapping[str, Any]) -> tuple[str | Table, ...]:
     table = Table(
         header=("suite", "question", "true", "reply"),
         rows=tuple(
-            (row["suite"], row["question"] or "(in the clip)", row["true"], row["reply"])
+            (str(row["suite"]), str(row["question"] or "(in the clip)"), row["true"], row["reply"])
             for row in shown
         ),
     )
@@ -235,7 +242,7 @@ def _across_suites(examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _conditions(record: Mapping[str, Any]) -> Table:
     rows = conditions_of(record)
     signatures = {row["score"].get("signature") for row in record["rows"]} - {None}
-    rows += [("BLEU signature", signature) for signature in sorted(signatures)]
+    rows += [("BLEU signature", str(signature)) for signature in sorted(signatures)]
     return Table(header=("condition", "value"), rows=tuple(rows) or (("none", "none recorded"),))
 
 
