@@ -9,7 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from q2a_core import presets
+from q2a_core import paths, presets
 from q2a_core.checkpoint import open_checkpoint, save_checkpoint
 from q2a_core.cli import train as cli
 from q2a_core.errors import CheckpointError, RunError
@@ -211,6 +211,14 @@ def test_the_command_of_a_card_makes_the_same_run(name, start, budget, monkeypat
     if name == "dpo":
         asked = given[5].keywords
         assert (len(asked["pairs"]), asked["sampled"], asked["absent"]) == (1, 12, 5)
+
+
+@pytest.mark.parametrize("name", sorted(set(paths.shipped_checkpoints()) - {"mini"}))
+def test_a_shipped_card_is_what_its_checkpoint_says_of_itself(name):
+    """The defaults of the options may change; the command of an earlier run must name what it needs all the same."""
+    directory = paths.shipped_checkpoint(name)
+    about = json.loads((directory / "about.json").read_text("utf-8"))
+    assert (directory / "README.md").read_text("utf-8") == model_card(about)
 
 
 @pytest.mark.parametrize("level", ["first", "grown"])
