@@ -121,7 +121,10 @@ figure_bars(
 # %%
 rows = prompt_ablation()
 for row in rows:
-    print(f"pre-trained on {row.prompts}, after {row.stage} ({row.clips:,} dialogues), {row.hash}:")
+    print(
+        f"pre-trained on {row.prompts}, after {row.stage} "
+        f"({row.clips:,} dialogues, the start's among them), {row.hash}:"
+    )
     for suite, score in row.scores.items():
         print(f"   {suite:20} {score.value:6.1%}  (95 %: {score.low:.0%} to {score.high:.0%})")
 twins = {

@@ -63,5 +63,7 @@ def test_both_twins_ship_after_both_stages_with_as_many_clips():
     ]
     assert rows[0].clips == rows[1].clips
     assert rows[2].clips == rows[3].clips
-    assert rows[1].hash == open_checkpoint("mini-tags").hash
+    tags = open_checkpoint("mini-tags")
+    assert rows[1].hash == tags.hash
+    assert rows[1].clips == tags.about["clips"] > tags.about["start"]["clips"]  # the start's too
     assert len({score.n for row in rows for score in row.scores.values()}) == 1

@@ -33,7 +33,7 @@ class AskedWith:
     """How it was asked while pre-training; fine-tuning asks everybody in sentences."""
     stage: Stage
     clips: int
-    """Dialogues of the stage."""
+    """Dialogues up to the end of the stage, those of the common start among them."""
     scores: dict[str, Score]
     """Share of right answers by suite."""
 
