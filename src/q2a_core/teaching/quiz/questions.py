@@ -263,8 +263,8 @@ def _causes() -> Question:
     return Question(
         id="causes",
         lesson="07",
-        text="Attention is bright on one second of the clip. Replacing that second by its mean changes no reply. "
-        "What do you conclude?",
+        text="Attention is bright on one second of the clip, and nothing else in the clip says the same. Replacing "
+        "that second by the clip's mean leaves the reply as it was. What do you conclude?",
         options=(
             Option(
                 text="the model looks there, but the answer does not depend on it",
