@@ -95,7 +95,7 @@ for layer, block in enumerate(encoder.layers):
     fast = attention(q, k, v, backend="sdpa")
     even = v.mean(2, keepdim=True).expand_as(v)
     print(
-        f"block {layer}: reference and sdpa differ by at most {(mixed - fast).abs().max():.1e}, "
+        f"block {layer + 1}: reference and sdpa differ by at most {(mixed - fast).abs().max():.1e}, "
         f"reference and the mean by {(mixed - even).abs().max():.2f}"
     )
     assert torch.allclose(mixed, fast, atol=1e-4)
@@ -113,7 +113,7 @@ first_maps, last_maps = encoder_maps(case, 0), encoder_maps(case, last)
 heads = range(min(2, len(first_maps)))
 figure_squares(
     np.stack([*[first_maps[h] for h in heads], *[last_maps[h] for h in heads]]),
-    titles=[f"block {b}, head {h}" for b in (0, last) for h in heads],
+    titles=[f"block {b + 1}, head {h + 1}" for b in (0, last) for h in heads],
 )
 
 # %% [markdown]
@@ -123,7 +123,8 @@ figure_squares(
 # %%
 places = first_maps.shape[-1]
 even_map = np.full((1, places, places), 1 / places)
-for name, maps in (("block 0", first_maps), (f"block {last}", last_maps), ("even", even_map)):
+ends = ("block 1", first_maps), (f"block {last + 1}", last_maps)
+for name, maps in (*ends, ("even", even_map)):
     near, bits = share_within(maps, 5), entropy_bits(maps).mean(-1)
     print(f"{name:8}within 0.2 s", np.round(near, 2), "  bits", np.round(bits, 1))
 print(f"at most {most_bits(places):.1f} bits")
