@@ -283,8 +283,8 @@ show_player(waveform, token=token)
 
 # %% [markdown]
 # **Limits.** Griffin-Lim is one guess at the lost phases; a trained vocoder sounds better from the same picture, so the
-# buzz you hear is partly its own. The distance in dB is no judgement of an ear. Loudness is relative to the
-# floor: one loud click hides what is more than 80 dB below it.
+# buzz you hear is partly its own. The distance in dB is no judgement of an ear. The floor follows the loudest
+# bin: one loud click hides what is more than 80 dB below it.
 #
 # **Where in the source:** `audio/mel.py`, `lengths.py`, `model/audio_encoder.py` (`conv_stem`, `pool`),
 # `inspection/front_end.py`. **Where in the paper:** section 2, "Model Architecture": 16 kHz, 128 mel channels,
