@@ -1,4 +1,4 @@
-"""Stages: the same clip and question to the checkpoints of pretraining, fine-tuning and preferences."""
+"""Stages: the same clip and question to the checkpoints of pre-training, fine-tuning and preferences."""
 
 import streamlit as st
 
@@ -14,11 +14,11 @@ TEXT = frame.PageText(
         "every layer's weights lie from those of another checkpoint, and the scores over the whole test set."
     ),
     attempt=(
-        "Leave the question empty: the clip alone is voice chat, which pretraining never taught. Then type a question. "
-        "Then look in the table whether what you saw holds for more than your clip."
+        "Leave the question empty: the clip alone is voice chat, which pre-training never taught. Then type a "
+        "question. Then look in the table whether what you saw holds for more than your clip."
     ),
     why=(
-        "Pretraining teaches to hear and to answer typed questions; fine-tuning teaches both modes of dialogue and "
+        "Pre-training teaches to hear and to answer typed questions; fine-tuning teaches both modes of dialogue and "
         "moves every part; preferences train projector and decoder alone, held to where they began."
     ),
     limits=(

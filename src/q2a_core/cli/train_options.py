@@ -42,7 +42,10 @@ class TrainOptions:
         int | None, typer.Option(min=1, help="Dialogues in a micro-batch; 4 by default.")
     ] = None
     accumulate: Annotated[
-        int | None, typer.Option(min=1, help="Micro-batches in a step; 4, or 2, by default.")
+        int | None,
+        typer.Option(
+            min=1, help="Micro-batches in a step; 4 by default, at class budget 2 (dpo: 4)."
+        ),
     ] = None
     learning_rate: Annotated[
         float | None, typer.Option(min=0.0, help="Peak learning rate; the stage's own by default.")

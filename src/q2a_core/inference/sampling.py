@@ -14,7 +14,7 @@ from torch import Tensor
 from q2a_core.errors import ChatError
 
 DEFAULT_NEW_TOKENS = 256
-"""Longest reply where neither caller nor checkpoint says otherwise (transformers would stop at 20 tokens in all)."""
+"""Longest reply where neither caller nor checkpoint says otherwise (transformers would stop after 20 tokens)."""
 INERT = {
     "num_beams": 1,
     "num_beam_groups": 1,
