@@ -34,6 +34,14 @@ def replies_differ_when_hot(text: str) -> None:
     assert len(set(found[max(found)])) > 1
 
 
+def luck_goes_far_with_yes_or_no(text: str) -> None:
+    """Lesson 04: with exchanged clips more answers are right than a coin would give, and fewer than with their own."""
+    ways = re.findall(r"^(.+?) +([\d.]+)%  \(95 %: .* clips\)$", text, re.MULTILINE)
+    share = {way: float(value) for way, value in ways}
+    assert share["official wording"] > share["official wording, clips exchanged"] > 50
+    assert share["a question about nothing"] == 0
+
+
 def looks_and_causes_part(text: str) -> None:
     """Lesson 07: the chosen word has two different windows, and one of them matters to it."""
     [word] = re.findall(r"the word looked at: '(.*)'", text)
@@ -62,6 +70,7 @@ def errors_have_an_interval_that_shrinks(text: str) -> None:
 
 CLAIMS: dict[str, Callable[[str], None]] = {
     "03": replies_differ_when_hot,
+    "04": luck_goes_far_with_yes_or_no,
     "07": looks_and_causes_part,
     "08": errors_have_an_interval_that_shrinks,
 }

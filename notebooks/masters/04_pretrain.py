@@ -100,8 +100,8 @@ check("04.tags", tags)
 # `mini-pretrain` learned from sentences. Now the same clips and wishes in five ways: the official sentence, a
 # paraphrase from training, a paraphrase that training never had, tags that it never had, and a *baseline* that asks
 # for nothing. We ask how often a sound happens and whether a thing is there: answers that no clip suggests by
-# itself. The **negative control**: the official sentence, every clip exchanged for another. Yes or no is right about
-# half the time by luck: read the exchanged row first. **Predict** the order.
+# itself. The **negative control**: the official sentence, every clip exchanged for another. Yes or no is often right
+# by luck, the more so where most of the answers are No, as here: read the exchanged row first. **Predict** the order.
 
 # %%
 scores = ways_of_asking(chat.checkpoint, count=24)
@@ -246,9 +246,9 @@ print(run)
 # ## The flat middle
 #
 # How much did each quarter of the run bring? Is the start fast and the middle flat? Then what came first was wording:
-# "This is the sound of a" is the same in every answer. And a flat curve looks as if nothing were learned. Compare the
-# second one: `spelling` asks the encoder alone which letters it hears, without the decoder. Does it still fall where
-# the answers are flat?
+# "This is the sound of a" is the same in every answer. The second curve, `spelling`, asks the encoder alone which
+# letters it hears, without the decoder. Does that one fall at all? In a minute it need not: the start spells a little
+# already, and now the answers pull at the encoder as well. Hearing takes longer than wording.
 
 # %%
 curves = {name: series(run.records, name) for name in ("loss", "spelling")}
@@ -276,10 +276,17 @@ for name, checkpoint in (("yours", mine), ("mini-pretrain", chat.checkpoint)):
     )
 
 # %% [markdown]
-# A minute is not enough. Here is the run behind the shipped checkpoint.
+# A minute is not enough. Here is the last of the runs behind the shipped checkpoint. It begins where those before it
+# ended and hardly falls: compare its height with that of your curves, and what the way there took.
 
 # %%
 shipped = shipped_run("pretrain")
+about = chat.checkpoint.about
+before = about.get("start", {}).get("clips", 0)
+print(
+    f"clips heard before this run {before:,}, in it {about['clips'] - before:,}; "
+    f"in yours {run.step * class_stage('pretrain').step_size:,}"
+)
 names = ("loss/name_sound", "loss/transcribe", "loss/translate", "spelling")
 figure_curves(
     {name: series(shipped.records, name) for name in names} if shipped else {},
