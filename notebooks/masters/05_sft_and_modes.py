@@ -74,8 +74,8 @@ for stage, chat in chats.items():
 # ## What is learned from
 #
 # SFT continues with the same loss; new are clips that come alone and questions asked aloud. All of the dialogue is
-# read; only what the assistant says is learned. Here is a held-out dialogue of the same kind, token by token, with the
-# tokens that count in brackets.
+# read; only what the assistant says is learned. Here is the longest of some held-out dialogues, token by token, with
+# the tokens that count in brackets; three placeholders stand for the many of a clip.
 
 # %%
 examples = held_out_examples(class_stage("sft"), count=36)
