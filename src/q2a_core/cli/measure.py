@@ -41,7 +41,7 @@ def evaluate(
         ),
     ] = None,
     judge_model: Annotated[
-        str | None, typer.Option(help="The judge's name there; the paper's is gpt-4-0125-preview.")
+        str | None, typer.Option(help="The judge's name there; AIR-Bench's is gpt-4-0125-preview.")
     ] = None,
     judge_key: Annotated[
         str | None, typer.Option(help="Environment variable that holds the judge's API key.")

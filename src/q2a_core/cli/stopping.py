@@ -1,4 +1,4 @@
-"""What Ctrl-C means to `q2a train`: at once while a run is prepared, after the step at hand once it trains.
+"""What Ctrl-C means to `q2a train`: at once while a run is prepared, after the micro-batch at hand once it trains.
 
 A second Ctrl-C always acts at once: what a run has saved is whole at any moment.
 """
@@ -19,7 +19,7 @@ class Stopping:
 
     def __init__(self) -> None:
         self.asked = False
-        """Whether the training is to end after its step."""
+        """Whether the training is to end after its micro-batch."""
         self._training = False
         self._previous: dict[int, object] = {}
 
@@ -48,7 +48,7 @@ class Stopping:
         if self.asked or not self._training:
             raise KeyboardInterrupt
         self.asked = True
-        typer.echo("stopping after this step; Ctrl-C again stops at once ...", err=True)
+        typer.echo("stopping after this micro-batch; Ctrl-C again stops at once ...", err=True)
 
     def _last_words(self) -> str:
         if self._training:

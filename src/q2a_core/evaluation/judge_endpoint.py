@@ -39,7 +39,7 @@ class Endpoint:
     base_url: str
     """As OpenAI's clients take it, for example https://api.openai.com/v1."""
     model: str
-    """The judge's name there; the paper's is gpt-4-0125-preview."""
+    """The judge's name there; AIR-Bench's is gpt-4-0125-preview."""
     key_variable: str | None = None
     """Environment variable that holds the API key; None sends none."""
     temperature: float | None = 0.0
