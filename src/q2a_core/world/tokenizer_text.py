@@ -22,7 +22,7 @@ from q2a_core.world.speech.sentences import SPOKEN_QUESTIONS, sample_sentence
 
 SAMPLED_SENTENCES = 3000
 
-# the first five are the prompts of the official evaluation scripts
+# the first five are the prompts of the official evaluation, without the language's tag
 PROMPTS: tuple[str, ...] = (
     "Detect the language and recognize the speech:",
     "Detect the language and translate the speech into German:",

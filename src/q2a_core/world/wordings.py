@@ -1,7 +1,8 @@
 """Every task's wordings: the official one, what training asks with, what only tests ask with, and tags.
 
-The first five official wordings are those of the published evaluation scripts. Wordings of one task are parted by
-slashes; "{}" stands for a language or a thing where the task has one.
+The first five official wordings are those of the published evaluation, whose scripts read them from files, as its users
+quote them; that of translation leaves the tag of the source's language out. Wordings of one task are parted by slashes;
+"{}" stands for a language or a thing where the task has one.
 """
 
 from dataclasses import dataclass
