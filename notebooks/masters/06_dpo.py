@@ -162,8 +162,8 @@ check("06.margins", margins_and_accuracy)
 # ## Train
 #
 # The run is a process of its own, the same as `q2a train dpo`. Interrupt the cell (the square button) and it stops
-# with its state saved. Watch the loss leave log 2 = 0.693. The band is that of our own run at class budget, whose pairs
-# all come from the model's replies, so yours may lie elsewhere.
+# with its state saved. Watch the loss leave log 2 = 0.693. The band is that of our own run at class budget, most of
+# whose pairs are replies of the model's own, ranked by the mini world's judge, so yours may lie elsewhere.
 
 # %%
 budget = {
