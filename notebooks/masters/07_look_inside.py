@@ -304,8 +304,8 @@ def listening_score(logps):
 check("07.listening", listening_score)
 
 # %% [markdown]
-# **Predict** the order of these three: the words of a voice, the name of a tune's instrument and its mood, and "Is
-# there a dog in this clip?" about rain, and check that its answer is right.
+# **Predict** the order of these three scores: the words of a voice; a tune's instrument and mood; "Is there a dog in
+# this clip?", asked about rain. Is the last answer right?
 
 # %%
 meters = {}
