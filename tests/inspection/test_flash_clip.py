@@ -134,6 +134,10 @@ def test_padding_is_skipped_and_says_so(tensors):
     assert views[-1].valid_rows == 0
     assert views[-1].unfinished is None
     assert found.difference < 1e-5
+    # rows 40 to 63 share a tile with the clip's last ones
+    expected = ((q[:40] @ k[:40].T) * q.shape[1] ** -0.5).softmax(-1)
+    assert found.peak == pytest.approx(float(expected.max()), rel=1e-4)
+    assert not found.run.weights_so_far(len(views) - 1)[40:64, :64].any()
 
 
 def test_the_map_shows_weights_padding_and_the_tile(tensors):

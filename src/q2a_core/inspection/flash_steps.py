@@ -104,16 +104,18 @@ class FlashRun:
     """Valid places; the rest is padding."""
 
     def weights_so_far(self, step: int) -> Tensor:
-        """(T, T) final weights of every score computed up to and including `step`; NaN where no tile has been yet."""
+        """(T, T) final weights of every score computed up to and including `step`; NaN where no tile has been yet.
+
+        A query that is padding has none, in a tile that others share too.
+        """
         places = self.out.shape[0]
         seen = torch.full((places, places), float("nan"))
         for tile in self.steps[: step + 1]:
             (top, bottom), (left, right) = tile.queries, tile.keys
             if not tile.skipped:
                 lse = self.lse[top:bottom, None]
-                seen[top:bottom, left:right] = (
-                    tile.scores[: len(lse), : places - left] - lse
-                ).exp()
+                weights = (tile.scores[: len(lse), : places - left] - lse).exp()
+                seen[top:bottom, left:right] = weights.masked_fill(lse.isinf(), 0.0)
         return seen
 
 
