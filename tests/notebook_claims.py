@@ -68,9 +68,18 @@ def errors_have_an_interval_that_shrinks(text: str) -> None:
     assert "up to 0.3% of clips" in nothing
 
 
+def maxima_grow_late(text: str) -> None:
+    """Lesson 09: in the tile of queries that is shown a later tile of keys raises a maximum; the old sum shrinks."""
+    line = r"^keys \((\d+), \d+\): maximum grew in +(\d+) rows, smallest factor ([\d.]+)"
+    tiles = re.findall(line, text, re.MULTILINE)
+    assert tiles[0][0] == "0"
+    assert any(int(rows) and float(factor) < 1 for _, rows, factor in tiles[1:])
+
+
 CLAIMS: dict[str, Callable[[str], None]] = {
     "03": replies_differ_when_hot,
     "04": luck_goes_far_with_yes_or_no,
     "07": looks_and_causes_part,
     "08": errors_have_an_interval_that_shrinks,
+    "09": maxima_grow_late,
 }

@@ -98,13 +98,17 @@ def absorb(row_max, row_sum, scores):
 check("09.absorb", absorb)
 
 # %% [markdown]
-# The same on the clip, step by step: what one tile of queries holds while the tiles of keys pass by. Where the maximum
-# grows, the factor is below one.
+# The same on the clip, step by step: what one tile of queries holds while the tiles of keys pass by. It is the tile in
+# which most maxima grow late. Where a maximum grows, the factor is below one; the first tile's is 0, for nothing was
+# kept before it.
 
 # %%
 found = run_head(q, k, v, length=length, tile=TILE)
-for number in range(found.tiles):
-    view = view_step(found, number)
+views = [view_step(found, number) for number in range(found.tiles**2)]
+rows = [views[first : first + found.tiles] for first in range(0, len(views), found.tiles)]
+latest = max(rows, key=lambda row: sum(view.grew for view in row[1:]))
+print(f"queries {latest[0].queries}")
+for view in latest:
     if view.skipped:
         print(f"keys {view.keys}: all padding, skipped")
         continue
