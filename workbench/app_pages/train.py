@@ -30,7 +30,7 @@ TEXT = frame.PageText(
         "The first steps fall fast, because how answers are worded is learned before what is in the clip."
     ),
     limits=(
-        "A minute is a few hundred clips; the shipped checkpoints heard hundreds of thousands. A single run's "
+        "A minute is about a thousand clips; the best checkpoint that ships heard over two million. A single run's "
         "band shows its own scatter, not that of other seeds. A lower loss is no proof of a better model: look at "
         "the replies, and at the whole test set on Stages."
     ),
