@@ -1,5 +1,6 @@
 """Files read and written: whole or not at all, and what of a checkpoint cannot be read is one sentence."""
 
+import contextlib
 import errno
 import json
 import os
@@ -12,6 +13,8 @@ from q2a_core.errors import CheckpointError, Q2AError
 
 _NO_FILE_BESIDE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV)
 """How the system says that a file may be written, but none put in its place: its folder is closed, it is a mount."""
+LFS_POINTER = b"version https://git-lfs"
+"""How the text begins that a clone without git-lfs has in the place of a large file."""
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -71,9 +74,31 @@ def json_or_none(path: Path) -> dict[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
+def is_there(path: Path) -> bool:
+    """Whether a checkpoint has this file.
+
+    Raises CheckpointError where only its name is: what a hub's cache, a copy or a clone leave when the file is lost.
+    """
+    if path.is_file():
+        with contextlib.suppress(OSError), path.open("rb") as file:  # its reader says why it cannot
+            if file.read(len(LFS_POINTER)) == LFS_POINTER:
+                raise CheckpointError(
+                    f"{path.name} is a pointer of Git LFS, not the file itself; run git lfs pull in {path.parent}"
+                )
+        return True
+    if path.is_symlink() and not path.exists():
+        raise CheckpointError(
+            f"{path.name} is a link to a file that is not there ({os.readlink(path)}); copy or download the whole "
+            "checkpoint"
+        )
+    if path.exists():
+        raise CheckpointError(f"{path.name} is a folder or a device; expected a file")
+    return False
+
+
 def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
     """A JSON object from a checkpoint file; {} if optional and absent. Raises CheckpointError."""
-    if optional and not path.is_file():
+    if optional and not is_there(path):
         return {}
     content = read_text(path)
     try:
@@ -89,11 +114,11 @@ def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
 
 def read_text(path: Path) -> str:
     """A checkpoint file's text. Raises CheckpointError."""
-    try:
-        return path.read_text("utf-8")
-    except FileNotFoundError as error:
+    if not is_there(path):
         raise CheckpointError(
             f"{path.parent.name or path.parent} has no {path.name}; expected a checkpoint directory"
-        ) from error
+        )
+    try:
+        return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path.name} cannot be read as text: {error}") from error

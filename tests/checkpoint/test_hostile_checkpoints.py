@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import shutil
 import struct
 from collections.abc import Callable
@@ -88,7 +89,6 @@ def safetensors_files(good: bytes) -> dict[str, bytes]:
         "unknown dtype": safetensors({"a": tensor(0, 8, dtype="F7")}, b"\0" * 8),
         "metadata is a number": safetensors({"__metadata__": 3}),
         "a web page": b"<!DOCTYPE html><html><body>404</body></html>" * 10,
-        "a pointer of git-lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
     }
 
 
@@ -164,6 +164,14 @@ def as_folder(name: str) -> Damage:
     return replace
 
 
+def as_lost_link(name: str) -> Damage:
+    def replace(directory: Path) -> None:
+        (directory / name).unlink()
+        (directory / name).symlink_to("../../blobs/gone")
+
+    return replace
+
+
 def index(content: object) -> Damage:
     """Shards instead of one file: shard-1 holds everything, the index is `content`."""
 
@@ -186,9 +194,28 @@ def tokenizer_without_the_placeholder(directory: Path) -> None:
     path.write_text(path.read_text("utf-8").replace("<|AUDIO|>", "<|SOUND|>"), "utf-8")
 
 
+def vocab_and_merges(directory: Path, *, tokenizer_class: str | None = None) -> None:
+    """The older layout without the file that names special tokens, or with one that asks for a class."""
+    path = directory / "tokenizer.json"
+    model = json.loads(path.read_text("utf-8"))["model"]
+    path.unlink()
+    (directory / "vocab.json").write_text(json.dumps(model["vocab"]), "utf-8")
+    merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"]]
+    (directory / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), "utf-8")
+    (directory / "tokenizer_config.json").unlink()
+    if tokenizer_class:
+        text("tokenizer_config.json", json.dumps({"tokenizer_class": tokenizer_class}))(directory)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+LAID_OUT = (
+    *("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"),
+    *("preprocessor_config.json", "model.safetensors"),
+)
+"""Files that a checkpoint is asked with; without some of them it answers, but otherwise."""
+
 DAMAGE: dict[str, tuple[Damage, str]] = {
     "no config": (without("config.json"), r"victim has no config\.json"),
-    "config is a folder": (as_folder("config.json"), r"config\.json cannot be read"),
     "empty config": (text("config.json", ""), r"config\.json cannot be read as JSON"),
     "config cut": (text("config.json", '{"model_type": "qwen2_au'), r"config\.json cannot be read"),
     "config is a list": (text("config.json", "[]"), r"config\.json holds a list"),
@@ -259,7 +286,14 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
         ),
         r"found model-00001-of-00004\.safetensors, .*, \.\.\., expected .* its shards",
     ),
-    "weights are a folder": (as_folder("model.safetensors"), "has no weights"),
+    "vocabulary that names no special token": (
+        vocab_and_merges,
+        r"<\|AUDIO\|> in a text for several tokens; expected .*tokenizer_config\.json",
+    ),
+    "vocabulary for a class that reads none": (
+        lambda d: vocab_and_merges(d, tokenizer_class="PreTrainedTokenizerFast"),
+        r"vocab\.json and merges\.txt cannot be read",
+    ),
     "index cut": (index(b'{"weight_map": {"a"'), "cannot be read as a shard index"),
     "index is deep": (index(b'{"a":' * 100_000), "cannot be read as a shard index"),
     "index is binary": (index(b"\xff\xfe"), "cannot be read as a shard index"),
@@ -286,6 +320,48 @@ def test_damaged_directories(name, directory, monkeypatch):
     damage(directory)
     assert_one_sentence(directory, message)
     assert not list(directory.parent.rglob("MARKER"))
+
+
+@pytest.mark.parametrize("name", LAID_OUT)
+def test_what_only_has_a_files_name_is_never_passed_over(name, directory):
+    """A folder, a link of the hub's cache whose blob is gone, what a clone without git-lfs has."""
+    good = (directory / name).read_bytes()
+    as_folder(name)(directory)
+    assert_one_sentence(directory, rf"{re.escape(name)} is a folder")
+    (directory / name).rmdir()
+    text(name, good)(directory)
+    as_lost_link(name)(directory)
+    assert_one_sentence(directory, rf"{re.escape(name)} is a link to .* not there \(.*gone\)")
+    (directory / name).unlink()
+    text(name, POINTER)(directory)
+    assert_one_sentence(directory, rf"{re.escape(name)} is a pointer of Git LFS.*git lfs pull")
+
+
+def test_a_shard_that_only_has_its_name(directory):
+    index({"weight_map": {"a": "shard-1.safetensors"}})(directory)
+    as_lost_link("shard-1.safetensors")(directory)
+    assert_one_sentence(directory, r"shard-1\.safetensors is a link to .* not there")
+
+
+def test_a_snapshot_of_the_hubs_cache_is_a_checkpoint_and_its_repository_names_it(directory):
+    repository = directory.parent / "models--me--mine"
+    snapshot, blobs = repository / "snapshots" / ("0" * 40), repository / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for path in (path for path in directory.iterdir() if path.is_file()):
+        path.rename(blobs / path.name)
+        (snapshot / path.name).symlink_to(Path("../../blobs") / path.name)
+    use(snapshot)
+    assert open_checkpoint(snapshot).name == "me/mine"
+    assert_one_sentence(repository, f"one lies in it; give {re.escape(str(snapshot))}")
+
+
+def test_the_folder_of_a_run_names_its_checkpoint(directory):
+    run = directory.parent / "run"
+    run.mkdir()
+    directory.rename(run / "checkpoint")
+    text("config.json", '{"name": "sft", "steps": 3}')(run)
+    assert_one_sentence(run, f"one lies in it; give {re.escape(str(run / 'checkpoint'))}")
 
 
 class Attack:

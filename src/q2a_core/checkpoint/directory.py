@@ -22,7 +22,7 @@ from q2a_core.checkpoint.weights import TRAINING_FILE, load_weights
 from q2a_core.config import ModelConfig
 from q2a_core.config_json import config_from_hf
 from q2a_core.errors import BackendError, CheckpointError
-from q2a_core.files import read_json
+from q2a_core.files import is_there, read_json
 from q2a_core.hashes import checkpoint_hash, content_hash
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat, Tokenizer
@@ -119,6 +119,12 @@ class Checkpoint:
                 f"{self.config.audio_token_id} in config.json; name the token of that id as audio_token in "
                 "tokenizer_config.json, unless these files are of two checkpoints"
             )
+        if tokenizer.encode(audio_token) != [placeholder]:
+            raise CheckpointError(
+                f"the tokenizer takes {audio_token} in a text for several tokens; expected tokenizer.json, or "
+                "tokenizer_config.json beside vocab.json and merges.txt, to name it as a special one: copy or download "
+                "the whole checkpoint"
+            )
         return tokenizer
 
     def _audio_token(self, tokenizer: Tokenizer) -> str:
@@ -139,7 +145,7 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
     # whole, so that "." has a name, and that what is read later is found whatever the working directory is then
     directory = Path(os.path.abspath(resolve_source(source)))
     refuse_adapter(directory)
-    values = read_json(directory / "config.json")
+    values = _config_values(directory)
     config = config_from_hf(values)
     check_front_end(directory, config.encoder)
     name = str(values.get("dtype") or values.get("torch_dtype") or stored_dtype(directory))
@@ -153,6 +159,19 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
         dtype=DTYPES[name],
         generation_config=_generation_config(directory, values),
     )
+
+
+def _config_values(directory: Path) -> dict[str, Any]:
+    """`config.json`. Raises CheckpointError, which says where a run, or a repository of the hub's cache, has it."""
+    path = directory / "config.json"
+    if not is_there(path) or "model_type" not in read_json(path):
+        inside = sorted(directory.glob("checkpoint/config.json"))
+        inside += sorted(directory.glob("snapshots/*/config.json"))
+        if inside:
+            raise CheckpointError(
+                f"{directory.name} is no checkpoint, but one lies in it; give {inside[0].parent}"
+            )
+    return read_json(path)
 
 
 def _generation_config(directory: Path, values: dict[str, Any]) -> dict[str, Any]:

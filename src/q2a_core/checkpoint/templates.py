@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from q2a_core.errors import ChatError, CheckpointError
-from q2a_core.files import read_json, read_text
+from q2a_core.files import is_there, read_json, read_text
 from q2a_core.text import ChatFormat, Tokenizer, system_message, user_message
 from q2a_core.text.chat import MINI_TEMPLATE
 from q2a_core.text.special_tokens import END_OF_TEXT, IM_END
@@ -90,7 +90,7 @@ def _processor_template(directory: Path) -> str | None:
         if template is not None:
             return template
     for name in JINJA_FILES:
-        if (directory / name).is_file():
+        if is_there(directory / name):
             # an empty file counts as none, as in transformers
             return read_text(directory / name) or None
     return None

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from q2a_core.errors import CheckpointError
+from q2a_core.files import is_there
 
 OTHER_WEIGHTS = (".safetensors", ".gguf")
 """Endings of files that may be weights, but not under the names that are looked for."""
@@ -19,10 +20,10 @@ STORED = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 def weight_files(directory: Path) -> list[Path]:
     """The safetensors files of a checkpoint: one, or the shards that its index names. Raises CheckpointError."""
     single = directory / "model.safetensors"
-    if single.is_file():
+    if is_there(single):
         return [single]
     index = directory / "model.safetensors.index.json"
-    if index.is_file():
+    if is_there(index):
         return _shards(index)
     files = sorted(path for path in directory.iterdir() if path.is_file())
     others = [path.name for path in files if path.suffix in OTHER_WEIGHTS]
@@ -56,7 +57,7 @@ def _shards(index: Path) -> list[Path]:
             raise CheckpointError(
                 f"{index.name} names the shard {name!r}; expected a safetensors file beside it"
             )
-        if not (index.parent / name).is_file():
+        if not is_there(index.parent / name):
             raise CheckpointError(f"shard {name} is missing; copy or download the whole checkpoint")
     return [index.parent / name for name in names]
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from q2a_core.errors import ChatError, CheckpointError
+from q2a_core.files import is_there
 from q2a_core.text.named_tokens import add_named_tokens, read_named_tokens
 from q2a_core.text.special_tokens import MINI_ROLES
 
@@ -33,13 +34,13 @@ class Tokenizer:
         """
         directory = Path(directory)
         path = directory / "tokenizer.json"
-        if path.is_file():
+        if is_there(path):
             backend = cls.from_json(path.read_bytes(), name=path.name).backend
             named = read_named_tokens(directory)
             add_named_tokens(backend, named)
             _check_nothing_is_added(backend)
             return cls(backend, special_tokens_map=named.roles)
-        if (directory / "vocab.json").is_file() and (directory / "merges.txt").is_file():
+        if is_there(directory / "vocab.json") and is_there(directory / "merges.txt"):
             from transformers import AutoTokenizer
 
             try:
@@ -48,8 +49,9 @@ class Tokenizer:
                     tokenizer.backend_tokenizer, special_tokens_map=tokenizer.special_tokens_map
                 )
             except Exception as error:  # the libraries raise bare Exception
+                reason = " ".join(str(error).split())[:200]
                 raise CheckpointError(
-                    f"vocab.json and merges.txt cannot be read as a tokenizer: {error}"
+                    f"vocab.json and merges.txt cannot be read as a tokenizer: {reason}"
                 ) from error
         raise CheckpointError(
             f"{directory.name} has no tokenizer.json; expected one, or vocab.json with merges.txt"
