@@ -244,3 +244,19 @@ def test_what_is_printed_into_a_file_is_utf_8(tmp_path):
     )
     assert done.returncode == 0, done.stderr.decode()
     assert "Mandarin: " in done.stdout.decode("utf-8")
+
+
+def test_a_package_that_is_missing_or_broken_is_one_line(q2a, monkeypatch):
+    monkeypatch.delitem(sys.modules, "q2a_core.checkpoint.describe", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    code, _, err = q2a("info", "mini")
+    assert code == 2
+    assert _is_one_line(err)
+    assert "the package torch is missing" in err
+    assert "q2a doctor" in err
+
+
+def test_a_faulty_import_of_our_own_keeps_its_traceback(q2a, monkeypatch):
+    monkeypatch.setitem(sys.modules, "q2a_core.checkpoint.describe", None)
+    with pytest.raises(ImportError):
+        q2a("info", "mini")

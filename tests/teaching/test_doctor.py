@@ -182,6 +182,13 @@ def test_soundfile_without_its_library(monkeypatch):
     assert "reinstall" in check.advice
 
 
+def test_what_cannot_be_tried_for_want_of_a_package_is_not_called_broken():
+    check = guarded("cores", lambda: __import__("no_such_package"))
+    assert check.ok is False
+    assert check.found == "cannot be tried without no_such_package"
+    assert "reinstall" not in check.advice
+
+
 @pytest.mark.parametrize(
     "message", ["needs the package espeakng-loader", "the process ended early"]
 )

@@ -1,7 +1,8 @@
 """`q2a`: the group of commands, and how errors leave it.
 
-A user's mistake, or a file that the system refuses, is one line on standard error and exit code 2; Ctrl-C is exit code
-130. What is printed is UTF-8 in a file or a pipe; a terminal keeps its own encoding, and shows ? for what that lacks.
+A user's mistake, a package that is missing or a file that the system refuses is one line on standard error and exit
+code 2; Ctrl-C is exit code 130. What is printed is UTF-8 in a file or a pipe; a terminal keeps its own encoding, and
+shows ? for what that lacks.
 """
 
 import sys
@@ -58,6 +59,16 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("q2a: stopped", err=True)
         sys.exit(130)
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "q2a_core"):
+            raise
+        reason = " ".join(str(error).split())
+        typer.echo(
+            f"q2a: the package {package} is missing or broken ({reason}); run q2a doctor, which says what to install",
+            err=True,
+        )
+        sys.exit(2)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

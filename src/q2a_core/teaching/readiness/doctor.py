@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from q2a_core import paths
 from q2a_core.errors import Q2AError
+from q2a_core.machine import installed_version
 from q2a_core.teaching.readiness import environment
 from q2a_core.teaching.readiness.environment import PACKAGES, Check, one_line
 
@@ -75,6 +76,10 @@ def guarded(name: str, step: Callable[[], Check]) -> Check:
     except Q2AError as error:
         return Check(name=name, ok=False, found=one_line(error))
     except Exception as error:  # a broken library may raise anything, and the list must go on
+        if isinstance(error, ModuleNotFoundError) and installed_version(error.name or "") is None:
+            found = f"cannot be tried without {error.name}"
+            advice = "install the packages that this list names, then run q2a doctor again"
+            return Check(name=name, ok=False, found=found, advice=advice)
         return Check(
             name=name,
             ok=False,
