@@ -33,3 +33,16 @@ def test_a_folder_of_that_name_comes_first(checkpoints):
     (checkpoints / "mini" / "config.json").write_text("{}", "utf-8")
     (checkpoints / paths.BEST).write_text("mini-b", "utf-8")
     assert paths.shipped_checkpoint("mini") == checkpoints / "mini"
+
+
+@pytest.mark.parametrize("of_a_wheel", [True, False])
+def test_folders_beside_the_package_count_where_it_holds_none(of_a_wheel, tmp_path, monkeypatch):
+    """A bundle's repository, made from an installed q2a, has no project file; what lies beside a wheel is another's."""
+    package = tmp_path / "src" / "q2a_core"
+    inside = package / "shipped" / "data_samples"
+    (inside if of_a_wheel else package).mkdir(parents=True)
+    (tmp_path / "data_samples").mkdir()
+    monkeypatch.setattr(paths, "PACKAGE_DIR", package)
+    assert paths.data_samples() == (inside if of_a_wheel else tmp_path / "data_samples")
+    (tmp_path / "pyproject.toml").touch()
+    assert paths.data_samples() == tmp_path / "data_samples"

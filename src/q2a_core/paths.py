@@ -16,11 +16,13 @@ PACKAGE_DIR = Path(__file__).resolve().parent
 
 
 def _shipped(name: str) -> Path:
-    """A top-level folder of the project: of the checkout if there is one, else the copy inside the wheel."""
-    checkout = PACKAGE_DIR.parents[1]
-    if (checkout / "pyproject.toml").is_file() and (checkout / name).is_dir():
-        return checkout / name
-    return PACKAGE_DIR / "shipped" / name
+    """A top-level folder of the project: of the checkout if there is one, else the copy inside the wheel.
+
+    A bundle that was made without a checkout has the folders of one, but no project file.
+    """
+    checkout, inside = PACKAGE_DIR.parents[1], PACKAGE_DIR / "shipped" / name
+    is_checkout = (checkout / "pyproject.toml").is_file() or not inside.is_dir()
+    return checkout / name if is_checkout and (checkout / name).is_dir() else inside
 
 
 def data_samples() -> Path:

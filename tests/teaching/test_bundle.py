@@ -371,13 +371,19 @@ def test_a_reduced_bundle_installs_into_an_empty_environment_offline(tmp_path):
             cwd=tmp_path,
         )
 
+    alone = run("sh", made.folder / "install.sh", tmp_path / "alone")
+    if sys.prefix != sys.base_prefix:  # whose own Python has the packages no more than the new one
+        assert alone.returncode == 2
+        assert "q2a does not start" in alone.stderr
+        assert alone.stderr.count("\n") == 1
+    assert run(sys.executable, "-m", "venv", venv).returncode == 0
+    inside = next(venv.glob("lib/python*/site-packages"))
+    lent = [path for path in site.getsitepackages() if Path(path).is_dir()]
+    (inside / "lent.pth").write_text("\n".join(lent), encoding="utf-8")
     done = run("sh", made.folder / "install.sh", venv)
     assert done.returncode == 0, done.stderr
     assert not done.stderr
-    inside = next(venv.glob("lib/python*/site-packages"))
     assert (inside / "q2a_core" / "shipped" / "notebooks" / "00_start_here.ipynb").is_file()
-    lent = [path for path in site.getsitepackages() if Path(path).is_dir()]
-    (inside / "lent.pth").write_text("\n".join(lent), encoding="utf-8")
     shutil.rmtree(made.folder)  # the environment must not need it
     where = "import q2a_core; print(q2a_core.__file__)"
     assert run(venv / "bin" / "python", "-c", where).stdout.startswith(str(venv))

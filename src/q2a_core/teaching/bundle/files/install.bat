@@ -41,6 +41,11 @@ if errorlevel 1 (
   echo install: q2a itself could not be installed 1>&2
   exit /b 2
 )
+"%venv%\Scripts\q2a.exe" --version >nul 2>nul
+if errorlevel 1 (
+  echo install: q2a does not start in "%venv%": this bundle holds @WHEELS@; the Python of a virtual environment lends none 1>&2
+  exit /b 2
+)
 echo next:
 echo   "%venv%\Scripts\activate"
 echo   q2a doctor --workshop

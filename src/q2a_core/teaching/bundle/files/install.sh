@@ -32,6 +32,7 @@ pip() {
 echo "installing into $venv ..."
 pip @PIP_OPTIONS@@PROJECT@ || fail "the packages could not be installed; is the disk full, or the bundle not whole?"
 pip --force-reinstall --no-deps @PROJECT@ || fail "q2a itself could not be installed"
+"$venv/bin/q2a" --version >/dev/null 2>&1 || fail "q2a does not start in $venv: this bundle holds @WHEELS@; the Python of a virtual environment lends none, name another: PYTHON=/path/to/python sh install.sh"
 echo "installed: q2a @VERSION@"
 echo "next:"
 echo "  . \"$venv/bin/activate\""
