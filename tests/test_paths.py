@@ -3,6 +3,7 @@
 import pytest
 
 from q2a_core import paths
+from q2a_core.errors import Q2AError
 
 
 @pytest.fixture
@@ -33,6 +34,15 @@ def test_a_folder_of_that_name_comes_first(checkpoints):
     (checkpoints / "mini" / "config.json").write_text("{}", "utf-8")
     (checkpoints / paths.BEST).write_text("mini-b", "utf-8")
     assert paths.shipped_checkpoint("mini") == checkpoints / "mini"
+
+
+@pytest.mark.parametrize("home", ["here", "./here", "~no-such-user/q2a"])
+def test_a_home_that_is_not_one_place_is_refused(home, monkeypatch):
+    """A relative one was another for the kernel of a notebook, whose passed exercises the command line never saw."""
+    monkeypatch.setenv("Q2A_HOME", home)
+    for folder in (paths.cache_dir, paths.runs_dir, paths.lessons_dir):
+        with pytest.raises(Q2AError, match=r"Q2A_HOME is '.*here|nobody here has that name"):
+            folder()
 
 
 @pytest.mark.parametrize("of_a_wheel", [True, False])

@@ -8,7 +8,7 @@ time`. Imports neither numpy nor torch.
 import os
 from pathlib import Path
 
-from q2a_core.errors import CheckpointError
+from q2a_core.errors import CheckpointError, Q2AError
 
 BEST = "best.txt"
 """Beside the shipped checkpoints: the name of the one that `mini` stands for."""
@@ -81,9 +81,23 @@ def lessons_dir() -> Path:
 def _user_dir(kind: str) -> Path:
     home = os.environ.get("Q2A_HOME")
     if home:
-        return Path(home).expanduser() / kind
+        return _own_home(home) / kind
     import platformdirs
 
     if kind == "cache":
         return Path(platformdirs.user_cache_dir("q2a", appauthor=False))
     return Path(platformdirs.user_data_dir("q2a", appauthor=False)) / kind
+
+
+def _own_home(home: str) -> Path:
+    try:
+        folder = Path(home).expanduser()
+    except RuntimeError as error:
+        raise Q2AError(f"Q2A_HOME is {home!r}, and nobody here has that name") from error
+    if not folder.is_absolute():
+        # the kernel of a notebook works in another directory, and would note there what was passed
+        raise Q2AError(
+            f"Q2A_HOME is {home!r}, which is another folder in every working directory; give the whole path: "
+            f"{folder.absolute()}"
+        )
+    return folder
