@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from q2a_core import paths
+from q2a_core.errors import RunError
 
 
 def doctor(
@@ -77,10 +78,16 @@ def clean(
     runs: Annotated[bool, typer.Option("--runs", help="Remove training runs as well.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove what can be made again (cached speech); with --runs also your training runs.
+    """Remove what can be made again (cached speech); with --runs also your training runs. Not while one trains.
 
     Example: q2a clean --yes
     """
+    from q2a_core.training.runs.presence import is_held
+
+    own = paths.runs_dir()
+    for run in sorted(own.iterdir()) if own.is_dir() else ():
+        if is_held(run):
+            raise RunError(f"{run} is being trained and reads this; wait for it or stop it first")
     folders = [paths.cache_dir()] + ([paths.runs_dir()] if runs else [])
     present = [folder for folder in folders if folder.is_dir()]
     if not present:
