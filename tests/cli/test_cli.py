@@ -150,6 +150,24 @@ def test_info_lists_the_folders_and_clean_removes_them(q2a, tmp_path):
     assert "nothing to remove" in q2a("clean", "--yes")[1]
 
 
+def test_clean_takes_nothing_from_a_run_that_is_being_trained(q2a, tmp_path):
+    from q2a_core.training.runs.presence import present
+
+    run, book = tmp_path / "home" / "runs" / "mine", tmp_path / "home" / "cache" / "book"
+    book.mkdir(parents=True)
+    with present(run):
+        for options in ((), ("--runs",)):
+            code, _, err = q2a("clean", "--yes", *options)
+            assert code == 2
+            assert _is_one_line(err)
+            assert "mine is being trained" in err
+    assert run.is_dir()
+    assert book.is_dir()
+    assert q2a("clean", "--yes", "--runs")[0] == 0
+    assert not run.exists()
+    assert not book.exists()
+
+
 def test_synth_writes_clips_with_their_truth(q2a, tmp_path, monkeypatch, small_test_book):
     monkeypatch.setattr("q2a_core.world.manifest.open_or_build", lambda *_, **__: small_test_book)
     code, out, _ = q2a(
@@ -260,3 +278,14 @@ def test_a_faulty_import_of_our_own_keeps_its_traceback(q2a, monkeypatch):
     monkeypatch.setitem(sys.modules, "q2a_core.checkpoint.describe", None)
     with pytest.raises(ImportError):
         q2a("info", "mini")
+
+
+def test_a_lesson_opens_for_root_as_jupyterlab_says(q2a, monkeypatch):
+    """In a container everybody is root, whom JupyterLab tells: use --allow-root."""
+    started: list[list[str]] = []
+    monkeypatch.setattr(
+        "q2a_core.teaching.launch.serve", lambda command: started.append(command) or 0
+    )
+    assert q2a("lesson", "open", 0, "--no-browser")[0] == 0
+    assert q2a("lesson", "open", 0, "--no-browser", "--allow-root")[0] == 0
+    assert started[1] == [*started[0], "--allow-root"]

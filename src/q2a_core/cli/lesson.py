@@ -63,6 +63,10 @@ def open_lesson(
         bool, typer.Option("--browser/--no-browser", help="Open it in a browser.")
     ] = True,
     port: Annotated[int, typer.Option(help="Port of JupyterLab.", min=1, max=65535)] = 8888,
+    allow_root: Annotated[
+        bool,
+        typer.Option("--allow-root", help="As JupyterLab's own: start for root, in a container."),
+    ] = False,
 ) -> None:
     """Open your copy of a lesson in JupyterLab; the copy is made the first time.
 
@@ -76,6 +80,7 @@ def open_lesson(
     typer.echo(f"your copy: {copy}")
     command = [sys.executable, "-m", "jupyterlab", str(copy), f"--port={port}"]
     command += [] if browser else ["--no-browser"]
+    command += ["--allow-root"] if allow_root else []
     raise typer.Exit(serve(command))
 
 
