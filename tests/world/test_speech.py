@@ -249,6 +249,10 @@ def test_what_is_no_book_is_refused(tmp_path, plan):
     (tmp_path / "book.json").write_text(json.dumps({"format": 99}))
     with pytest.raises(SpeechError, match="no finished book"):
         UtteranceBook.open(tmp_path)
+    for half in ({}, {"hash": "a", "engine": "b"}, {"hash": "a", "engine": "b", "shards": [1]}):
+        (tmp_path / "book.json").write_text(json.dumps({"format": 1} | half))
+        with pytest.raises(SpeechError, match="is damaged; build it again"):
+            UtteranceBook.open(tmp_path)
     with pytest.raises(SpeechError, match="empty plan"):
         build_book([], tmp_path)
 

@@ -42,15 +42,20 @@ class UtteranceBook:
         index = json_or_none(directory / "book.json")
         if index is None or index.get("format") != FORMAT:
             raise SpeechError(f"{directory} holds no finished book of utterances; build it again")
-        self.hash: str = index["hash"]
-        """Hexadecimal SHA-256 over the hashes of the shards."""
-        self.engine: str = index["engine"]
-        """Version of the speech engine that spoke it."""
         self.utterances: list[Utterance] = []
         self._shards: list[np.ndarray] = []
         self._places: list[tuple[int, int, int]] = []
-        for number, entry in enumerate(index["shards"]):
-            self._open_shard(number, entry["name"], entry["sha256"])
+        try:
+            self.hash: str = index["hash"]
+            """Hexadecimal SHA-256 over the hashes of the shards."""
+            self.engine: str = index["engine"]
+            """Version of the speech engine that spoke it."""
+            for number, entry in enumerate(index["shards"]):
+                self._open_shard(number, entry["name"], entry["sha256"])
+        except (KeyError, TypeError) as error:  # JSON, but not what a book writes
+            raise SpeechError(
+                f"the book of utterances in {directory} is damaged; build it again"
+            ) from error
 
     @classmethod
     def open(cls, directory: str | Path) -> "UtteranceBook":
@@ -149,8 +154,9 @@ def build_book(
         write_whole(directory / "book.json", json.dumps(index, indent=1))
     except OSError as error:
         raise SpeechError(
-            f"speech could not be written to {directory}: {error}. It takes about 35 MB "
-            "per 1,000 utterances; make room and run it again, whole shards are kept"
+            f"speech could not be written to {directory}: {error.strerror or error}. It takes about 35 MB "
+            "per 1,000 utterances; make room, empty the cache with q2a clean, or set Q2A_HOME to a folder of yours, "
+            "and run it again: whole shards are kept"
         ) from error
     return UtteranceBook.open(directory)
 
