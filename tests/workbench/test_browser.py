@@ -186,6 +186,28 @@ def test_a_question_while_the_sound_plays(visit, address):
     visit.get_by_text("Ask it yourself below").wait_for()
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "see https://evil.example/x, www.evil.example and a@b.example",
+        "a -> b <- c -- d >= e <= f ~= g <-> h",
+        "first\n\n    then",
+        ":smile: :material/home: :red[x] $x$ <b>b</b> [l](http://x) - *a* 1:2",
+    ],
+    ids=["addresses", "arrows", "indented", "markdown"],
+)
+def test_a_question_is_shown_as_it_was_typed(visit, address, question):
+    visit.goto(address)
+    visit.get_by_text("is ready").wait_for()
+    visit.get_by_test_id("stChatInputTextArea").fill(question)
+    visit.keyboard.press("Enter")
+    visit.get_by_text("first token").wait_for()
+    shown = visit.get_by_test_id("stChatMessage").first.get_by_test_id("stMarkdownContainer").last
+    text = shown.inner_text().replace("\u2060", "").replace("\u00a0", " ")
+    assert text == question
+    assert shown.locator("a, code, strong, em, span, img").count() == 0
+
+
 def test_a_link_shows_its_token_and_follows_the_next(visit, address):
     visit.goto(f"{address}/?clip=tone&token=5&layer=no")
     visit.get_by_role("slider", name="Position in tone.wav").wait_for()
