@@ -139,6 +139,8 @@ def _draw_outcome(
         return
     if not reply.text.strip():
         st.caption("(an empty reply)")
+    if turn.is_cut:
+        st.caption(":material/content_cut: You went on before this reply had ended.")
     _draw_doubt(reply.confidence)
     known = clip.waveform.notices if clip else ()
     for notice in reply.notices:

@@ -21,6 +21,8 @@ class Turn:
     clip: str | None
     reply: "Reply | None" = None
     error: str | None = None
+    is_cut: bool = False
+    """Whether the visitor went on before the reply had ended."""
 
 
 @dataclass
@@ -49,6 +51,9 @@ class Conversation:
         try:
             with closing(self.chat.stream(waveform, turn.text, split=cut)) as pieces:
                 yield from pieces
+        except GeneratorExit:
+            turn.is_cut = True
+            raise
         except Exception as error:
             turn.error = explain(error)
         finally:

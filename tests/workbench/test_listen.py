@@ -137,6 +137,19 @@ def test_later_questions_go_on_about_the_clip(page, workbench):
     assert shown(page).count("noise.wav") == 1, "the clip is sent once"
 
 
+def test_a_reply_that_was_cut_short_says_so(page):
+    ask(page, "First?")
+    assert "before this reply had ended" not in shown(page)
+    [conversation] = page.session_state["session"].conversations.values()
+    from conversation_state import Turn
+
+    pieces = conversation.answer(Turn(text="Second?", clip=None), None, split=False)
+    next(pieces)
+    pieces.close()  # as another clip, page or checkpoint does that is chosen meanwhile
+    page.run()
+    assert shown(page).count("before this reply had ended") == 1
+
+
 def test_the_clip_alone_is_voice_chat(page, workbench):
     press(page, "alone")
     reply = AudioChat.from_pretrained("mini").ask(audio=workbench / "clips" / "noise.wav")
