@@ -92,6 +92,7 @@ def _errors(pattern: ErrorPattern, tile: int) -> None:
         width="stretch",
         caption="From the left: by tile, how wrong the answer is if it stopped after these keys (across), for these "
         "queries (down), dark is right, grey skipped; by row; the weights' sum, from 1.",
+        alt="errors of the broken kernel by tile and by row; the numbers stand beside the picture",
     )
 
 

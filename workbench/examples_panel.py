@@ -168,7 +168,7 @@ def _sound(asked: Question) -> Item | None:
         return None
     book = job.future.result()
     item = _item(asked.suite, asked.number, book.hash, book)
-    st.audio(item.samples, sample_rate=SAMPLE_RATE)
+    st.audio(item.samples, sample_rate=SAMPLE_RATE, alt=f"clip of {asked.suite} {asked.number + 1}")
     st.button(
         "Open it on the other pages",
         icon=":material/open_in_new:",

@@ -72,6 +72,7 @@ def steps(case: KernelCase, tile: int) -> None:
             width="stretch",
             caption="Weights so far: rows are queries, columns keys, from the clip's start at the top left. Light is "
             "large, grey not yet seen, striped padding; the orange frame is the tile at work.",
+            alt=f"attention weights after tile {number + 1} of {len(found.run.steps)}",
         )
     with right:
         st.markdown(step_words(view, found))
@@ -157,7 +158,9 @@ def _held(view: StepView) -> None:
     """Maximum, sum and accumulator as one picture, so that a row stands at one height."""
     if view.skipped and not view.valid_rows:
         return
-    st.image(side_by_side(list(held_pictures(view).values())), width="stretch")
+    pictures = held_pictures(view)
+    alt = f"{', '.join(pictures)} of each row after this tile"
+    st.image(side_by_side(list(pictures.values())), width="stretch", alt=alt)
     known = view.valid_rows
     ranges = {
         "maximum": (view.new_max[:known].min(), view.new_max[:known].max()),

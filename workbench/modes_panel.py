@@ -111,7 +111,8 @@ def turn_key(clip: PickedClip, load: ModelLoad, turn: ModeTurn) -> tuple[Any, ..
 
 def _draw_reply(done: ModeReply, clip: PickedClip) -> None:
     if done.turn.question is not None:
-        st.audio(wav_bytes(done.turn.waveform.samples), format="audio/wav")
+        heard = wav_bytes(done.turn.waveform.samples)
+        st.audio(heard, format="audio/wav", alt=f"what the model hears in {done.turn.name}")
     st.html(tokens_html(done.pieces, done.reply.logps, label=f"reply in {done.turn.name}"))
     guess = " · may be a guess" if doubt(done.reply.confidence) else ""
     st.caption(f"confidence {done.reply.confidence:.0%}{guess}")

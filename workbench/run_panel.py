@@ -210,7 +210,7 @@ def draw_sample(sample: Samples, sound: bytes | None = None) -> None:
         for step, said in sample.said[-3:]:
             st.caption(f"step {step}: “{plain(said)}”")
         if sound:
-            st.audio(sound, sample_rate=SAMPLE_RATE)
+            st.audio(sound, sample_rate=SAMPLE_RATE, alt=f"clip {sample.clip}")
 
 
 @st.cache_data(max_entries=4, show_spinner="Rendering the clips…")

@@ -44,7 +44,9 @@ def shown(page: AppTest) -> str:
     assert not page.error, page.error
     kinds = (page.title, page.caption, page.markdown, page.success, page.warning, page.info)
     text = "\n".join(element.value for kind in kinds for element in kind)
-    captions = [each.caption for image in page.get("imgs") for each in image.proto.imgs]
+    pictures = [each for image in page.get("imgs") for each in image.proto.imgs]
+    assert all(each.alt for each in pictures), "a picture is told in words too"
+    captions = [each.caption for each in pictures]
     text = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", "\n".join([text, *captions]))
     return text.replace("\u2060", "")
 

@@ -109,6 +109,9 @@ def test_the_four_replies_are_those_of_the_chat(page, chat, workbench):
     replies = [modes.answer_turn(chat, turn) for turn in turns]
     drawn = [html for html in pictures(page) if 'aria-label="reply in' in html]
     assert len(drawn) == 4
+    asked = [turn.name for turn in turns if turn.question]
+    sounds = [each.proto.alt for each in page.get("audio")]
+    assert sounds == [f"what the model hears in {name}" for name in asked]
     import html as entities
 
     for picture, done in zip(drawn, replies, strict=True):
