@@ -109,7 +109,7 @@ def _start(class_run: ClassRun) -> None:
             st.rerun()
         return
     with st.expander("The same in a terminal"):
-        st.code(class_run.command(name), language="shell", wrap_lines=True)
+        st.code(class_run.command(name), language=None, wrap_lines=True)
 
 
 def run_choice() -> str | None:

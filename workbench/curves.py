@@ -9,10 +9,13 @@ import numpy as np
 import pyarrow as pa
 import streamlit as st
 
+from plain import plain
 from q2a_core.training.preference.pair_report import histogram
 from q2a_core.training.runs.expected import Band
 
 TEAL, ORANGE, GREY = "#14918a", "#d97706", "#8a9799"
+TEXT = "currentColor"
+"""The page's own, in light and in dark; Streamlit's grey is too pale on white to be read."""
 HEIGHT = 260
 
 
@@ -52,8 +55,13 @@ def curve(
         columns = {n: getattr(band, n)[kept] for n in ("low", "middle", "high")}
         datasets["band"] = pa.table({"step": band.steps[kept], **columns})
         layers = [*_band_layers(x, y), *(layers if len(steps) else [])]
-    spec = {"layer": layers, "datasets": datasets, "height": HEIGHT}
-    st.vega_lite_chart(spec, key=key, width="stretch", alt=alt)
+    _draw({"layer": layers, "datasets": datasets, "height": HEIGHT}, key=key, alt=alt)
+
+
+def _draw(spec: dict[str, Any], *, key: str, alt: str) -> None:
+    words = {"labelColor": TEXT, "titleColor": TEXT}
+    config = {"axis": words, "legend": words}
+    st.vega_lite_chart(spec | {"config": config}, key=key, width="stretch", alt=alt)
 
 
 def _band_layers(x: dict[str, Any], y: dict[str, Any]) -> list[dict[str, Any]]:
@@ -103,11 +111,11 @@ def margins(values: np.ndarray, *, beta: float, key: str) -> None:
     spec = {"datasets": {"columns": table}, "height": 200, "layer": [layer]}
     right = int((values > 0).sum())
     alt = f"Reward margins of {len(values)} pairs: {right} over 0, mean {values.mean():.3f}"
-    st.vega_lite_chart(spec, key=key, width="stretch", alt=alt)
+    _draw(spec, key=key, alt=alt)
 
 
 def bars(labels: list[str], values: list[float], *, title: str, key: str, alt: str) -> None:
-    """Horizontal bars in the order given, their values written beside them."""
+    """Horizontal bars in the order given, their values written beside them; below them what they are."""
     table = pa.table({"row": labels, "value": values, "text": [f"{v:.2%}" for v in values]})
     y = {
         "field": "row",
@@ -116,7 +124,7 @@ def bars(labels: list[str], values: list[float], *, title: str, key: str, alt: s
         "title": None,
         "axis": {"labelLimit": 240, "labelOverlap": False},
     }
-    x = {"field": "value", "type": "quantitative", "title": title, "axis": {"format": "%"}}
+    x = {"field": "value", "type": "quantitative", "title": None, "axis": {"format": "%"}}
     spec = {
         "datasets": {"rows": table},
         "height": 22 * len(labels) + 8,
@@ -125,9 +133,10 @@ def bars(labels: list[str], values: list[float], *, title: str, key: str, alt: s
             {"data": {"name": "rows"}, "mark": {"type": "bar", "color": TEAL}},
             {
                 "data": {"name": "rows"},
-                "mark": {"type": "text", "align": "left", "dx": 4, "color": GREY},
+                "mark": {"type": "text", "align": "left", "dx": 4, "color": TEXT},
                 "encoding": {"text": {"field": "text"}},
             },
         ],
     }
-    st.vega_lite_chart(spec, key=key, width="stretch", alt=alt)
+    _draw(spec, key=key, alt=alt)
+    st.caption(plain(f"{title}."))  # the axis of a narrow page has no room for it

@@ -124,7 +124,7 @@ def speed() -> None:
                 "guess. This command measures each step beside transformers on the same weights and writes them where "
                 "this page looks:"
             )
-            st.code(COMMAND, language="sh")
+            st.code(COMMAND, language=None)
             st.caption("It needs transformers and takes some minutes; nothing is downloaded.")
         return
     for chart in kept:

@@ -92,6 +92,8 @@ def label(row: Change) -> str:
 def in_words(parts: list[Change], layers: list[Change]) -> str:
     """What the bars say, for those who do not see them."""
     still = [row.part.replace("_", " ") for row in parts if row.relative == 0]
+    if len(still) == len(parts):
+        return "Nothing moved: the two hold the same weights."
     moved = sorted(layers, key=lambda row: row.relative, reverse=True)
     sentences = [
         ", ".join(f"{row.part.replace('_', ' ')} **{row.relative:.2%}**" for row in parts) + "."

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import real_browser
 from q2a_core.evaluation.scoreboard import Board, BoardRow, Cell, Report
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
@@ -113,6 +114,33 @@ def test_streamlit_takes_the_colours(visit, address, name):
 
 def hexed(colour: str) -> str:
     return "#" + "".join(f"{int(c):02x}" for c in re.findall(r"\d+", colour)[:3])
+
+
+@pytest.fixture(scope="module")
+def bars_alone(tmp_path_factory):
+    """Where a page with one chart is served."""
+    folder = tmp_path_factory.mktemp("bars")
+    app = f"""
+import sys
+sys.path.insert(0, {str(WORKBENCH)!r})
+import curves
+curves.bars(["one", "two"], [0.5, 0.25], title="Change of *x*", key="bars", alt="two bars")
+"""
+    (folder / "app.py").write_text(app, "utf-8")
+    with real_browser.serving(folder / "log.txt", app=folder / "app.py") as address:
+        yield address
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_a_charts_words_have_the_colour_of_the_pages(visit, bars_alone, name):
+    visit.emulate_media(color_scheme=name)
+    visit.goto(bars_alone)
+    visit.locator("svg text").first.wait_for()
+    page = visit.get_by_test_id("stApp").evaluate("e => getComputedStyle(e).color")
+    words = visit.locator("svg text").evaluate_all("all => all.map(e => getComputedStyle(e).fill)")
+    assert {*words} == {page}
+    assert visit.get_by_text("Change of *x*.").count() == 1
 
 
 @pytest.mark.browser
