@@ -70,7 +70,7 @@ def weights(columns: dict[str, Path], *, ready: bool) -> None:
         curves.bars(
             [label(row) for row in rows],
             [min(row.relative, 10.0) for row in rows],
-            title=f"change from {before} to {after}, relative to the norm before",
+            title=f"Change from {before} to {after}, relative to the norm before",
             key=f"weights_{group}",
             alt="; ".join(f"{label(row)} {row.relative:.2%}" for row in rows[:40]),
         )

@@ -207,6 +207,9 @@ def test_blocks_count_from_one(known, home):
 
     first = Change(part="decoder", layer=0, kind="", weights=1, relative=0.1)
     assert stage_tables.label(first) == "decoder, block 1"
+    still = Change(part="encoder", layer=None, kind="", weights=1, relative=0.0)
+    assert "Not at all: encoder; that stage" in stage_tables.in_words([still, first], [first])
+    assert "frozen" not in stage_tables.in_words([still], [still]), "a checkpoint and itself"
 
 
 def test_choices_become_pairs_and_a_run(known, home):
