@@ -6,6 +6,7 @@ Nothing here imports torch: the thread that loads a model does.
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import streamlit as st
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from q2a_core.inference import AudioChat
 
 MODELS_KEPT = 4
-"""Enough for the stages side by side."""
+"""Enough for the stages side by side; those that tabs have chosen are there besides."""
 
 
 @dataclass
@@ -29,12 +30,27 @@ class ModelLoad(Job["AudioChat"]):
 
 
 def load_model(source: str) -> ModelLoad:
-    """Start loading a checkpoint in a thread, or find it loading or loaded; one for all browser tabs."""
-    return _load_model(source, _stamp(source))
+    """Start loading a checkpoint in a thread, or find it loading or loaded; one for all browser tabs.
+
+    A tab holds on to what it chose. Else, where tabs have chosen more than are kept, each one that looked for its model
+    would find it gone, and load it in the place of another's, without end.
+    """
+    held, key = _held(), (source, _stamp(source))
+    load = held.get(key)
+    if load is None:
+        load = held[key] = _load_model(*key)
+    return load
+
+
+@st.cache_resource(show_spinner=False)
+def _held() -> "WeakValueDictionary[tuple[str, str], ModelLoad]":
+    """Every model that is still in use, kept or not."""
+    return WeakValueDictionary()
 
 
 def forget_model(load: ModelLoad) -> None:
     """Let the next `load_model` try again."""
+    _held().pop((load.source, load.stamp), None)
     _load_model.clear(load.source, load.stamp)  # type: ignore[attr-defined]
 
 

@@ -52,6 +52,8 @@ class Session:
     settings: dict[str, Any] = field(default_factory=dict)
     """Values of the widgets that `settings.kept` draws, by their keys."""
     spot: Spot = field(default_factory=Spot)
+    chosen: ModelLoad | None = None
+    """The chosen checkpoint, held so that it stays while other tabs load theirs."""
     visit: Any = None
     """What `address` remembers of this visit."""
     tour: int | None = None
@@ -68,7 +70,8 @@ class Session:
 
     def load(self) -> ModelLoad | None:
         """The chosen checkpoint, loading or loaded; None if none is chosen or it is too early."""
-        return load_model(self.source) if self.source and self.has_painted else None
+        self.chosen = load_model(self.source) if self.source and self.has_painted else None
+        return self.chosen
 
     def ready(self) -> ModelLoad | None:
         """The chosen checkpoint if it is loaded, else None."""

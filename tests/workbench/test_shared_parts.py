@@ -1,5 +1,7 @@
 """What the pages share: the error boundary, jobs in threads, and what a tab remembers."""
 
+import weakref
+
 import pytest
 from streamlit.runtime.scriptrunner import RerunException, StopException
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
@@ -36,6 +38,22 @@ def test_a_stop_and_a_rerun_are_no_mistakes(control):
     with pytest.raises(type(control)), told(place):
         raise control
     assert not place.said
+
+
+def test_a_tab_keeps_its_model_while_others_load_theirs():
+    import model_state
+    from state import Session
+
+    tab = Session(source="mini", has_painted=True)
+    mine = weakref.ref(tab.load())
+    for number in range(model_state.MODELS_KEPT + 1):
+        model_state.load_model(f"no-such-{number}")
+    assert mine() is not None
+    assert tab.load() is mine()
+    assert model_state.load_model("mini") is mine(), "and others find it"
+    forgotten = mine()
+    model_state.forget_model(forgotten)
+    assert tab.load() is not forgotten
 
 
 def test_a_job_is_ready_with_a_result_and_not_with_an_error():
