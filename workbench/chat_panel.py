@@ -7,6 +7,7 @@ import streamlit as st
 
 import conversation_state
 import model_state
+import stand
 from clip_state import PickedClip
 from conversation_state import Conversation, Turn
 from guarded import tell
@@ -23,6 +24,7 @@ USER, ASSISTANT = ":material/person:", ":material/hearing:"
 
 def chat(session: Session, clip: PickedClip | None, *, split: bool = False) -> None:
     """The conversation; a question asked while the model loads waits for it."""
+    stand.stay()
     load = session.load()
     conversation = session.conversation(clip, load) if load and load.is_ready else None
     with st.container(

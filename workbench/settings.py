@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+import stand
 import state
 
 
@@ -41,6 +42,7 @@ def kept(
     run, it would undo what was clicked meanwhile. In all other runs it is the widget's own default, because what a run
     drew last may be lost where the next one begins at once, and the browser would then answer with the first option.
     """
+    stand.stay()
     settings = state.session().settings
     setting = settings.setdefault(key, Setting(default))
     if args and (fitting := _fitting(setting.value, args[0], default)) != setting.value:

@@ -61,7 +61,7 @@ def clip_seconds() -> float:
 
 @st.cache_resource(show_spinner=False)
 def _seen() -> dict[str, float]:
-    """When each visitor's page last ran."""
+    """When each visitor last did something."""
     return {}
 
 
@@ -70,6 +70,14 @@ def enter() -> None:
     if is_public() and not _has_place(_visitor(), time.monotonic()):
         st.warning(NO_PLACE.format(visitors=VISITORS), icon=":material/hourglass:")
         st.stop()
+
+
+def stay() -> None:
+    """Keep a visitor's place who asks or turns a knob: often only that part of the page runs, and nobody enters."""
+    visitor, seen = _visitor(), _seen()
+    with _lock:
+        if visitor in seen:
+            seen[visitor] = time.monotonic()
 
 
 def _visitor() -> str:

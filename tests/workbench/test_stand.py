@@ -124,6 +124,33 @@ def test_visitors_are_let_in_as_long_as_there_is_a_place(monkeypatch):
     assert not stand._has_place("c", now=stand.IDLE_SECONDS + 1.0)
 
 
+def _chat():
+    import chat_panel
+    import state
+
+    chat_panel.chat(state.session(), None)
+
+
+def _knob():
+    import streamlit as st
+
+    from settings import kept
+
+    kept(st.toggle, "A knob", key="knob", default=False)
+
+
+@pytest.mark.parametrize("part", [_chat, _knob], ids=["chat", "knob"])
+def test_who_uses_a_part_of_the_page_is_not_idle(monkeypatch, part):
+    import stand
+
+    monkeypatch.setattr(stand, "_visitor", lambda: "me")
+    AppTest.from_function(part).run()
+    assert not stand._seen(), "a place is given at the door alone"
+    stand._seen()["me"] = 0.0
+    AppTest.from_function(part).run()
+    assert stand._seen()["me"] > 0
+
+
 def test_a_full_stand_says_so_and_computes_nothing(monkeypatch):
     import stand
 
