@@ -289,7 +289,7 @@ def test_stages_answer_side_by_side_as_each_would_alone(known, home):
     page.multiselect(key="stages_chosen").set_value(["mini", "twin"]).run()
     text = shown(page)
     assert "No dpo checkpoint ships here. Make one with `q2a train dpo" in text
-    assert "Not at all: audio encoder, projector, decoder" in text
+    assert "Nothing moved: the two hold the same weights." in text
     press(page, "ask_all")
     text = " ".join(shown(page).split())
     for name in ("mini", "twin"):
