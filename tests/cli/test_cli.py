@@ -264,6 +264,25 @@ def test_what_is_printed_into_a_file_is_utf_8(tmp_path):
     assert "Mandarin: " in done.stdout.decode("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "active"}, "ACTIVE")]
+)
+def test_a_trainings_threads_sleep_while_they_wait_unless_told_otherwise(asked, found):
+    """By the word of OpenMP itself, which reads it when torch is imported."""
+    command = [sys.executable, "-m", "q2a_core.cli", "train", "sft", "--start", "nowhere"]
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=environment | {"OMP_DISPLAY_ENV": "TRUE"} | asked,
+    )
+    assert "no checkpoint 'nowhere'" in done.stderr
+    if "OMP_WAIT_POLICY" not in done.stderr:
+        pytest.skip("this system's OpenMP does not tell")
+    assert f"OMP_WAIT_POLICY = '{found}'" in done.stderr
+
+
 def test_a_package_that_is_missing_or_broken_is_one_line(q2a, monkeypatch):
     monkeypatch.delitem(sys.modules, "q2a_core.checkpoint.describe", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
