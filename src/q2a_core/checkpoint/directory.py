@@ -22,7 +22,7 @@ from q2a_core.checkpoint.weights import TRAINING_FILE, load_weights
 from q2a_core.config import ModelConfig
 from q2a_core.config_json import config_from_hf
 from q2a_core.errors import BackendError, CheckpointError
-from q2a_core.files import is_there, read_json
+from q2a_core.files import read_json
 from q2a_core.hashes import checkpoint_hash, content_hash
 from q2a_core.model import Qwen2Audio
 from q2a_core.text import ChatFormat, Tokenizer
@@ -164,14 +164,15 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
 def _config_values(directory: Path) -> dict[str, Any]:
     """`config.json`. Raises CheckpointError, which says where a run, or a repository of the hub's cache, has it."""
     path = directory / "config.json"
-    if not is_there(path) or "model_type" not in read_json(path):
+    values = read_json(path, optional=True)
+    if "model_type" not in values:
         inside = sorted(directory.glob("checkpoint/config.json"))
         inside += sorted(directory.glob("snapshots/*/config.json"))
         if inside:
             raise CheckpointError(
                 f"{directory.name} is no checkpoint, but one lies in it; give {inside[0].parent}"
             )
-    return read_json(path)
+    return values or read_json(path)  # which says what it lacks
 
 
 def _generation_config(directory: Path, values: dict[str, Any]) -> dict[str, Any]:
