@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hostile_audio import HOSTILE_AUDIO
 from q2a_core import Qwen2Audio, presets
 from q2a_core.audio import write_wav
 from q2a_core.checkpoint import save_checkpoint
+from q2a_core.teaching import launch
 from q2a_core.teaching.progress import passed_exercises
 
 
@@ -308,3 +310,25 @@ def test_a_lesson_opens_for_root_as_jupyterlab_says(q2a, monkeypatch):
     assert q2a("lesson", "open", 0, "--no-browser")[0] == 0
     assert q2a("lesson", "open", 0, "--no-browser", "--allow-root")[0] == 0
     assert started[1] == [*started[0], "--allow-root"]
+
+
+def test_the_address_that_jupyterlab_prints_leads_to_the_lesson(q2a, monkeypatch):
+    started: list[list[str]] = []
+    monkeypatch.setattr(
+        "q2a_core.teaching.launch.serve", lambda command: started.append(command) or 0
+    )
+    assert q2a("lesson", "open", 3, "--no-browser")[0] == 0
+    copy = next(word for word in started[0] if word.endswith(".ipynb") and "=" not in word)
+    assert f"--LabApp.default_url=/lab/tree/{Path(copy).name}" in started[0]
+
+
+@pytest.mark.parametrize(
+    ("package", "words"), [("streamlit", ["workbench"]), ("jupyterlab", ["lesson", "open", 0])]
+)
+def test_a_server_that_is_not_installed_is_named(q2a, monkeypatch, package, words):
+    monkeypatch.setattr(launch, "check_address", lambda host, port: None)
+    monkeypatch.setattr(launch, "find_spec", lambda name: None)
+    code, _, err = q2a(*words, "--no-browser")
+    assert code == 2
+    assert f"the package {package} is missing" in err
+    assert "q2a doctor" in err

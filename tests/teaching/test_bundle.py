@@ -315,8 +315,10 @@ def test_versions_are_those_installed_here_and_torch_may_be_a_cpu_build():
 def test_the_wheel_is_laid_out_as_the_project_file_says(tmp_path):
     tables = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     wheel = tables["tool"]["hatch"]["build"]["targets"]["wheel"]
-    due = {f"{source}/": f"{inside}/" for source, inside in wheel["force-include"].items()}
-    assert due | {"src/q2a_core/": "q2a_core/"} == bundle_wheels.SHIPPED
+    sources = {"src/q2a_core": "q2a_core"} | wheel["sources"]
+    due = {f"{folder}/": f"{sources[folder]}/" for folder in wheel["only-include"]}
+    assert due == bundle_wheels.SHIPPED
+    assert wheel["sources"]["src"] == ""
 
 
 def test_an_installed_package_older_than_the_project_is_told_so(project, tmp_path):

@@ -1,5 +1,6 @@
 """Starting the workbench: the command line, and the mistakes that are told before a server is started."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -173,14 +174,20 @@ def test_exit_code_is_the_servers_and_ctrl_c_is_no_failure(monkeypatch, outcomes
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are ended without a signal there")
-def test_who_ends_the_command_ends_the_server():
+def test_who_ends_the_command_ends_the_server(tmp_path):
     server = "import time; print('up', flush=True); time.sleep(60)"
-    starter = f"""
+    (tmp_path / "sleeper.py").write_text(server)
+    starter = """
 import sys
 from q2a_core.teaching.launch import serve
-sys.exit(serve([sys.executable, "-c", {server!r}]))
+sys.exit(serve([sys.executable, "-m", "sleeper"]))
 """
-    command = subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True)
+    command = subprocess.Popen(
+        [sys.executable, "-c", starter],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(tmp_path)])},
+    )
     with command:
         assert command.stdout is not None
         assert command.stdout.readline() == "up\n"

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -79,6 +80,8 @@ def open_lesson(
     copy = own_copy(lesson(number))
     typer.echo(f"your copy: {copy}")
     command = [sys.executable, "-m", "jupyterlab", str(copy), f"--port={port}"]
+    # so that the address it prints, which is copied where no browser opens, leads to the lesson and not to its folder
+    command += [f"--LabApp.default_url=/lab/tree/{quote(copy.name)}"]
     command += [] if browser else ["--no-browser"]
     command += ["--allow-root"] if allow_root else []
     raise typer.Exit(serve(command))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from q2a_core import paths
@@ -50,8 +51,12 @@ def launch_workbench(
 def serve(command: list[str], environment: Mapping[str, str] | None = None) -> int:
     """Run a server until it ends or this process is asked to; returns its exit code, 0 after Ctrl-C or SIGTERM.
 
-    A server whose starter were just killed would live on and hold the port.
+    `command` is Python's, with `-m` and the server's package; ModuleNotFoundError if that is not installed, which the
+    command line explains. A server whose starter were just killed would live on and hold the port.
     """
+    package = command[command.index("-m") + 1]
+    if find_spec(package) is None:
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
     is_main = threading.current_thread() is threading.main_thread()  # others may not set handlers
     before = signal.signal(signal.SIGTERM, signal.default_int_handler) if is_main else None
     try:
