@@ -1,6 +1,9 @@
 """Running a notebook: what counts is what `check` said, an endless loop costs one cell, and practice is not noted."""
 
 import json
+import os
+import signal
+import sys
 
 import nbformat
 import pytest
@@ -105,3 +108,18 @@ def test_a_cell_that_ends_its_process_ends_the_run_and_keeps_its_verdicts(tmp_pa
     assert result.passed == ["00.tokens"]
     [error] = result.errors
     assert error.startswith("cell 1: its process ended")
+
+
+@pytest.mark.course
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are ended without a signal there")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_whoever_asks_for_an_end_is_obeyed_and_the_kernel_ends_too(tmp_path, name):
+    """nbclient ends its kernel only, which then looks as if a cell had ended it."""
+    first = f"import os\nopen({str(tmp_path / 'kernel')!r}, 'w').write(str(os.getpid()))"
+    path = notebook(tmp_path / "any.ipynb", first, "import time\ntime.sleep(100)", "print('never')")
+    with pytest.raises(KeyboardInterrupt):
+        run_notebook(
+            path, on_cell=lambda done, _: done == 1 and signal.raise_signal(signal.Signals[name])
+        )
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "kernel").read_text()), 0)

@@ -9,7 +9,6 @@ import secrets
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +26,6 @@ STEPS_VARIABLE = "Q2A_LESSON_STEPS"
 """Environment variable that cuts training cells; `lesson_steps` reads it."""
 LONG_WORK = ("lesson_steps(", "live_run(", "evaluate_mini(", "held_out_examples(", "probe_book(")
 """A cell with one of these trains, scores suites or speaks phrases, and gets the long patience."""
-STARTUP_PATIENCE = 180
-"""Seconds in which a kernel must answer at all."""
-TURN = 0.5
-"""Seconds between two looks for a kernel's answer."""
 OFFLINE = """
 import socket as _socket
 _connect = _socket.socket.connect
@@ -84,11 +79,12 @@ def run_notebook(
     A cell that trains or scores may take `cell_timeout` seconds, any other the shorter of that and `quick_timeout`;
     then it is interrupted and noted. A cell that ends its kernel ends the run, and is noted too. What passes in
     `practice` is not noted for a certificate. Raises Q2AError for a file that is no notebook and for a kernel that does
-    not start.
+    not start, KeyboardInterrupt when Ctrl-C or SIGTERM asks for an end.
     """
-    import nbclient
     import nbformat
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    from q2a_core.teaching.kernel_client import STARTUP_PATIENCE, KernelClient
 
     path = Path(path)
     try:
@@ -106,34 +102,17 @@ def run_notebook(
     if practice:
         environment[PRACTICE_VARIABLE] = "1"
     total = len(notebook.cells)
-    interrupted: dict[str, float] = {}
     begun = [0]
 
     def patience(cell: Any) -> int:
         is_long = any(mark in cell.source for mark in LONG_WORK)
         return int(cell_timeout if is_long else min(cell_timeout, quick_timeout))
 
-    class Client(nbclient.NotebookClient):
-        async def async_start_new_kernel_client(self) -> Any:
-            kernel = await super().async_start_new_kernel_client()
-            kernel.shell_channel.get_msg = _asking_again(kernel.shell_channel.get_msg)
-            return kernel
-
-        async def _async_handle_timeout(self, timeout: int, cell: Any = None) -> Any:
-            key = cell["id"] if cell is not None else ""
-            if key in interrupted:
-                # it does not listen to the interrupt; what the cells before it said is kept
-                raise CellTimeoutError("the cell cannot be interrupted")
-            interrupted[key] = timeout
-            return await super()._async_handle_timeout(timeout, cell)
-
-    client = Client(
+    client = KernelClient(
         notebook,
         timeout_func=patience,
         interrupt_on_timeout=True,
-        startup_timeout=STARTUP_PATIENCE,
         kernel_name="python3",
-        allow_errors=True,
         resources={"metadata": {"path": str(folder or path.parent)}},
         on_cell_execute=lambda cell, cell_index: begun.append(cell_index),
         on_cell_executed=lambda cell, cell_index, execute_reply: on_cell(cell_index + 1, total),
@@ -145,7 +124,7 @@ def run_notebook(
         environment[FILE_VARIABLE] = str(log)
         try:
             # what a cell writes comes as output; the kernel's own words about its transport help nobody
-            client.execute(env=environment, stderr=subprocess.DEVNULL)
+            client.run(env=environment, stderr=subprocess.DEVNULL)
         except CellTimeoutError:
             gave_up = True
         except DeadKernelError:
@@ -160,7 +139,7 @@ def run_notebook(
     seconds = time.perf_counter() - start
     if offline:
         del notebook.cells[0]
-    errors, warnings = _read_outputs(notebook, interrupted)
+    errors, warnings = _read_outputs(notebook, client.interrupted)
     if died:
         errors += (
             f"cell {max(begun[-1] - offline, 0)}: its process ended (did it run out of memory, or leave Python?): "
@@ -173,27 +152,6 @@ def run_notebook(
     return LessonRun(
         seconds=seconds, notebook=notebook, verdicts=verdicts, errors=errors, warnings=warnings
     )
-
-
-def _asking_again(get_msg: Callable[..., Any]) -> Callable[..., Any]:
-    """`get_msg` of a channel, waiting in short turns.
-
-    A message that arrives while one is being sent on the same socket, as a widget's output does, raises no event there:
-    it would be found when the whole patience for a cell is over.
-    """
-    from queue import Empty
-
-    async def get(timeout: float | None = None) -> Any:
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = TURN if end is None else min(TURN, end - time.monotonic())
-            try:
-                return await get_msg(timeout=max(left, 0.0))
-            except Empty:
-                if end is not None and time.monotonic() >= end:
-                    raise
-
-    return get
 
 
 def _read_outputs(
