@@ -152,6 +152,17 @@ def test_info_lists_the_folders_and_clean_removes_them(q2a, tmp_path):
     assert "nothing to remove" in q2a("clean", "--yes")[1]
 
 
+def test_clean_takes_nothing_that_may_be_another_programs(q2a, tmp_path, monkeypatch):
+    theirs = tmp_path / "home" / "cache" / "theirs"
+    theirs.mkdir(parents=True)
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    code, _, err = q2a("clean", "--yes")
+    assert code == 2
+    assert str(theirs.parent) in err
+    assert theirs.is_dir()
+
+
 def test_clean_takes_nothing_from_a_run_that_is_being_trained(q2a, tmp_path):
     from q2a_core.training.runs.presence import present
 

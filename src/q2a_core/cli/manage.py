@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from q2a_core import paths
-from q2a_core.errors import RunError
+from q2a_core.errors import Q2AError, RunError
 
 
 def doctor(
@@ -90,6 +90,11 @@ def clean(
             raise RunError(f"{run} is being trained and reads this; wait for it or stop it first")
     folders = [paths.cache_dir()] + ([paths.runs_dir()] if runs else [])
     present = [folder for folder in folders if folder.is_dir()]
+    if common := [str(folder) for folder in present if folder.parent == Path.home()]:
+        raise Q2AError(
+            f"{' and '.join(common)}: with Q2A_HOME as your home folder, other programs may keep things there too; "
+            "look through them and remove by hand what q2a made (speech in the cache, and runs)"
+        )
     if not present:
         typer.echo("nothing to remove")
         return
