@@ -179,6 +179,9 @@ def test_max_length_counts_the_prompt():
 def test_what_is_not_implemented_is_named():
     values = {"num_beams": 4, "no_repeat_ngram_size": 3, "typical_p": 1.0, "temperature": 0.5}
     assert unsupported_settings(values) == ["num_beams=4", "no_repeat_ngram_size=3"]
+    assert unsupported_settings({"encoder_no_repeat_ngram_size": 2}) == [
+        "encoder_no_repeat_ngram_size=2"
+    ]
     assert unsupported_settings({"num_beams": 1, "min_p": None}) == []
     mark = {"watermarking_config": {"bias": 2.5}, "max_time": 1.5}
     assert unsupported_settings(mark) == ["max_time=1.5", "watermarking_config={'bias': 2.5}"]

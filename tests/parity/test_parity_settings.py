@@ -12,6 +12,8 @@ from transformers import GenerationConfig, Qwen2AudioForConditionalGeneration
 from parity.oracle import random_model
 from q2a_core import AudioChat, presets
 from q2a_core.checkpoint import open_checkpoint, save_checkpoint
+from q2a_core.inference import GenerationSettings, generate
+from q2a_core.inference.sampling import unsupported_settings
 
 QUESTION = "What is this sound?"
 ABSENT = object()
@@ -37,14 +39,88 @@ def edit(path: Path, **entries: object) -> None:
     path.write_text(json.dumps(values), "utf-8")
 
 
-def both_replies(directory: Path, **options: int) -> tuple[list[int], list[int]]:
+def both_replies(directory: Path, **options: object) -> tuple[list[int], list[int]]:
     """Our reply and transformers', to the same prompt of text alone, under the settings in the files."""
     chat = AudioChat.from_pretrained(directory)
     prompt = chat.prompt(text=QUESTION)
     theirs = Qwen2AudioForConditionalGeneration.from_pretrained(directory).eval()
     ids = torch.tensor([prompt.ids])
-    found = theirs.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, **options)
+    found = theirs.generate(ids, attention_mask=torch.ones_like(ids), **options)
     return chat.ask(text=QUESTION, **options).token_ids, found[0, ids.shape[1] :].tolist()
+
+
+@pytest.mark.parametrize("place", ["top", "text_config", "both"])
+def test_without_a_generation_config_config_json_says_how_to_decode(place, directory):
+    edit(directory / "generation_config.json", eos_token_id=None, max_new_tokens=9)
+    free, _ = both_replies(directory)
+    says = {"repetition_penalty": 1.5, "max_new_tokens": 9, "num_beams": 1, "suppress_tokens": []}
+    config = directory / "config.json"
+    text = json.loads(config.read_text("utf-8"))["text_config"]
+    if place != "top":
+        other = {"repetition_penalty": 0.7} if place == "both" else {}
+        edit(config, text_config=text | says | other)
+    if place != "text_config":
+        edit(config, **says)
+    assert both_replies(directory)[0] == free, "the file goes before it"
+    (directory / "generation_config.json").unlink()
+    ours, theirs = both_replies(directory)
+    assert ours == theirs != free
+    assert set(open_checkpoint(directory).generation_config) == {
+        *("eos_token_id", "pad_token_id", "max_new_tokens", "num_beams"),
+        *("repetition_penalty", "suppress_tokens"),
+    }
+    edit(config, no_repeat_ngram_size=3)
+    reply = AudioChat.from_pretrained(directory).ask(text=QUESTION)
+    assert any("no_repeat_ngram_size=3" in notice for notice in reply.notices)
+
+
+def test_what_changes_transformers_reply_is_obeyed_or_named(directory):
+    """One setting at a time, each strong enough to change the reply if it does anything."""
+    edit(directory / "generation_config.json", eos_token_id=None, max_new_tokens=ABSENT)
+    chat = AudioChat.from_pretrained(directory)
+    theirs = Qwen2AudioForConditionalGeneration.from_pretrained(directory).eval()
+    half = torch.randperm(444, generator=torch.Generator().manual_seed(0))[None, :222]
+    ids = half + 4  # half of all tokens, so that some of the reply have been seen
+
+    def both(**values: object) -> tuple[list[int], list[int]]:
+        values = {"max_new_tokens": 12, "pad_token_id": 0} | values
+        found = theirs.generate(
+            ids, attention_mask=torch.ones_like(ids), generation_config=GenerationConfig(**values)
+        )
+        settings = GenerationSettings.from_generation_config(values, prompt_length=ids.shape[1])
+        [ours] = generate(chat.model, ids, settings=settings).token_ids
+        reply = found[0, ids.shape[1] :].tolist()
+        return ours, reply[:-1] if reply[-1] in settings.stop_ids else reply
+
+    free, _ = both()
+    stop, first = free[6], free[0]
+    obeyed = [
+        {"repetition_penalty": 1.5},
+        {"eos_token_id": stop},
+        {"eos_token_id": [stop, 447], "min_new_tokens": 9},
+        {"max_new_tokens": 5},
+        {"max_new_tokens": None, "max_length": ids.shape[1] + 5},
+        {"do_sample": True, "top_k": 1, "repetition_penalty": 1.5},
+    ]
+    named = [
+        {"no_repeat_ngram_size": 1},
+        {"encoder_no_repeat_ngram_size": 1},
+        {"bad_words_ids": [[first]]},
+        {"suppress_tokens": [first]},
+        {"begin_suppress_tokens": [first]},
+        {"sequence_bias": [[[first], -100.0]]},
+        {"forced_eos_token_id": 5},
+        {"eos_token_id": stop, "min_length": ids.shape[1] + 9},
+        {"eos_token_id": stop, "exponential_decay_length_penalty": [1, 9.0]},
+        {"num_beams": 4},
+        {"guidance_scale": 5.0},
+    ]
+    for values in (*obeyed, *named):
+        ours, reply = both(**values)
+        told = unsupported_settings(values)
+        assert ours == reply or told, values
+        assert bool(told) == (values in named)
+        assert reply != free or "num_beams" in values, "it did nothing"
 
 
 @pytest.mark.parametrize("place", ["top", "text_config", "both"])

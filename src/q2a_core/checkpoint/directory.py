@@ -15,6 +15,7 @@ import torch
 
 from q2a_core.checkpoint.adapter import refuse_adapter
 from q2a_core.checkpoint.front_end import check_front_end
+from q2a_core.checkpoint.generation_file import read_generation
 from q2a_core.checkpoint.source import resolve_source
 from q2a_core.checkpoint.templates import ChosenTemplate, choose_template
 from q2a_core.checkpoint.weight_files import stored_dtype, stored_tensors, weight_files
@@ -42,7 +43,8 @@ class Checkpoint:
     dtype: torch.dtype
     """What it is computed in: what its config says, or else what its weights are stored in."""
     generation_config: dict[str, Any]
-    """`generation_config.json`, or the stop ids of config.json where there is no such file; these are None if unset."""
+    """`generation_config.json`, or what config.json says of decoding where there is no such file; stop ids that nothing
+    sets are None."""
 
     @property
     def name(self) -> str:
@@ -157,7 +159,7 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
         directory=directory,
         config=config,
         dtype=DTYPES[name],
-        generation_config=_generation_config(directory, values),
+        generation_config=read_generation(directory, values),
     )
 
 
@@ -173,19 +175,6 @@ def _config_values(directory: Path) -> dict[str, Any]:
                 f"{directory.name} is no checkpoint, but one lies in it; give {inside[0].parent}"
             )
     return values or read_json(path)  # which says what it lacks
-
-
-def _generation_config(directory: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """As transformers takes it: config.json (`values`) has a say only where there is no generation_config.json."""
-    path = directory / "generation_config.json"
-    generation = read_json(path, optional=True)
-    places = () if path.is_file() else (values, values.get("text_config") or {})
-    for key in ("eos_token_id", "pad_token_id"):
-        generation.setdefault(key, None)
-        for place in places:
-            if generation[key] is None:
-                generation[key] = place.get(key)
-    return generation
 
 
 def load_model(source: str | Path, **options) -> Qwen2Audio:

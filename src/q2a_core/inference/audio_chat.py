@@ -193,7 +193,7 @@ class AudioChat:
             notices = (*notices, *self.checkpoint.notices)
         ignored = unsupported_settings(self.checkpoint.generation_config)
         if ignored:
-            told = f"generation_config.json asks for {', '.join(ignored)}, which is not implemented; ignored"
+            told = f"the checkpoint asks for {', '.join(ignored)} when it decodes, which is not implemented; ignored"
             notices = (*notices, told)
         return notices
 

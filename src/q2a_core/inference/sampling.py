@@ -11,35 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from q2a_core.checkpoint.generation_file import INERT
 from q2a_core.errors import ChatError
 
 DEFAULT_NEW_TOKENS = 256
 """Longest reply where neither caller nor checkpoint says otherwise (transformers would stop after 20 tokens)."""
-INERT = {
-    "num_beams": 1,
-    "num_beam_groups": 1,
-    "no_repeat_ngram_size": 0,
-    "encoder_repetition_penalty": 1.0,
-    "typical_p": 1.0,
-    "epsilon_cutoff": 0.0,
-    "eta_cutoff": 0.0,
-    "min_length": 0,
-    "penalty_alpha": 0.0,
-    "guidance_scale": 1,
-    "suppress_tokens": None,
-    "begin_suppress_tokens": None,
-    "bad_words_ids": None,
-    "sequence_bias": None,
-    "forced_bos_token_id": None,
-    "forced_eos_token_id": None,
-    "exponential_decay_length_penalty": None,
-    "stop_strings": None,
-    "min_p": 0.0,
-    "top_h": None,
-    "max_time": None,
-    "watermarking_config": None,
-}
-"""Settings of transformers that are not implemented, with the value at which they do nothing; so do empty lists."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
