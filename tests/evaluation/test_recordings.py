@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -360,6 +361,41 @@ def test_a_checkpoint_is_asked_about_each_clip_once(
         tiny_checkpoint, folder, manifest, store=ReplyStore(path), **options
     )
     assert [name for name, _, _ in asked[2:]] == ["a.wav"]
+
+
+def test_a_reply_that_was_decoded_otherwise_is_not_taken_for_this_one(
+    folder, tiny_checkpoint, tmp_path
+):
+    """The hash of a checkpoint knows its weights, not where its replies end, nor what stands before a question."""
+    manifest, store = write(folder, WORD), ReplyStore(tmp_path / "replies.jsonl")
+    usual = AudioChat.from_pretrained(tiny_checkpoint)
+    chats = [usual, AudioChat(usual.checkpoint, usual.model, system="Say nothing but the word.")]
+    [first, *_, last] = usual.ask(TONE[:4000], "Go on.", sample_rate=16_000).token_ids
+    for changes in (
+        {"eos_token_id": [first, last]},
+        {"eos_token_id": None},
+        {"eos_token_id": [2, 0, last], "min_new_tokens": 2},
+        {"repetition_penalty": 1.5},
+    ):
+        settings = usual.checkpoint.generation_config | changes
+        checkpoint = replace(usual.checkpoint, generation_config=settings)
+        chats.append(AudioChat(checkpoint, usual.model))
+    known = []
+    for chat in chats:
+        report = recordings.score_recordings(chat, folder, manifest, store=store, max_new_tokens=5)
+        fresh = recordings.score_recordings(chat, folder, manifest, max_new_tokens=5)
+        assert report == fresh
+        known.append(report["conditions"]["decoding"])
+    assert len(store) == len(chats)
+    end = "long clips cut by the window"
+    assert known == [
+        f"greedy, at most 5 tokens, {end}",
+        f"greedy, at most 5 tokens, {end}",
+        f"greedy, at most 5 tokens, ending at token {' or '.join(map(str, sorted({first, last})))}, {end}",
+        f"greedy, at most 5 tokens, ending at no token, {end}",
+        f"greedy, at most 5 tokens, at least 2, ending at token {' or '.join(map(str, sorted({2, 0, last})))}, {end}",
+        f"greedy, at most 5 tokens, repetition penalty 1.5, {end}",
+    ]
 
 
 def test_a_clip_longer_than_the_window_is_heard_in_pieces(folder, tiny_checkpoint):

@@ -16,7 +16,7 @@ from q2a_core.evaluation.metrics import (
     normalise,
     word_error_rate,
 )
-from q2a_core.evaluation.runner import MAX_NEW_TOKENS, answer
+from q2a_core.evaluation.runner import answer, decoding_in_words
 from q2a_core.machine import machine_in_words
 from q2a_core.progress import OnProgress, unheard
 from q2a_core.world.answers import bare
@@ -139,7 +139,7 @@ def evaluate(
             "split": "test",
             "book": book.hash[:12],
             "seeds": {suite.name: suite.seed for suite in suites},
-            "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
+            "decoding": decoding_in_words(checkpoint),
             "normaliser": "lower case, letters and digits",
             "intervals": INTERVALS,
             "machine": machine_in_words(

@@ -27,7 +27,7 @@ from q2a_core.evaluation.mini_suite import (
 from q2a_core.evaluation.mini_suites import CHAT, MINI_SUITES
 from q2a_core.evaluation.normalisers import normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, answer_once, text_hash
-from q2a_core.evaluation.runner import MAX_NEW_TOKENS, answer
+from q2a_core.evaluation.runner import answer, decoding_in_words
 from q2a_core.hashes import content_hash
 from q2a_core.machine import machine_in_words
 from q2a_core.progress import OnProgress, unheard
@@ -133,7 +133,7 @@ def evaluate_mini(
             "split": "test",
             "book": book.hash[:12],
             "seeds": {suite.name: suite.seed for suite in suites},
-            "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
+            "decoding": decoding_in_words(checkpoint),
             "prompts": prompts,
             "normaliser": "; ".join(
                 f"{language}: {normaliser_name(language)}" for language in ("en", "de", "zh")
@@ -218,11 +218,10 @@ def _emptied(item: Item, what: str) -> Item:
 
 def _key(checkpoint: Checkpoint, suite: str, item: Item) -> ReplyKey:
     prompt = checkpoint.chat_format.render(list(item.task.prompt))
-    penalty = checkpoint.generation_config.get("repetition_penalty") or 1.0
     return ReplyKey(
         checkpoint=checkpoint.reply_hash,
         suite=suite,
         item=f"{item.scene.index} {content_hash(item.samples.tobytes())}",
         prompt=text_hash(prompt),
-        decoding=f"greedy {MAX_NEW_TOKENS}, repetition penalty {penalty:g}",
+        decoding=decoding_in_words(checkpoint),
     )

@@ -19,6 +19,7 @@ from q2a_core.evaluation.metrics import (
 )
 from q2a_core.evaluation.recording_scores import score_answers
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, text_hash
+from q2a_core.evaluation.runner import decoding_in_words
 from q2a_core.hashes import content_hash
 from q2a_core.inference import AudioChat
 from q2a_core.inference.clips import read_clips
@@ -121,7 +122,7 @@ def _ask(
         window = chat.model.config.encoder.max_samples
         notices = chat.clip_notices(read_clips(waveform, window=window, split="window"))
         rendered = chat.checkpoint.chat_format.prompt_text(
-            [user_message(recording.prompt, clips=1)]
+            [*chat.fork().messages, user_message(recording.prompt, clips=1)]
         )
         key = ReplyKey(
             checkpoint=chat.checkpoint.reply_hash,
@@ -147,8 +148,7 @@ def _ask(
 
 
 def _decoding(chat: AudioChat, max_new_tokens: int) -> str:
-    penalty = chat.checkpoint.generation_config.get("repetition_penalty") or 1.0
-    return f"greedy, at most {max_new_tokens} tokens, repetition penalty {penalty:g}, long clips cut by the window"
+    return f"{decoding_in_words(chat.checkpoint, max_new_tokens)}, long clips cut by the window"
 
 
 def _open_chat(chat: AudioChat | Checkpoint | str | Path, device: str) -> AudioChat:

@@ -52,3 +52,23 @@ def _answer_batch(checkpoint: Checkpoint, model: Qwen2Audio, items: list[Item]) 
     )
     reply = generate(model, settings=settings, **batch)
     return [chat_format.tokenizer.decode(ids) for ids in reply.token_ids]
+
+
+def decoding_in_words(checkpoint: Checkpoint, max_new_tokens: int = MAX_NEW_TOKENS) -> str:
+    """How a checkpoint decodes greedily: all of its settings that a reply depends on, where they are not as usual.
+
+    Usual are no repetition penalty, no least length, and the stop tokens that its tokenizer has. Raises ChatError for
+    settings that no reply can be decoded with.
+    """
+    settings = GenerationSettings.from_generation_config(
+        checkpoint.generation_config, max_new_tokens=max_new_tokens, temperature=0.0
+    )
+    words = [f"greedy, at most {max_new_tokens} tokens"]
+    if settings.min_new_tokens:
+        words.append(f"at least {settings.min_new_tokens}")
+    if set(settings.stop_ids) != set(checkpoint.chat_format.stop_ids):
+        stops = " or ".join(map(str, sorted(set(settings.stop_ids))))
+        words.append(f"ending at token {stops}" if stops else "ending at no token")
+    if settings.repetition_penalty != 1:
+        words.append(f"repetition penalty {settings.repetition_penalty:g}")
+    return ", ".join(words)
