@@ -16,12 +16,12 @@ from q2a_core.model import Qwen2Audio
 from q2a_core.training import loop
 from q2a_core.training.batches import CorpusBatches
 from q2a_core.training.loop import Hooks, train
-from q2a_core.training.optimizer import learning_rate
+from q2a_core.training.optimizer import learning_rate, make_optimizer
 from q2a_core.training.origin import note_start, noted_start
 from q2a_core.training.runs.follow import Follower
 from q2a_core.training.runs.presence import RunLock
 from q2a_core.training.runs.runlog import RunLog, read_log
-from q2a_core.training.runs.state import load_newest, saved_states
+from q2a_core.training.runs.state import load_newest, restore, save_state, saved_states
 from q2a_core.training.stages import StageConfig
 from q2a_core.training.step import update
 from q2a_core.training.step_batches import MEGABATCH
@@ -405,3 +405,18 @@ def test_a_short_run_reaches_its_rate_and_falls(steps):
     rates = [learning_rate(stage, step) for step in range(steps + 1)]
     assert max(rates) == pytest.approx(1.0)
     assert rates[steps] == pytest.approx(stage.final_rate)
+
+
+def test_a_head_that_is_the_embedding_is_saved_and_put_back(tmp_path):
+    config = presets.tiny(vocab_size=448)
+    config = replace(config, decoder=replace(config.decoder, tie_word_embeddings=True))
+    saved, other = (Supervised(Qwen2Audio(config), ctc_weight=1.0, seed=s) for s in (0, 1))
+    path = save_state(
+        tmp_path, 3, module=saved, optimizer=make_optimizer(saved, STAGE), extra={"stage": {}}
+    )
+    assert load_newest(tmp_path) is not None
+    restore(path, module=other, optimizer=make_optimizer(other, STAGE))
+    decoder = other.model.decoder
+    assert decoder.lm_head.weight is decoder.embed_tokens.weight
+    for name, tensor in other.state_dict().items():
+        assert torch.equal(tensor, saved.state_dict()[name]), name

@@ -41,10 +41,7 @@ def save_state(
     staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         staging.mkdir(parents=True)
-        tensors = {
-            name: tensor.detach().contiguous() for name, tensor in module.state_dict().items()
-        }
-        save_file(tensors, staging / FILES[0])
+        save_file(_tensors(module), staging / FILES[0])
         # through memory: of a full disk torch's own writer says only "unexpected pos 177984 vs 177876"
         written = io.BytesIO()
         torch.save(optimizer.state_dict(), written)
@@ -67,6 +64,18 @@ def save_state(
     for old in saved_states(run)[:-KEPT_STATES]:
         _discard(old)
     return target
+
+
+def _tensors(module: nn.Module) -> dict[str, torch.Tensor]:
+    """All tensors by name, one under two names, such as a head that is the embedding, twice: the format wants it so."""
+    tensors: dict[str, torch.Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in module.state_dict().items():
+        tensors[name] = tensor.detach().contiguous()
+        if tensor.data_ptr() in seen:
+            tensors[name] = tensors[name].clone()
+        seen.add(tensor.data_ptr())
+    return tensors
 
 
 def _discard(state: Path) -> None:
