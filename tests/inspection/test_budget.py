@@ -9,7 +9,7 @@ import torch
 from q2a_core import lengths, presets
 from q2a_core.audio import load_waveform
 from q2a_core.audio.mel import log_mel
-from q2a_core.checkpoint import save_checkpoint
+from q2a_core.checkpoint import open_checkpoint, save_checkpoint
 from q2a_core.config_json import config_to_hf
 from q2a_core.errors import CheckpointError
 from q2a_core.inference.clips import read_clips
@@ -58,6 +58,23 @@ def test_dimensions_are_the_checkpoint_s(tmp_path):
     values = config_to_hf(presets.mini()) | {"torch_dtype": "float16"}
     (tmp_path / "config.json").write_text(json.dumps(values), "utf-8")
     assert read_dimensions(tmp_path) == Dimensions(config=presets.mini(), dtype="float16")
+
+
+@pytest.mark.parametrize("stored", ["float32", "bfloat16", "float16"])
+def test_a_precision_that_is_not_named_is_that_of_the_weights(
+    tiny_model, chat_format, tmp_path, stored
+):
+    dtype = getattr(torch, stored)
+    directory = save_checkpoint(tiny_model, tmp_path / "a", chat_format=chat_format, dtype=dtype)
+    values = json.loads((directory / "config.json").read_text("utf-8"))
+    del values["torch_dtype"]
+    (directory / "config.json").write_text(json.dumps(values), "utf-8")
+    found = read_dimensions(directory)
+    assert found.dtype == stored
+    assert open_checkpoint(directory).dtype == dtype
+    assert (
+        found.kv_bytes(7) == open_checkpoint(directory).load_model().new_cache(1, 7).memory.nbytes
+    )
 
 
 @pytest.mark.parametrize(

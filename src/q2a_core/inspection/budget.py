@@ -1,7 +1,7 @@
 """What a clip of any length costs: samples, frames, tokens, and the memory that its keys and values keep.
 
 The counts are `lengths`'; the window and the bytes are those of the checkpoint whose `config.json` is read. Needs
-neither torch nor the weights.
+neither torch nor the weights, but where config.json leaves the precision to what the weights are stored in.
 """
 
 import json
@@ -23,7 +23,7 @@ class Dimensions:
 
     config: ModelConfig
     dtype: str
-    """As config.json names it; one of `ITEMSIZES`."""
+    """As config.json names it, or else what its weights are stored in; one of `ITEMSIZES`."""
 
     def kv_bytes(self, positions: int) -> int:
         """Bytes of keys and values that `positions` positions keep."""
@@ -60,7 +60,7 @@ def read_dimensions(directory: Path) -> Dimensions:
         raise CheckpointError(f"{directory} has no readable config.json ({error})") from error
     if not isinstance(values, dict):
         raise CheckpointError(f"config.json is {type(values).__name__}; expected an object")
-    dtype = str(values.get("dtype") or values.get("torch_dtype") or "float32")
+    dtype = str(values.get("dtype") or values.get("torch_dtype") or _stored(directory))
     if dtype not in ITEMSIZES:
         expected = ", ".join(ITEMSIZES)
         raise CheckpointError(f"config.json says dtype {dtype!r}; expected one of {expected}")
@@ -82,3 +82,10 @@ def token_budget(samples: int, dimensions: Dimensions) -> TokenBudget:
         kv_bytes=dimensions.kv_bytes(tokens),
         padded_frames=len(pieces) * encoder.max_source_positions,
     )
+
+
+def _stored(directory: Path) -> str:
+    # imports torch, which few checkpoints need: published ones name their precision
+    from q2a_core.checkpoint.weight_files import stored_dtype
+
+    return stored_dtype(directory)
