@@ -100,6 +100,20 @@ def test_long_clips_equal_short_ones_across_block_borders():
     np.testing.assert_allclose(clip.samples, whole, atol=1e-6)
 
 
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000])
+def test_any_length_is_resampled_as_librosa_does(rate: int):
+    """By its formula: soxr, filled up with zeros. One sample more at the end may be a mel frame, and that a token."""
+    soxr = pytest.importorskip("soxr")
+    rng = np.random.default_rng(rate)
+    for frames in (rate, rate + 1, *rng.integers(rate // 20, rate, size=6)):
+        samples = rng.uniform(-0.5, 0.5, frames).astype(np.float32)
+        clip = load_waveform(samples, sample_rate=rate)
+        expected = np.zeros(int(np.ceil(frames * (16_000.0 / rate))), np.float32)
+        resampled = soxr.resample(samples, rate, 16_000, quality="HQ")
+        expected[: len(resampled)] = resampled
+        np.testing.assert_allclose(clip.samples, expected, atol=1e-6)
+
+
 # ways to hand a clip over
 
 

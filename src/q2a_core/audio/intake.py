@@ -106,6 +106,9 @@ class Intake:
             raise self.error("holds no samples; expected a clip with sound in it")
         if self._resampler is not None:
             self._append(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+            # soxr rounds the length; librosa, and with it transformers' loader and the official scripts, round up
+            length = math.ceil(self.frames * (SAMPLE_RATE / self.source_rate))
+            self._append(np.zeros(max(length - self._length, 0), np.float32))
         if self._length < MIN_SAMPLES:
             raise self.error(
                 f"lasts {1000 * self.frames / self.source_rate:.3g} ms, too short for one audio token; "
