@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from q2a_core.inspection.linear_probe import fit_ridge, group_folds, probe_layer
+from q2a_core.inspection.linear_probe import PENALTIES, fit_ridge, group_folds, probe_layer
 
 CASES = 200
 
@@ -100,21 +100,24 @@ def test_ridge_is_the_textbook_solution_for_its_penalty(monkeypatch):
     assert scores[labels == 1].mean() == pytest.approx(-scores[labels == 0].mean())
 
 
-def test_the_penalty_is_the_one_that_predicts_best_left_out(monkeypatch):
-    """Left-out residuals by the closed form equal those of fits that really leave one out."""
+@pytest.mark.parametrize(("examples", "seed"), [(50, 0), (23, 3), (23, 7), (12, 1)])
+def test_the_penalty_is_the_one_that_predicts_best_left_out(examples, seed, monkeypatch):
+    """Left-out residuals by the closed form equal those of fits, offset included, that really leave one out."""
     module = "q2a_core.inspection.linear_probe.PENALTIES"
     states, labels, _ = planted(40, 0.8)
-    states, target = states[:50], (2.0 * labels - 1)[:50, None]
+    some = np.random.default_rng(seed).permutation(len(labels))[:examples]
+    states, target = states[some], (2.0 * labels - 1)[some, None]
     features = (states - states.mean(0)) / states.std(0)
-    centred = target - target.mean()
     errors = {}
-    for penalty in (0.01, 1.0, 100.0):
+    for penalty in PENALTIES:
         residuals = []
-        for left in range(50):
-            rest = np.arange(50) != left
-            kernel = features[rest].T @ features[rest] + penalty * 40 * np.eye(40)
-            fit = np.linalg.solve(kernel, features[rest].T @ centred[rest])
-            residuals.append(centred[left] - features[left] @ fit)
+        for left in range(examples):
+            rest = np.arange(examples) != left
+            centre, offset = features[rest].mean(0), target[rest].mean()
+            known = features[rest] - centre
+            kernel = known.T @ known + penalty * 40 * np.eye(40)
+            fit = np.linalg.solve(kernel, known.T @ (target[rest] - offset))
+            residuals.append(target[left] - offset - (features[left] - centre) @ fit)
         errors[penalty] = float(np.square(residuals).mean())
     best = min(errors, key=errors.__getitem__)
     monkeypatch.setattr(module, tuple(errors))

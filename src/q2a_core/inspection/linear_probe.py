@@ -141,7 +141,9 @@ def fit_ridge(states: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.n
     for penalty in PENALTIES:
         inverse = 1.0 / (np.maximum(values, 0.0) + penalty * states.shape[1])
         dual = vectors @ (inverse[:, None] * rotated)
-        left_out = dual / np.square(vectors).dot(inverse)[:, None]  # residual of each example
+        # the offset is not held down: the constant column has no part in the diagonal
+        diagonal = np.square(vectors).dot(inverse) - 1.0 / (len(states) * penalty * states.shape[1])
+        left_out = dual / diagonal[:, None]  # residual of each example
         error = np.square(left_out).mean(axis=0)
         better = error < best
         best = np.where(better, error, best)
