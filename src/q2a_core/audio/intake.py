@@ -107,7 +107,7 @@ class Intake:
         if self._resampler is not None:
             self._append(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
             # soxr rounds the length; librosa, and with it transformers' loader and the official scripts, round up
-            length = math.ceil(self.frames * (SAMPLE_RATE / self.source_rate))
+            length = -(-self.frames * SAMPLE_RATE // self.source_rate)
             self._append(np.zeros(max(length - self._length, 0), np.float32))
         if self._length < MIN_SAMPLES:
             raise self.error(
