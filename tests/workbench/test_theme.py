@@ -8,6 +8,7 @@ import pytest
 
 import real_browser
 from q2a_core.evaluation.scoreboard import Board, BoardRow, Cell, Report
+from q2a_core.inspection.player import SKELETON, player_css
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
 THEMES = tomllib.loads((WORKBENCH / ".streamlit" / "config.toml").read_text("utf-8"))["theme"]
@@ -154,3 +155,18 @@ def test_a_page_link_that_has_the_keyboard_has_a_ring(visit, address):
     visit.keyboard.press("Tab")
     assert link.evaluate("e => e === document.activeElement")
     assert link.evaluate(ring) == "solid"
+
+
+@pytest.mark.browser
+def test_in_a_dark_notebook_the_player_takes_its_colours(visit):
+    pytest.importorskip("anywidget")
+    from q2a_core.teaching.widgets.live_player import SHOWN_WORDS
+
+    visit.set_content('<div id="cell" style="--jp-content-font-color1: rgb(250, 250, 250)"></div>')
+    inside = f"<style>{player_css()}{SHOWN_WORDS}</style>{SKELETON}"
+    visit.locator("#cell").evaluate(
+        "(cell, inside) => { cell.attachShadow({ mode: 'open' }).innerHTML = inside; }", inside
+    )
+    assert hexed(visit.locator(".q2a-player").evaluate("e => getComputedStyle(e).color")) == (
+        "#fafafa"
+    )
