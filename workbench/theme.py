@@ -1,7 +1,8 @@
-"""What the theme's settings cannot say: the colour of text on the primary colour, and where the keyboard is.
+"""What the theme's settings cannot say: the colour of text on the primary colour, where the keyboard is, wide tables.
 
 On dark the primary colour is bright enough to be read as text itself, and too bright for Streamlit's white text on it.
 A page's link that has the keyboard is drawn by Streamlit as the link of the open page: it gets a ring.
+A table that is wider than the page moves by itself, where it would take the whole page with it.
 """
 
 import streamlit as st
@@ -13,6 +14,9 @@ STYLE = """<style>
 }
 .stApp [data-testid="stSidebarNavLink"]:focus-visible {
   outline: 2px solid currentColor;
+}
+.stApp [data-testid="stMarkdownContainer"]:has(> table) {
+  overflow-x: auto;
 }
 </style>"""
 """Each theme's background colour, of `.streamlit/config.toml`; a browser too old for `light-dark` stays with white.

@@ -102,6 +102,9 @@ def test_words(page, case, waveform):
     mount(page, data)
     edges = left_edges(page, ".plot", ".mel", ".lanes .reads", ".lanes .map", ".lanes .cause")
     assert max(edges) - min(edges) < 0.6, "all on one axis"
+    title, highest = page.locator(".wave-title"), page.locator(".wave .tick-y").nth(1)
+    end = title.bounding_box()["y"] + title.bounding_box()["height"]
+    assert highest.bounding_box()["y"] >= end, "the scale keeps clear of the title"
     assert page.locator(".thumb").count() == 2 * 5
     page.set_viewport_size({"width": 320, "height": 1000})
     for caption in page.locator(".thumb small").all():

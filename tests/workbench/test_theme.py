@@ -4,10 +4,13 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import real_browser
+from q2a_core.audio import load_waveform
 from q2a_core.evaluation.scoreboard import Board, BoardRow, Cell, Report
+from q2a_core.inspection import player_html, view_clip
 from q2a_core.inspection.player import SKELETON, player_css
 
 WORKBENCH = Path(__file__).resolve().parents[2] / "workbench"
@@ -157,6 +160,11 @@ def test_a_page_link_that_has_the_keyboard_has_a_ring(visit, address):
     assert link.evaluate(ring) == "solid"
 
 
+def player_page() -> str:
+    samples = np.random.default_rng(0).uniform(-0.2, 0.2, 64_000).astype(np.float32)
+    return player_html(view_clip(load_waveform(samples, sample_rate=16_000)), samples, name="noise")
+
+
 @pytest.mark.browser
 def test_in_a_dark_notebook_the_player_takes_its_colours(visit):
     pytest.importorskip("anywidget")
@@ -170,3 +178,26 @@ def test_in_a_dark_notebook_the_player_takes_its_colours(visit):
     assert hexed(visit.locator(".q2a-player").evaluate("e => getComputedStyle(e).color")) == (
         "#fafafa"
     )
+
+
+@pytest.mark.browser
+def test_at_320_pixels_all_the_player_says_is_there(visit):
+    visit.set_viewport_size({"width": 320, "height": 800})
+    visit.set_content(player_page())
+    visit.locator(".row.tokens").click(position={"x": 100, "y": 10})
+    visit.locator(".bracket.context").wait_for()
+    for words in (".row-title", ".clock", ".bracket span"):
+        for box in visit.locator(words).all():
+            assert box.evaluate("e => e.scrollWidth <= e.clientWidth + 1"), words
+            assert box.bounding_box()["x"] + box.bounding_box()["width"] <= 321, words
+
+
+@pytest.mark.browser
+def test_a_wide_table_does_not_move_the_page(visit, address):
+    visit.set_viewport_size({"width": 390, "height": 800})
+    visit.goto(address)
+    visit.locator("table").first.wait_for()
+    visit.locator("table").first.evaluate("e => { e.style.width = '900px'; }")
+    main = visit.get_by_test_id("stMain")
+    assert main.evaluate("e => e.scrollWidth <= e.clientWidth")
+    assert visit.locator("table").first.evaluate("e => e.parentElement.scrollWidth >= 900")

@@ -73,8 +73,9 @@ class Pieces {
     Object.assign(mark.style, { left: `${left}%`, width: `${right - left}%` });
     const text = document.createElement("span");
     text.textContent = span.label;
-    // beside the bracket, on the side that has room; inside it where it is long
-    if (right - left > 55) Object.assign(text.style, { left: `${(left + right) / 2}%`, transform: "translateX(-50%)" });
+    // beside the bracket, on the side that has room; inside it where it is long, on two lines if need be
+    text.classList.toggle("inside", right - left > 55);
+    if (right - left > 55) text.style.left = `${(left + right) / 2 - 50}%`;
     else if (left < 50) text.style.left = `calc(${right}% + 8px)`;
     else text.style.right = `calc(${100 - left}% + 8px)`;
     const times = `${span.start.toFixed(3)} to ${span.stop.toFixed(3)} s`;
