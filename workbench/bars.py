@@ -26,6 +26,7 @@ STYLE = """<style>
 .q2a-mark { transform: translateX(-50%); line-height: 1.1rem; }
 .q2a-beyond { right: 2px; line-height: 1.1rem; white-space: nowrap; font-size: 0.75rem; }
 @container (max-width: 34rem) { .q2a-lines { grid-template-columns: 1fr; } }
+@media (forced-colors: active) { .q2a-track { forced-color-adjust: none; color: CanvasText; } }
 </style>"""
 
 

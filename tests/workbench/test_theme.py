@@ -166,6 +166,24 @@ def player_page() -> str:
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_a_contrast_theme_leaves_what_is_drawn(workbench, visit, name):
+    import theme
+
+    visit.emulate_media(forced_colors="active", color_scheme=name)
+    radio = '<div class="stApp"><button role="radio" aria-checked="true">Samples</button></div>'
+    visit.set_content(player_page() + board() + theme.STYLE + radio)
+    visit.locator(".row.tokens").click(position={"x": 100, "y": 10})
+    visit.get_by_role("button", name="Repeat").click()
+    behind = {"light": WHITE, "dark": "#000000"}[name]
+    for drawn in (".wave .playhead", ".now", ".q2a-band > span", "[role=radio]"):
+        _, colour = visit.locator(drawn).first.evaluate(COLOURS)
+        assert contrast(hexed(colour), behind) >= 1.5, drawn
+    for button in (".bar .loop", ".bar .toggle"):
+        assert contrast(*map(hexed, visit.locator(button).evaluate(COLOURS))) >= TEXT
+
+
+@pytest.mark.browser
 def test_in_a_dark_notebook_the_player_takes_its_colours(visit):
     pytest.importorskip("anywidget")
     from q2a_core.teaching.widgets.live_player import SHOWN_WORDS
