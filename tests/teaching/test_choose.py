@@ -47,6 +47,10 @@ def test_buttons_do_the_same(chooser):
     assert chooser.better == {0: 0}
     second.value = True
     assert (chooser.better, first.value) == ({0: 1}, False)
+    assert (first.description, second.description) == ("A dog.", "✔ A cat."), "not by shade alone"
+    again = chooser.widget().children[0].children
+    assert [button.description for button in again[2].children] == ["A dog.", "✔ A cat."]
+    assert again[2].layout.flex_flow == "row wrap", "a narrow page has them one below the other"
     assert rows[-1].value.startswith("1 of 2 chosen")
     second.value = False
     assert chooser.better == {}

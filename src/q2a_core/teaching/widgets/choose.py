@@ -14,6 +14,9 @@ from q2a_core.training.preference.own_pairs import OwnPair, clip_name, two_repli
 if TYPE_CHECKING:
     from q2a_core.inference import AudioChat
 
+CHOSEN = "✔ "
+"""Before a reply that was pressed: its shade alone is hard to see, and not told to a screen reader."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TwoReplies:
@@ -87,8 +90,8 @@ class Chooser:
         buttons = [
             widgets.ToggleButton(
                 value=self.better.get(place) == k,
-                description=text,
-                tooltip="prefer this reply",
+                description=CHOSEN * (self.better.get(place) == k) + text,
+                tooltip=f"prefer this reply: {text}",  # all of it where a narrow page cuts it
                 layout=widgets.Layout(width="auto", max_width="40em"),
             )
             for k, text in enumerate(two.texts)
@@ -96,6 +99,7 @@ class Chooser:
 
         def pressed(change: dict[str, Any], k: int) -> None:
             other = buttons[1 - k]
+            buttons[k].description = CHOSEN * change["new"] + two.texts[k]
             if change["new"]:
                 other.value = False
                 self.choose(place, k)
@@ -109,7 +113,8 @@ class Chooser:
             value=wav_bytes(two.waveform.samples), format="wav", autoplay=False, loop=False
         )
         head = widgets.Label(f"{two.name}, {two.prompt or 'the clip alone'}")
-        return widgets.VBox([head, sound, widgets.HBox(buttons)])
+        side_by_side = widgets.HBox(buttons, layout=widgets.Layout(flex_flow="row wrap"))
+        return widgets.VBox([head, sound, side_by_side])
 
     def _count(self) -> str:
         return (
