@@ -173,7 +173,7 @@ def check_answers(page, player) -> None:
     player.get_by_role("slider").focus()
     page.keyboard.press("1")
     page.get_by_text("the step is 2", exact=True).first.wait_for()
-    page.locator(".jupyter-widgets [role=slider]").first.focus()
+    page.get_by_role("slider", name="step").focus()
     page.keyboard.press("ArrowRight")
     page.get_by_text("the step is 3", exact=True).first.wait_for()
     shoot(page, "knobs")

@@ -98,7 +98,7 @@ def test_words_are_escaped():
     assert "<script" not in still_bundle(b"", HOSTILE)["text/html"]
 
 
-def draw(*, hop: int, window: int) -> tuple[Figure, str]:
+def draw(*, hop: int, window: int = 16, **others: int) -> tuple[Figure, str]:
     if hop > window:
         raise Q2AError("a hop longer than the window <leaves> gaps")
     figure = Figure(figsize=(1, 1))
@@ -115,6 +115,28 @@ def test_knobs_draw_where_they_stand():
     assert kept["text/plain"] == "hop 2, window 16: 2 of 16"
     assert is_png(kept["image/png"])
     assert kept[LIVE]
+
+
+def test_a_knob_has_a_name_and_follows_the_browser():
+    pytest.importorskip("anywidget")
+    knobs = Knobs(draw, hop=((1, 2, 8), 2), mel_bands=((4, 16), 4))
+    knob = knobs.sliders["mel_bands"]
+    state = knob.get_state()
+    assert (state["name"], state["labels"], state["index"]) == ("mel bands", ["4", "16"], 0)
+    assert 'setAttribute("aria-label", model.get("name"))' in state["_esm"]
+    knob.set_state({"index": 1})  # as the browser sends it
+    assert knobs.values["mel_bands"] == 16
+    knob.value = 4
+    assert knob.index == 0
+    with pytest.raises(Exception, match=r"found 5; expected one of \(4, 16\)"):
+        knob.value = 5
+    assert (knob.value, knob.index) == (4, 0)
+
+
+def test_without_anywidget_the_knobs_turn_as_well(framed):
+    knobs = Knobs(draw, hop=((1, 2, 8), 2), window=((4, 16), 4))
+    knobs.sliders["window"].value = 16
+    assert "2 of 16" in knobs.shown.value
 
 
 def test_a_refusal_is_a_sentence_and_the_picture_stays():

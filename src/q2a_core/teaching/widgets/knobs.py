@@ -5,6 +5,7 @@ However fast a slider is dragged, there are at most four pictures a second, and 
 
 import asyncio
 import html
+import importlib.util
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -63,13 +64,7 @@ class Knobs(ipywidgets.VBox):
     def __init__(self, draw: Callable[..., tuple[Any, str]], **knobs: tuple[Sequence[Any], Any]):
         self.draw = draw
         self.sliders = {
-            name: ipywidgets.SelectionSlider(
-                options=list(values),
-                value=start,
-                description=name.replace("_", " "),
-                style={"description_width": "9em"},
-                layout={"width": "30em"},
-            )
+            name: _slider(name.replace("_", " "), values, start)
             for name, (values, start) in knobs.items()
         }
         self.shown = ipywidgets.HTML()
@@ -98,3 +93,18 @@ class Knobs(ipywidgets.VBox):
         live = super()._repr_mimebundle_(**options) or {}
         turned = ", ".join(f"{name} {value}" for name, value in self.values.items())
         return live | still_bundle(self.picture, f"{turned}: {self.words}")
+
+
+def _slider(name: str, values: Sequence[Any], start: Any) -> Any:
+    """A slider with its `value`; without anywidget that of ipywidgets, which has no name for a screen reader."""
+    if importlib.util.find_spec("anywidget") is not None:
+        from q2a_core.teaching.widgets.knob import Knob
+
+        return Knob(name, values, start)
+    return ipywidgets.SelectionSlider(
+        options=list(values),
+        value=start,
+        description=name,
+        style={"description_width": "9em"},
+        layout={"width": "30em"},
+    )

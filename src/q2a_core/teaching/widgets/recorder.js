@@ -49,6 +49,7 @@ function render({ model, el }) {
   file.setAttribute("aria-label", "choose a sound file");
   const sound = document.createElement("audio");
   sound.controls = true;
+  sound.setAttribute("aria-label", "your clip");
   const said = document.createElement("p");
   said.setAttribute("role", "status");
   box.append(button, " ", file, sound, said);
