@@ -14,7 +14,7 @@ from q2a_core.inspection.figures.growth import figure_growth
 pytest.importorskip("transformers")
 
 
-BALLAST = 700_000_000
+BALLAST = 1_000_000_000
 """Bytes that this process holds while another one's memory is measured."""
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from q2a_core import lengths
+from q2a_core import lengths, load_waveform, paths
 from q2a_core.audio.mel import log_mel, mel_filters
 from q2a_core.errors import Q2AError
 from q2a_core.inspection.front_end import (
@@ -100,6 +100,16 @@ def test_every_choice_works_or_says_why_not(n_fft, hop_length):
 def test_silence_stays_silent(samples):
     found = resynthesise(np.zeros(samples, np.float32), MelSettings())
     assert np.abs(found.samples).max() < 1e-3
+
+
+def test_more_bands_are_never_worse():
+    """80 bands of the shortest window hear less than nothing in some places: the inverse of those would be noise."""
+    clip = load_waveform(paths.data_samples() / "clips" / "open_the_small_door.wav").samples
+    few, many = (
+        resynthesise(clip, MelSettings(n_fft=200, hop_length=80, num_mels=bands)).distance
+        for bands in (64, 80)
+    )
+    assert many < few
 
 
 def test_a_long_clip_is_cut():

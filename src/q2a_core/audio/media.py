@@ -23,7 +23,7 @@ def decode_media(file: BinaryIO, container: str, intake: Intake) -> None:
             f'{container} needs an extra decoder: pip install "q2a[media]", or convert the clip to wav'
         ) from error
     try:
-        media = av.open(file, "r", format=DEMUXERS[container], metadata_errors="ignore")
+        media = _open(av, file, DEMUXERS[container])
     except Exception as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise intake.damaged(container, reason) from error
@@ -46,6 +46,14 @@ def decode_media(file: BinaryIO, container: str, intake: Intake) -> None:
         raise intake.damaged(container, "none of its sound can be decoded")
     if frames and intake.frames > 0.95 * frames:  # lengths in containers are approximate
         intake.promised_frames = None
+
+
+def _open(av, file: BinaryIO, demuxer: str):
+    """The container, whatever its title and artist are written in."""
+    try:
+        return av.open(file, "r", format=demuxer, metadata_errors="ignore")
+    except TypeError:  # PyAV 19 reads them as they are and takes no such word
+        return av.open(file, "r", format=demuxer)
 
 
 def _media_frames(media, stream, rate: int) -> int | None:

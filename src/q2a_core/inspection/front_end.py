@@ -21,6 +21,9 @@ NUM_MELS_CHOICES = (8, 16, 32, 64, 80, 128)
 """Mel bands; Whisper's first models had 80."""
 ROUNDS = 32
 """Rounds of Griffin-Lim."""
+SMALLEST = 1e-3
+"""Singular values of the filters that count, as a share of the largest: those that carry sound are 0.1 of it and more.
+What bands that hear nothing leave is below 1e-5, and its inverse noise."""
 MAX_SECONDS = 10.0
 """Longer clips are cut for the experiment, so that it stays quick."""
 
@@ -76,7 +79,8 @@ def resynthesise(samples: np.ndarray, settings: MelSettings, *, seed: int = 0) -
     # it centres its frames on the hops and wants one more where the clip ends with a hop
     centred = log_power[:, : 1 + len(padded) // settings.hop_length]
     # cut off at zero; librosa's non-negative least squares come as near, three times slower
-    spectrum = np.maximum(np.linalg.pinv(filters.T) @ 10.0**centred, 0.0)
+    bands_to_bins = np.linalg.pinv(filters.T, rcond=SMALLEST)
+    spectrum = np.maximum(bands_to_bins @ 10.0**centred, 0.0)
     sound = librosa.griffinlim(
         np.sqrt(spectrum),
         n_iter=ROUNDS,

@@ -45,7 +45,8 @@ def save_state(
         # through memory: of a full disk torch's own writer says only "unexpected pos 177984 vs 177876"
         written = io.BytesIO()
         torch.save(optimizer.state_dict(), written)
-        (staging / FILES[1]).write_bytes(written.getbuffer())
+        with written.getbuffer() as view:
+            (staging / FILES[1]).write_bytes(view)
         record = {
             "step": step,
             "sha256": {name: _sha256(staging / name) for name in FILES},
