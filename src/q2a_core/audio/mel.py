@@ -1,9 +1,9 @@
 """The log-mel front end of Whisper: 128 mel bins every 10 ms from 25 ms windows.
 
 Matches transformers' WhisperFeatureExtractor on the frames that exist, without computing the 30 s that do not. Two
-things must be minded. The extractor takes its maximum over the padded clip, whose first frames after the end still
-see the clip's tail, so they are computed too. And it works in fp32: 80 dB below a pure tone its rounding reaches
-5e-5, so the same transform in the same precision is used here instead of a more exact one.
+things must be minded. The extractor takes its maximum over the padded clip, whose first frame after the end still sees
+half a window of the clip's tail: it is among those that the encoder reads. And it works in fp32: 80 dB below a pure
+tone its rounding reaches 5e-5, so the same transform in the same precision is used here instead of a more exact one.
 """
 
 from functools import lru_cache
@@ -60,15 +60,14 @@ def log_mel(
         raise ValueError(
             f"expected mono samples (S,) of 1 to {max_frames} mel frames; found shape {tuple(waveform.shape)}"
         )
-    kept = min(conv_mel_frames(frames), max_frames)
-    computed = min(frames + 2, max_frames)  # every frame whose window touches the clip
-    power = power_spectrogram(waveform, frames=max(kept, computed), window=max_frames * HOP_LENGTH)
+    frames = min(conv_mel_frames(frames), max_frames)
+    power = power_spectrogram(waveform, frames=frames, window=max_frames * HOP_LENGTH)
     log_power = power.new_empty(num_mels, power.shape[1])
     for filters, rows, bins in _filter_bands(num_mels):
         log_power[rows] = filters @ power[bins]
     log_power.clamp_(min=1e-10).log10_()
     log_power = torch.maximum(log_power, log_power.max() - DYNAMIC_RANGE)
-    return (log_power[:, :kept] + 4.0).div_(4.0)
+    return log_power.add_(4.0).div_(4.0)
 
 
 def power_spectrogram(waveform: Tensor, *, frames: int, window: int) -> Tensor:
