@@ -14,7 +14,7 @@ from q2a_core.audio import write_wav
 from q2a_core.checkpoint import open_checkpoint
 from q2a_core.errors import CheckpointError, Q2AError
 from q2a_core.evaluation import bleu, recording_scores, recordings
-from q2a_core.evaluation.manifest import read_manifest
+from q2a_core.evaluation.manifest import manifest_text, parse_manifest
 from q2a_core.evaluation.replies import ReplyStore, text_hash
 from q2a_core.evaluation.tables import report_table
 from q2a_core.inspection import read_gallery
@@ -43,6 +43,10 @@ def write(folder, *rows, name="manifest.jsonl"):
     return path
 
 
+def read(folder, manifest):
+    return parse_manifest(manifest_text(manifest), folder, name=manifest.name)
+
+
 def test_a_good_manifest(folder):
     manifest = write(
         folder,
@@ -53,7 +57,7 @@ def test_a_good_manifest(folder):
         {"file": "a.wav", "task": "question", "answer": "two"},
         {"file": "a.wav", "task": "translate", "text": "die Tür", "language": "de"},
     )
-    word, dog, question, spoken, german = read_manifest(folder, manifest)
+    word, dog, question, spoken, german = read(folder, manifest)
     assert (word.line, word.truth, word.language) == (1, "Seven", "en")
     assert word.prompt == "Detect the language and recognize the speech: <|en|>"
     assert (dog.line, dog.truth, dog.prompt) == (3, "dog", "What is this sound?")
@@ -101,7 +105,7 @@ def test_a_good_manifest(folder):
 def test_each_bad_line_is_one_sentence(folder, row, problem):
     manifest = write(folder, WORD, row, DOG)
     with pytest.raises(Q2AError, match=rf"^manifest.jsonl, line 2: .*{problem}") as caught:
-        read_manifest(folder, manifest)
+        read(folder, manifest)
     assert "\n" not in str(caught.value)
 
 
@@ -111,7 +115,7 @@ def test_a_name_is_the_same_in_both_forms_of_unicode(folder, form, on_disk):
     """As an archive from a Mac has them, whose names are decomposed."""
     write_wav(folder / unicodedata.normalize(on_disk, "größe é.wav"), TONE)
     name = unicodedata.normalize(form, "größe é.wav")
-    [recording] = read_manifest(folder, write(folder, DOG | {"file": name}))
+    [recording] = read(folder, write(folder, DOG | {"file": name}))
     assert recording.file == name
     assert recording.path.is_file()
 
@@ -119,47 +123,47 @@ def test_a_name_is_the_same_in_both_forms_of_unicode(folder, form, on_disk):
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights")
 def test_links_are_followed_inside_the_folder_only(folder):
     (folder / "inside.wav").symlink_to("b.wav")
-    [recording] = read_manifest(folder, write(folder, DOG | {"file": "inside.wav"}))
+    [recording] = read(folder, write(folder, DOG | {"file": "inside.wav"}))
     assert recording.path.resolve() == (folder / "b.wav").resolve()
     (folder / "link.wav").symlink_to("../outside.wav")
     (folder / "elsewhere").symlink_to(folder.parent)
     for name in ("link.wav", "elsewhere/outside.wav"):
         with pytest.raises(Q2AError, match=r"link that leads outside .*outside.wav; .*: copy it"):
-            read_manifest(folder, write(folder, DOG | {"file": name}))
+            read(folder, write(folder, DOG | {"file": name}))
     (folder / "round.wav").symlink_to("round.wav")
     with pytest.raises(Q2AError, match="found no clip"):
-        read_manifest(folder, write(folder, DOG | {"file": "round.wav"}))
+        read(folder, write(folder, DOG | {"file": "round.wav"}))
     mirror = folder.parent / "mirror"
     mirror.symlink_to(folder)
-    assert read_manifest(mirror, write(folder, DOG))
+    assert read(mirror, write(folder, DOG))
 
 
 def test_all_bad_lines_are_told_at_once_up_to_a_limit(folder):
     with pytest.raises(Q2AError, match="line 25") as caught:
-        read_manifest(folder, write(folder, *[WORD] * 23, "x", "y"))
+        read(folder, write(folder, *[WORD] * 23, "x", "y"))
     assert len(str(caught.value).splitlines()) == 2
     with pytest.raises(Q2AError, match="and 10 more lines"):
-        read_manifest(folder, write(folder, *["x"] * 30))
+        read(folder, write(folder, *["x"] * 30))
 
 
 def test_manifests_that_are_none(folder):
     with pytest.raises(Q2AError, match="is empty"):
-        read_manifest(folder, write(folder, "", " "))
+        read(folder, write(folder, "", " "))
     with pytest.raises(Q2AError, match="No such file"):
-        read_manifest(folder, folder / "none.jsonl")
+        read(folder, folder / "none.jsonl")
     with pytest.raises(Q2AError, match="Is a directory"):
-        read_manifest(folder, folder)
+        read(folder, folder)
     with pytest.raises(Q2AError, match="is no folder"):
-        read_manifest(folder / "none", write(folder, WORD))
+        read(folder / "none", write(folder, WORD))
     (folder / "latin.jsonl").write_bytes(b'{"file": "\xe4"}')
     with pytest.raises(Q2AError, match="not UTF-8"):
-        read_manifest(folder, folder / "latin.jsonl")
+        read(folder, folder / "latin.jsonl")
 
 
 def figures(folder, *pairs):
     """(suite, language, metric) -> value, of manifest rows with their replies."""
     manifest = write(folder, *[row for row, _ in pairs])
-    answered = zip(read_manifest(folder, manifest), [reply for _, reply in pairs], strict=True)
+    answered = zip(read(folder, manifest), [reply for _, reply in pairs], strict=True)
     rows = recording_scores.score_answers(list(answered))
     return {(row["suite"], row["language"], row["metric"]): row["score"]["value"] for row in rows}
 
@@ -296,7 +300,7 @@ def test_lines_of_made_clips_are_understood(folder):
             "dog",
         ),
     ]
-    found = read_manifest(folder, write(folder, *[line for line, _, _ in lines]))
+    found = read(folder, write(folder, *[line for line, _, _ in lines]))
     for recording, (line, task, truth) in zip(found, lines, strict=True):
         first, answer = line["dialogue"][:2]
         texts = [part["text"] for part in first["content"] if "text" in part]
@@ -307,7 +311,7 @@ def test_lines_of_made_clips_are_understood(folder):
 
 def test_the_shipped_clips_can_be_scored():
     root = paths.data_samples()
-    found = read_manifest(root / "clips", root / "manifest.jsonl")
+    found = read(root / "clips", root / "manifest.jsonl")
     assert len(found) == len(read_gallery())
     truths = {recording.path.stem: recording for recording in found}
     assert (truths["rain"].truth, truths["rain"].task) == ("no", "question")

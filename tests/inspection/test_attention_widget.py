@@ -1,7 +1,6 @@
 """What the browser is given: bytes that mean what the arrays said, names that change with content, and no markup."""
 
 import base64
-import json
 import subprocess
 import sys
 
@@ -10,8 +9,6 @@ import pytest
 
 from q2a_core.inspection.attention_views import GAMMA, Overview, picture
 from q2a_core.inspection.attention_widget import (
-    attention_data,
-    attention_html,
     cause_data,
     map_data,
     thumbs_data,
@@ -83,14 +80,6 @@ def test_names_change_with_the_content(view, causes):
     assert thumbs_data(view)["id"] == thumbs_data(view)["id"]
     assert cause_data(causes, title="a")["id"] != cause_data(causes, title="b")["id"]
     assert cause_data(causes, title="a")["id"] != cause_data(causes, title="a", words=(0, 1))["id"]
-
-
-def test_the_document_holds_no_markup_of_a_users(view):
-    hostile = "</script><img src=http://evil.example/x.png>"
-    map_ = map_data(picture(np.ones((1, 2), np.float32)), gamma=GAMMA, title="x", labels=[hostile])
-    page = attention_html(attention_data({"name": hostile}, map_=map_), title=hostile)
-    assert hostile not in page
-    assert json.dumps(hostile).replace("<", "\\u003c") in page
 
 
 def test_the_widget_needs_no_torch():

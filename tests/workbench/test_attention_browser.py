@@ -11,8 +11,10 @@ from q2a_core.audio import load_waveform
 from q2a_core.inspection import attention_views as views
 from q2a_core.inspection import view_clip
 from q2a_core.inspection.attention_widget import (
+    ATTENTION_SKELETON,
+    attention_css,
     attention_data,
-    attention_html,
+    attention_js,
     cause_data,
     map_data,
     thumbs_data,
@@ -82,6 +84,15 @@ def page(browser):
     page.close()
 
 
+def open_maps(page) -> None:
+    """Style, script and skeleton as Streamlit mounts them, in a document of their own."""
+    page.set_content(
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>attention</title>'
+        f"<style>body{{margin:8px}}{attention_css()}</style></head>"
+        f"<body>{ATTENTION_SKELETON}<script>{attention_js()}</script></body></html>"
+    )
+
+
 def mount(page, data: dict) -> None:
     """Mount, or hand new data to what is mounted, as a rerun does."""
     page.evaluate(f"data => {{ window.data = data; window.sent ??= []; {SENT} }}", data)
@@ -98,7 +109,7 @@ def left_edges(page, *selectors: str) -> list[float]:
 
 def test_words(page, case, waveform):
     data = shown(case, waveform, "decoder")
-    page.set_content(attention_html(data, title="attention"))
+    open_maps(page)
     mount(page, data)
     edges = left_edges(page, ".plot", ".mel", ".lanes .reads", ".lanes .map", ".lanes .cause")
     assert max(edges) - min(edges) < 0.6, "all on one axis"
@@ -153,7 +164,7 @@ def test_words(page, case, waveform):
 
 def test_the_encoder_follows_the_sound(page, case, waveform):
     data = shown(case, waveform, "encoder")
-    page.set_content(attention_html(data, title="attention"))
+    open_maps(page)
     mount(page, data)
     page.get_by_role("slider", name="Position in").focus()
     for _ in range(7):

@@ -70,11 +70,6 @@ class Recording:
     """What is asked in text; None leaves the clip to speak for itself."""
 
 
-def read_manifest(folder: str | Path, manifest: str | Path) -> list[Recording]:
-    """All lines, checked. Raises Q2AError with one sentence for each line that cannot be used."""
-    return parse_manifest(manifest_text(manifest), folder, name=Path(manifest).name)
-
-
 def manifest_text(manifest: str | Path) -> str:
     """What stands in a manifest. Raises Q2AError if it cannot be read."""
     manifest = Path(manifest)
@@ -89,7 +84,10 @@ def manifest_text(manifest: str | Path) -> str:
 
 
 def parse_manifest(text: str, folder: str | Path, *, name: str) -> list[Recording]:
-    """The lines of a manifest's text, checked; `name` is what errors call it. Raises Q2AError as `read_manifest`."""
+    """The lines of a manifest's text, checked; `name` is what errors call it.
+
+    Raises Q2AError with one sentence for each line that cannot be used.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise Q2AError(f"{folder} is no folder; expected the folder that the clips lie in")

@@ -6,7 +6,6 @@ Streamlit mounts script and style as a component; pictures travel as uint8 and a
 
 import base64
 import hashlib
-import html
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,17 +132,6 @@ def cause_data(
             "title": title,
             "detail": f"orange falls, violet rises; {strongest}",
         }
-    )
-
-
-def attention_html(data: dict[str, Any], *, title: str) -> str:
-    """A whole HTML document with the maps in it, as one look without a server: nothing new can be computed."""
-    text = json.dumps(data).replace("<", "\\u003c")
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{html.escape(title)}</title><style>body{{margin:8px}}{attention_css()}</style></head>"
-        f"<body>{ATTENTION_SKELETON}<script>{attention_js()}\n"
-        f"mountAttention(document.querySelector('.q2a-attention'), {text}, () => {{}});</script></body></html>"
     )
 
 

@@ -122,7 +122,6 @@ class Block:
 
 
 BREAK, QUIZ = "break", "quiz"
-WORKSHOP_MINUTES = 180
 BREAK_MINUTES, QUIZ_MINUTES = 10, 10
 BREAKS_AFTER = ("02", "04")
 

@@ -41,7 +41,7 @@ class Rendered:
 def render(scene: Scene, book: UtteranceBook | None) -> Rendered:
     """The clip of a scene; the same scene and book give the same samples. Without a book nobody may speak in it."""
     rng = scene.rng(1)
-    parts = [_event_samples(event, scene, book, rng) for event in scene.events]
+    parts = [_event_samples(event, scene, book) for event in scene.events]
     lead = rng.uniform(0.02, 0.4)
     tail = rng.uniform(0.02, 0.4)
     if scene.split == "train":
@@ -71,9 +71,8 @@ def _another_gap(seconds: float, rng: np.random.Generator) -> float:
     return float(rng.uniform(0.4, LONG_GAP)) if share > 1 - LONG_GAP_SHARE else seconds
 
 
-def _event_samples(
-    event: Event, scene: Scene, book: UtteranceBook | None, rng: np.random.Generator
-) -> np.ndarray:
+def _event_samples(event: Event, scene: Scene, book: UtteranceBook | None) -> np.ndarray:
+    """One event at the scene's level; an event brings the seed of its own sound."""
     if event.kind == "speech":
         assert event.utterance is not None
         assert book is not None

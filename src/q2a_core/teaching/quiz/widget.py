@@ -8,8 +8,6 @@ import ipywidgets as widgets
 from q2a_core.teaching.quiz.exit_quiz import LETTERS, explained, keep_answers, shuffled
 from q2a_core.teaching.quiz.questions import Question, questions
 
-VIEW_MIME = "application/vnd.jupyter.widget-view+json"
-
 
 class QuizWidget(widgets.VBox):
     """All questions under each other; where widgets are not drawn, the questions are shown as text."""
