@@ -16,7 +16,7 @@ from q2a_core.bench.large_sides import Sides
 from q2a_core.bench.large_weights import share_weights
 from q2a_core.errors import Q2AError
 from q2a_core.model import Qwen2Audio
-from q2a_core.model.plain import is_plain
+from q2a_core.model.fast_paths.plain import is_plain
 
 pytest.importorskip("transformers")
 CPU = {"device": "cpu", "dtype": torch.float32, "repeats": 1, "new_tokens": 4}

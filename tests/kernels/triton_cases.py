@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from model.test_cpu_step import model_with, tokens
+from model.fast_paths.small_models import model_with, tokens
 from q2a_core import presets
 from q2a_core.errors import BackendError
 from q2a_core.inference import GenerationSettings, generate

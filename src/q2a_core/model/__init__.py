@@ -1,9 +1,9 @@
 """The model: tensors in, logits out. It knows neither files nor text nor sound."""
 
-from q2a_core.model.cpu_step import CpuStep, can_step
-from q2a_core.model.graph_prompt import GraphPrompt
-from q2a_core.model.graph_step import GraphStep
-from q2a_core.model.kept_graphs import KeptGraphs, forget_graphs, graphs_of
+from q2a_core.model.fast_paths.cpu_step import CpuStep, can_step
+from q2a_core.model.fast_paths.graph_prompt import GraphPrompt
+from q2a_core.model.fast_paths.graph_step import GraphStep
+from q2a_core.model.fast_paths.kept_graphs import KeptGraphs, forget_graphs, graphs_of
 from q2a_core.model.kv_cache import KVCache
 from q2a_core.model.qwen2_audio import (
     IGNORE_INDEX,

@@ -5,26 +5,9 @@ import threading
 import pytest
 import torch
 
-from model.test_cpu_step import model_with, tokens
+from model.fast_paths.small_models import SHAPE, clip, model_with, prompt_for, tokens
 from q2a_core.model import GraphPrompt, GraphStep, graphs_of
-from q2a_core.model.graph_prompt import MOST_TOKENS, MULTIPLE
-
-SHAPE = {"d_model": 64, "num_heads": 4, "num_kv_heads": 2}
-
-
-def clip(model, frames, seed=0):
-    """mel (1, M, F) with two frames of what lies behind the clip, and its length."""
-    rng = torch.Generator().manual_seed(seed)
-    mel = torch.randn(1, model.config.encoder.num_mel_bins, frames + 2, generator=rng)
-    return mel, torch.tensor([frames])
-
-
-def prompt_for(model, embeds, seed=5):
-    """Ids with a placeholder for each row of `embeds`."""
-    ids = tokens(1, len(embeds) + 6, seed=seed)
-    ids[ids == model.config.audio_token_id] = 5
-    ids[0, 3 : 3 + len(embeds)] = model.config.audio_token_id
-    return ids
+from q2a_core.model.fast_paths.graph_prompt import MOST_TOKENS, MULTIPLE
 
 
 @pytest.mark.parametrize("frames", [4, 7, 126, 128, 130])

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from q2a_core.model import cuda_graph
-from q2a_core.model.cuda_graph import capture
+from q2a_core.model.fast_paths import cuda_graph
+from q2a_core.model.fast_paths.cuda_graph import capture
 
 DEVICE = torch.device("cuda", 0)
 

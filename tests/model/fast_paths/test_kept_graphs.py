@@ -7,12 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from model.test_cpu_step import model_with, tokens
-from model.test_graph_prompt import SHAPE, clip, prompt_for
+from model.fast_paths.small_models import SHAPE, clip, model_with, prompt_for, tokens
 from q2a_core.inference import GenerationSettings, generate, generate_steps
 from q2a_core.inspection.model_view import steered_view
 from q2a_core.model import GraphPrompt, GraphStep, KeptGraphs, graphs_of
-from q2a_core.model.kept_graphs import _KEPT, IDLE, ROOM
+from q2a_core.model.fast_paths.kept_graphs import _KEPT, IDLE, ROOM
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -20,7 +19,7 @@ on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA 
 @pytest.fixture
 def capturable(monkeypatch):
     """What is captured on a GPU runs uncaptured here, through the same code."""
-    monkeypatch.setattr("q2a_core.model.kept_graphs.is_capturable", lambda model: True)
+    monkeypatch.setattr("q2a_core.model.fast_paths.kept_graphs.is_capturable", lambda model: True)
 
 
 def kept_of(model) -> KeptGraphs:
@@ -45,7 +44,7 @@ def replies(model, count=4, **settings):
 def test_replies_are_the_same_with_it(capturable, monkeypatch, penalty):
     model = model_with(**SHAPE)
     with monkeypatch.context() as without:
-        without.setattr("q2a_core.model.kept_graphs.is_capturable", lambda model: False)
+        without.setattr("q2a_core.model.fast_paths.kept_graphs.is_capturable", lambda model: False)
         plain = replies(model, repetition_penalty=penalty)
     used = []
     prefill, step = GraphPrompt.prefill, GraphStep.__call__
@@ -107,7 +106,7 @@ def test_how_long_it_is_kept(capturable, monkeypatch):
     assert graphs_of(model) is not moved, "another attention"
     del kept, moved
     with monkeypatch.context() as on_a_cpu:
-        on_a_cpu.setattr("q2a_core.model.kept_graphs.is_capturable", lambda model: False)
+        on_a_cpu.setattr("q2a_core.model.fast_paths.kept_graphs.is_capturable", lambda model: False)
         assert graphs_of(model) is None
         assert model not in _KEPT, "a model that left the GPU leaves nothing there"
     graphs_of(model)
@@ -147,7 +146,7 @@ def test_rows_with_padding_take_a_captured_step_of_their_own(capturable, monkeyp
     mask[1, :4] = 0
     settings = GenerationSettings(max_new_tokens=20)
     with monkeypatch.context() as without:
-        without.setattr("q2a_core.model.kept_graphs.is_capturable", lambda model: False)
+        without.setattr("q2a_core.model.fast_paths.kept_graphs.is_capturable", lambda model: False)
         plain = generate(model, ids, attention_mask=mask, settings=settings)
     taken = []
 
@@ -167,7 +166,7 @@ def test_rows_with_padding_take_a_captured_step_of_their_own(capturable, monkeyp
 @pytest.mark.gpu
 @on_gpu
 def test_what_cannot_be_captured_runs_as_it_comes():
-    from q2a_core.model.cuda_graph import capture
+    from q2a_core.model.fast_paths.cuda_graph import capture
 
     device = torch.device("cuda", torch.cuda.current_device())
     x, before = torch.ones(3, device=device), torch.cuda.current_stream()

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from q2a_core.model.decoder import Decoder, DecoderBlock
+from q2a_core.model.fast_paths.plain import is_hooked, is_plain
 from q2a_core.model.kv_cache import KVCache
 from q2a_core.model.layers import RMSNorm, rotary_table
-from q2a_core.model.plain import is_hooked, is_plain
 from q2a_core.model.qwen2_audio import Qwen2Audio
 
 WIDEST = 1024

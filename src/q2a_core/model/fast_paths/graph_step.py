@@ -9,9 +9,9 @@ that number lies on the device. A single row takes the kernels of `fused_step.py
 import torch
 from torch import Tensor
 
-from q2a_core.model.cuda_graph import capture
 from q2a_core.model.decoder import Decoder
-from q2a_core.model.fused_step import can_fuse, fused_logits
+from q2a_core.model.fast_paths.cuda_graph import capture
+from q2a_core.model.fast_paths.fused_step import can_fuse, fused_logits
 from q2a_core.model.kv_cache import KVCache
 
 WARM_UP = 2

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from q2a_core.model.cuda_graph import capture
+from q2a_core.model.fast_paths.cuda_graph import capture
 from q2a_core.model.kv_cache import KVCache
 from q2a_core.model.merge import merge_audio
 from q2a_core.model.qwen2_audio import Qwen2Audio

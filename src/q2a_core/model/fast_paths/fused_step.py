@@ -9,7 +9,7 @@ from torch import Tensor
 
 from q2a_core.kernels import attention, resolve_backend
 from q2a_core.model.decoder import Decoder, DecoderBlock
-from q2a_core.model.plain import is_plain
+from q2a_core.model.fast_paths.plain import is_plain
 
 
 def can_fuse(decoder: Decoder, batch: int) -> bool:

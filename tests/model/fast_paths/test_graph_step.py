@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from model.test_cpu_step import CHANGES, model_with, tokens
+from model.fast_paths.model_changes import CHANGES
+from model.fast_paths.small_models import model_with, tokens
 from q2a_core.kernels import resolve_backend
 from q2a_core.model import GraphStep, graphs_of
-from q2a_core.model.fused_step import can_fuse
-from q2a_core.model.graph_step import WARM_UP, FixedCache
+from q2a_core.model.fast_paths.fused_step import can_fuse
+from q2a_core.model.fast_paths.graph_step import WARM_UP, FixedCache
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -76,7 +77,7 @@ def test_nothing_on_the_host_decides_what_a_step_reads():
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_the_kernels_take_no_decoder_that_was_changed(monkeypatch, change):
-    monkeypatch.setattr("q2a_core.model.fused_step.resolve_backend", lambda *_: "triton")
+    monkeypatch.setattr("q2a_core.model.fast_paths.fused_step.resolve_backend", lambda *_: "triton")
     model = model_with()
     assert can_fuse(model.decoder, 1)
     change(model)

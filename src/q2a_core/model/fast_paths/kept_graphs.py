@@ -10,10 +10,10 @@ import threading
 import weakref
 from collections.abc import Iterator
 
-from q2a_core.model.cuda_graph import is_capturable
-from q2a_core.model.graph_prompt import GraphPrompt
-from q2a_core.model.graph_step import GraphStep
-from q2a_core.model.plain import Fingerprint, fingerprint, is_plain
+from q2a_core.model.fast_paths.cuda_graph import is_capturable
+from q2a_core.model.fast_paths.graph_prompt import GraphPrompt
+from q2a_core.model.fast_paths.graph_step import GraphStep
+from q2a_core.model.fast_paths.plain import Fingerprint, fingerprint, is_plain
 from q2a_core.model.qwen2_audio import Qwen2Audio
 
 ROOM = 256
