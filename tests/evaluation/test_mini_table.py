@@ -8,7 +8,7 @@ import torch
 
 from q2a_core.checkpoint import open_checkpoint, save_checkpoint
 from q2a_core.errors import Q2AError
-from q2a_core.evaluation import external_judge, mini_table
+from q2a_core.evaluation import external_judge, mini_controls, mini_table
 from q2a_core.evaluation.judge_endpoint import Endpoint
 from q2a_core.evaluation.judged_chat import judge_items
 from q2a_core.evaluation.mini_scores import kind_of_reply
@@ -162,7 +162,7 @@ def test_the_chat_suites_can_be_marked_by_an_outside_judge(
     ],
 )
 def test_nothing_heard_is_said_in_whole_words(reply, says):
-    assert mini_table.says_nothing_heard(reply) == says
+    assert mini_controls.says_nothing_heard(reply) == says
 
 
 def test_suites_have_names_and_seeds_of_their_own():

@@ -1,39 +1,31 @@
 """`q2a eval --suite mini`: ask a checkpoint everything once, keep the replies, score them, and check that it listens.
 
 Beside each figure stands the same suite with the clips moved on: what a model scores that answers from the question
-alone. Then the listening control: the same questions with silence and with noise, where the right reply is to say so.
+alone. `mini_controls.py` has the other controls.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import torch
 
 from q2a_core.checkpoint import Checkpoint
 from q2a_core.errors import Q2AError
 from q2a_core.evaluation.items import Item, example_row, swapped
-from q2a_core.evaluation.metrics import INTERVALS, accuracy
-from q2a_core.evaluation.mini_scores import all_right
-from q2a_core.evaluation.mini_suite import (
-    TEST_UTTERANCES,
-    Answered,
-    MiniSuite,
-    mini_items,
-    mini_scenes,
-)
-from q2a_core.evaluation.mini_suites import CHAT, MINI_SUITES
+from q2a_core.evaluation.metrics import INTERVALS
+from q2a_core.evaluation.mini_controls import listening, robustness
+from q2a_core.evaluation.mini_suite import TEST_UTTERANCES, Answered, MiniSuite, mini_items
+from q2a_core.evaluation.mini_suites import MINI_SUITES
 from q2a_core.evaluation.normalisers import normaliser_name
 from q2a_core.evaluation.replies import ReplyKey, ReplyStore, answer_once, text_hash
 from q2a_core.evaluation.runner import answer, decoding_in_words
 from q2a_core.hashes import content_hash
 from q2a_core.machine import machine_in_words
+from q2a_core.model import Qwen2Audio
 from q2a_core.progress import OnProgress, unheard
-from q2a_core.world.quotes import plain
-from q2a_core.world.render import MAX_SECONDS, render
-from q2a_core.world.scene import Event, Scene
+from q2a_core.world.render import MAX_SECONDS
 from q2a_core.world.speech import open_or_build
 from q2a_core.world.speech.utterance_book import UtteranceBook
 
@@ -41,10 +33,6 @@ LARGER = {"false yes": 6, "mode: kind of reply": 2}
 """Suites that have this many times as many items: their figures are small or compared in pairs."""
 EXAMPLES = 10
 """Replies of each suite that a report keeps unless more are asked for."""
-ROBUST_GAIN_DB = -8.0
-"""Level of what is added to a clip for the robustness pairs, relative to the speech in it."""
-NOTHING_HEARD = ("silence", "noise", "only a voice", "no")
-"""How a reply says that there is nothing to answer."""
 HELD_OUT = "the official wording, or one that training never saw"
 """How the suites of the mini Table 2 ask."""
 
@@ -80,25 +68,7 @@ def evaluate_mini(
     store = ReplyStore() if store is None else store
     total = sum(count * LARGER.get(suite.name, 1) + count // 2 for suite in suites)
     total += 4 * count if controls else 0
-    done = 0
-
-    def ask(name: str, items: list[Item]) -> Answered:
-        nonlocal done
-        before = done
-
-        def tick(part: int, _: int) -> None:
-            on_progress(min(before + part, total), total)
-
-        keys = [_key(checkpoint, name, item) for item in items]
-        replies = answer_once(
-            store,
-            keys,
-            lambda places: answer(checkpoint, model, [items[place] for place in places]),
-            on_progress=tick,
-        )
-        done += len(items)
-        return list(zip(items, replies, strict=True))
-
+    ask = _Asker(checkpoint, model, store, total=total, on_progress=on_progress)
     rows, kept = [], []
     for suite in suites:
         items = mini_items(suite, book, count=count * LARGER.get(suite.name, 1))
@@ -119,8 +89,8 @@ def evaluate_mini(
             rows[-1]["hits"] = [place for place, hit in enumerate(hits) if hit]
         kept += [example_row(suite.name, item, reply) for item, reply in answered[:examples]]
     if controls:
-        rows += _robustness(ask, suites, book, count)
-        rows += _listening(ask, suites, book, count)
+        rows += robustness(ask, suites, book, count)
+        rows += listening(ask, suites, book, count)
     on_progress(total, total)
     return {
         "checkpoint": {
@@ -130,18 +100,7 @@ def evaluate_mini(
             "clips": checkpoint.about.get("clips"),
         },
         "conditions": {
-            "split": "test",
-            "book": book.hash[:12],
-            "seeds": {suite.name: suite.seed for suite in suites},
-            "decoding": decoding_in_words(checkpoint),
-            "prompts": prompts,
-            "normaliser": "; ".join(
-                f"{language}: {normaliser_name(language)}" for language in ("en", "de", "zh")
-            ),
-            "intervals": INTERVALS,
-            "machine": machine_in_words(
-                threads=torch.get_num_threads(), torch=torch.__version__, device=device
-            ),
+            **_conditions(checkpoint, suites, book, prompts=prompts, device=device),
             "seconds": round(time.perf_counter() - start, 1),
         },
         "rows": rows,
@@ -149,71 +108,60 @@ def evaluate_mini(
     }
 
 
-def _robustness(ask, suites: tuple[MiniSuite, ...], book: UtteranceBook, count: int) -> list[dict]:
-    """Figure 10 in mini form: the same question about the same speech, clean and with a sound or music added."""
-    suite = next((suite for suite in suites if suite.name == "recognition"), None)
-    if suite is None:
-        return []
-    clean = mini_items(suite, book, count=count)
-    noisy = []
-    for item, added in zip(clean, _added(book, count), strict=True):
-        scene = _with_added(item.scene, replace(added, gain_db=ROBUST_GAIN_DB))
-        noisy.append(Item(scene=scene, task=item.task, samples=render(scene, book).samples))
-    pairs = zip(
-        ask("robustness, clean", clean), ask("robustness, with something added", noisy), strict=True
-    )
-    hits = [all_right([one])[0] and one[1] == two[1] for one, two in pairs]
-    score = asdict(accuracy(hits))
-    return [{"suite": "robustness: same and right", "metric": "accuracy", "score": score}]
+class _Asker:
+    """Asks each item once: what the store knows is taken from there, and the progress goes on from suite to suite."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        model: Qwen2Audio,
+        store: ReplyStore,
+        *,
+        total: int,
+        on_progress: OnProgress,
+    ):
+        self.checkpoint, self.model, self.store = checkpoint, model, store
+        self.total, self.on_progress = total, on_progress
+        self.done = 0
+
+    def __call__(self, name: str, items: list[Item]) -> Answered:
+        """The items with their replies, which are kept under `name`."""
+        before = self.done
+        replies = answer_once(
+            self.store,
+            [_key(self.checkpoint, name, item) for item in items],
+            lambda places: answer(self.checkpoint, self.model, [items[place] for place in places]),
+            on_progress=lambda part, _: self.on_progress(
+                min(before + part, self.total), self.total
+            ),
+        )
+        self.done += len(items)
+        return list(zip(items, replies, strict=True))
 
 
-def _added(book: UtteranceBook, count: int) -> list[Event]:
-    """What sounds beside the voice: everyday sounds and music by turns, from the suites that ask about them."""
-    scenes = [
-        mini_scenes(next(suite for suite in MINI_SUITES if suite.name == name), book.utterances)
-        for name in ("everyday sound", f"{CHAT}music")
-    ]
-    return [next(scenes[number % 2])[0].events[0] for number in range(count)]
-
-
-def _listening(ask, suites: tuple[MiniSuite, ...], book: UtteranceBook, count: int) -> list[dict]:
-    """The questions of two suites with nothing to hear: how often the reply says so."""
-    rows = []
-    for name in ("recognition", "everyday sound"):
-        suite = next((suite for suite in suites if suite.name == name), None)
-        if suite is None:
-            continue
-        items = mini_items(suite, book, count=max(count // 2, 1))
-        for what in ("silence", "noise"):
-            empty = [_emptied(item, what) for item in items]
-            answered = ask(f"{name}, {what}", empty)
-            said = [says_nothing_heard(reply) for _, reply in answered]
-            rows.append(
-                {
-                    "suite": f"listening: {name} of {what}",
-                    "metric": "accuracy",
-                    "score": asdict(accuracy(said)),
-                }
-            )
-    return rows
-
-
-def says_nothing_heard(reply: str) -> bool:
-    """Whether a reply holds one of NOTHING_HEARD, as whole words."""
-    return any(f" {words} " in f" {plain(reply)} " for words in NOTHING_HEARD)
-
-
-def _with_added(scene: Scene, event: Event) -> Scene:
-    return replace(scene, events=(*scene.events, event), overlap=True)
-
-
-def _emptied(item: Item, what: str) -> Item:
-    """The same question about silence or noise of the same length."""
-    samples = np.zeros_like(item.samples)
-    if what == "noise":
-        rng = np.random.default_rng(len(item.samples))
-        samples = (0.05 * rng.standard_normal(len(samples))).astype(np.float32)
-    return Item(scene=item.scene, task=item.task, samples=samples)
+def _conditions(
+    checkpoint: Checkpoint,
+    suites: Sequence[MiniSuite],
+    book: UtteranceBook,
+    *,
+    prompts: str,
+    device: str,
+) -> dict[str, Any]:
+    """What the figures hold for: data, prompts, decoding, counting, and the machine."""
+    return {
+        "split": "test",
+        "book": book.hash[:12],
+        "seeds": {suite.name: suite.seed for suite in suites},
+        "decoding": decoding_in_words(checkpoint),
+        "prompts": prompts,
+        "normaliser": "; ".join(
+            f"{language}: {normaliser_name(language)}" for language in ("en", "de", "zh")
+        ),
+        "intervals": INTERVALS,
+        "machine": machine_in_words(
+            threads=torch.get_num_threads(), torch=torch.__version__, device=device
+        ),
+    }
 
 
 def _key(checkpoint: Checkpoint, suite: str, item: Item) -> ReplyKey:
