@@ -68,94 +68,146 @@ def train(
     hooks = hooks or Hooks()
     processes = Processes(precision)
     batches.deal(processes.rank, processes.count)
-    writes = processes.writes
-    model = objective.model
-    if writes:
+    if processes.writes:
         check_folder(run, stage, resume=resume)
-    with RunLock(run) if writes else contextlib.nullcontext():
-        if writes:
+    with RunLock(run) if processes.writes else contextlib.nullcontext():
+        if processes.writes:
             claim_folder(run, stage, resume=resume)
             tidy(run)
         processes.wait()
         hooks.on_begin()
+        training = _Training(stage, run, objective, processes, hooks, resume=resume)
+        training.begin_log(facts or {}, start)
+        training.take_steps(batches)
+        processes.wait()
+    return objective.model.eval()
+
+
+class _Training:
+    """One run on its way: what is trained, how many steps are done, and what of them is not yet logged or saved."""
+
+    def __init__(
+        self,
+        stage: StageConfig,
+        run: Path,
+        objective: Objective,
+        processes: Processes,
+        hooks: Hooks,
+        *,
+        resume: bool,
+    ):
+        self.stage, self.run, self.objective = stage, run, objective
+        self.processes, self.hooks = processes, hooks
         objective.to(processes.device).train()
-        freeze(model, stage)
-        optimizer = make_optimizer(objective, stage, precision=processes.precision)
-        done, tally = _resume(run, objective, optimizer) if resume else (0, Tally())
-        _check_precision(run, done, processes.precision)
-        log = RunLog(run / LOG_FILE, silent=not writes)
-        if writes and done == 0:
-            note_start(run, start)
-            _keep_log(log, hooks)
-        log.cut(done)
-        about = {"stage": stage.to_dict(), "parts": describe(stage, model), **(facts or {})}
-        log.write(
+        freeze(objective.model, stage)
+        self.optimizer = make_optimizer(objective, stage, precision=processes.precision)
+        self.done, self.tally = 0, Tally()
+        if resume:
+            self.done, self.tally = _resume(run, objective, self.optimizer)
+        _check_precision(run, self.done, processes.precision)
+        self.saved = self.done
+        self.log = RunLog(run / LOG_FILE, silent=not processes.writes)
+        self.clock = Clock(stage, self.done)
+
+    def begin_log(self, facts: dict[str, Any], start: dict[str, Any] | None) -> None:
+        """The log's line of what is run, with `facts`; `start` is kept where the run begins."""
+        if self.processes.writes and self.done == 0:
+            note_start(self.run, start)
+            _keep_log(self.log, self.hooks)
+        self.log.cut(self.done)
+        parts = describe(self.stage, self.objective.model)
+        self.log.write(
             "run",
-            step=done,
-            processes=processes.count,
-            workers=hooks.workers,
-            precision=processes.precision,
-            **about,
+            step=self.done,
+            processes=self.processes.count,
+            workers=self.hooks.workers,
+            precision=self.processes.precision,
+            **{"stage": self.stage.to_dict(), "parts": parts, **facts},
         )
-        if writes:
-            hooks.on_message(describe(stage, model))
-        clock = Clock(stage, done)
-        saved = done
+        if self.processes.writes:
+            self.hooks.on_message(parts)
 
-        def save() -> None:
-            nonlocal saved
-            if writes and saved < done:
-                extra = {"stage": stage.to_dict(), "tally": tally.to_dict()}
-                save_state(run, done, module=objective, optimizer=optimizer, extra=extra)
-            saved = done
-
+    def take_steps(self, batches: StepBatches) -> None:
+        """All steps that are left, or those up to a stop."""
+        stage, processes, hooks = self.stage, self.processes, self.hooks
         stopped = processes.any(hooks.should_stop())
-        made = steps_from(batches, start=done, workers=hooks.workers)
+        made = steps_from(batches, start=self.done, workers=hooks.workers)
         # however it ends, the log tells, and the workers go at once
-        with _told_in(log, lambda: done), contextlib.closing(made) as steps:
-            while done < stage.steps and not stopped:
+        with _told_in(self.log, lambda: self.done), contextlib.closing(made) as steps:
+            while self.done < stage.steps and not stopped:
                 try:
                     micro_batches = _next(steps, processes)
                 except (Q2AError, OSError):
-                    save()
+                    self._save()
                     processes.wait()
                     raise
-                losses = accumulate_gradients(
-                    objective, micro_batches, processes=processes, should_stop=hooks.should_stop
-                )
-                if losses is None:
+                if not self._step(micro_batches):
                     break
-                set_rates(optimizer, learning_rate(stage, done))
-                update(
-                    objective, optimizer, losses, max_grad_norm=stage.max_grad_norm, step=done + 1
-                )
-                done += 1
-                tally.add(losses)
-                clock.count(stage.step_size, losses.tokens)
-                last = done == stage.steps
-                if writes and (done % stage.log_every == 0 or last):
-                    progress = clock.progress(done, tally.means())
-                    log.write(
-                        "step",
-                        step=done,
-                        learning_rate=learning_rate(stage, done - 1),
-                        **progress.to_record(),
-                    )
-                    tally = Tally()
-                    hooks.on_progress(progress)
-                if writes and (done % stage.sample_every == 0 or last):
-                    objective.eval()
-                    for sample in hooks.on_sample(model, done):
-                        log.write("sample", step=done, **sample)
-                    objective.train()
+                if self._is_due(stage.log_every):
+                    self._log_step()
+                if self._is_due(stage.sample_every):
+                    self._log_samples()
                 stopped = processes.any(hooks.should_stop())
-                if done % stage.save_every == 0 or last:
-                    save()
-            save()
+                if self._is_due(stage.save_every):
+                    self._save()
+            self._save()
             # before the workers are waited for: who watches the log need not wait for them
-            log.write("end", step=done, finished=done == stage.steps)
-        processes.wait()
-    return model.eval()
+            self.log.write("end", step=self.done, finished=self.done == stage.steps)
+
+    def _step(self, micro_batches: list[Any]) -> bool:
+        """One optimizer step; False, with everything as it was, if a stop cut it."""
+        stage = self.stage
+        losses = accumulate_gradients(
+            self.objective,
+            micro_batches,
+            processes=self.processes,
+            should_stop=self.hooks.should_stop,
+        )
+        if losses is None:
+            return False
+        set_rates(self.optimizer, learning_rate(stage, self.done))
+        update(
+            self.objective,
+            self.optimizer,
+            losses,
+            max_grad_norm=stage.max_grad_norm,
+            step=self.done + 1,
+        )
+        self.done += 1
+        self.tally.add(losses)
+        self.clock.count(stage.step_size, losses.tokens)
+        return True
+
+    def _is_due(self, every: int) -> bool:
+        return self.done % every == 0 or self.done == self.stage.steps
+
+    def _log_step(self) -> None:
+        """The losses since the last such line, and how fast it goes."""
+        if not self.processes.writes:
+            return
+        progress = self.clock.progress(self.done, self.tally.means())
+        rate = learning_rate(self.stage, self.done - 1)
+        self.log.write("step", step=self.done, learning_rate=rate, **progress.to_record())
+        self.tally = Tally()
+        self.hooks.on_progress(progress)
+
+    def _log_samples(self) -> None:
+        """What the caller has decoded meanwhile."""
+        if not self.processes.writes:
+            return
+        self.objective.eval()
+        for sample in self.hooks.on_sample(self.objective.model, self.done):
+            self.log.write("sample", step=self.done, **sample)
+        self.objective.train()
+
+    def _save(self) -> None:
+        """A whole state, unless there is one of this step."""
+        if self.processes.writes and self.saved < self.done:
+            extra = {"stage": self.stage.to_dict(), "tally": self.tally.to_dict()}
+            save_state(
+                self.run, self.done, module=self.objective, optimizer=self.optimizer, extra=extra
+            )
+        self.saved = self.done
 
 
 def _next(steps: Iterator[list[Any]], processes: Processes) -> list[Any]:
