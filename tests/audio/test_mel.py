@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from q2a_core.audio import mel
-from q2a_core.audio.mel import log_mel, mel_filters, power_spectrogram
+from q2a_core.audio.mel import log_mel, mel_centres, mel_filters, power_spectrogram
 
 
 def _clip(seconds: float = 0.5) -> np.ndarray:
@@ -32,6 +32,12 @@ def test_another_default_type_changes_nothing(monkeypatch):
     finally:
         torch.set_default_dtype(torch.float32)
         mel._hann.cache_clear()
+
+
+@pytest.mark.parametrize("num_mels", [20, 40])
+def test_centres_are_where_the_filters_hear_most(num_mels):
+    peaks = mel_filters(num_mels).argmax(0).numpy() * 40.0  # a bin of the spectrum is 40 Hz wide
+    assert np.abs(mel_centres(num_mels) - peaks).max() < 30
 
 
 def test_products_by_bands_are_one_product_with_all_filters_gradients_too():

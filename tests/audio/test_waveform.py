@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from hostile_audio import encode, tone, wav
+from q2a_core.audio.intake import MAX_VALUES, Intake
 from q2a_core.audio.mp3 import read_frames
 from q2a_core.audio.waveform import Waveform, load_waveform, wav_bytes, write_wav
 from q2a_core.errors import AudioError
@@ -221,6 +222,13 @@ def test_arrays_of_every_shape_and_type(convert):
     )
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32])
+def test_the_lowest_integer_is_full_scale(dtype):
+    extremes = np.tile(np.array([np.iinfo(dtype).min, 0], dtype), 400)
+    clip = load_waveform(extremes, sample_rate=16_000)
+    assert (clip.samples.min(), clip.samples.max()) == (-1, 0)
+
+
 def test_torch_tensors_are_taken():
     torch = pytest.importorskip("torch")
     tensor = torch.from_numpy(stereo(16_000).T.copy()).requires_grad_()
@@ -248,6 +256,7 @@ def test_the_callers_array_is_not_shared():
         pytest.param(np.full(4000, -np.inf), "NaN or infinite", id="inf"),
         pytest.param(np.full(4000, 1e300), "NaN or infinite", id="beyond float32"),
         pytest.param(melody(16_000) * 32768, "divided by 32,768", id="int16 values as floats"),
+        pytest.param(melody(16_000) * 30, "divided by 32,768", id="ten times over full scale"),
         pytest.param([0, 900, -900] * 999, "full scale is not known", id="list of integers"),
         pytest.param(np.zeros(4000, bool), "holds bool values", id="bool"),
         pytest.param(np.zeros(4000, complex), "holds complex128 values", id="complex"),
@@ -314,6 +323,32 @@ def test_the_shortest_clip_and_the_limit_in_seconds():
 def test_odd_levels_are_noticed(samples: np.ndarray, notice: str):
     clip = load_waveform(samples, sample_rate=16_000)
     assert [notice in found for found in clip.notices].count(True) == 1
+
+
+@pytest.mark.parametrize(("held", "count"), [(3, 0), (4, 10)])
+def test_a_flat_top_is_four_equal_samples(held: int, count: int):
+    beat = np.r_[np.zeros(50), np.full(held, 0.99), np.zeros(50)]
+    notices = load_waveform(np.tile(beat, 10), sample_rate=16_000).notices
+    assert [f"{count} clipped samples" in notice for notice in notices] == [True] * (count > 0)
+
+
+def test_a_low_rate_says_up_to_which_pitch_it_goes():
+    [notice] = load_waveform(melody(8_000), sample_rate=8_000).notices
+    assert notice.endswith("nothing above 4,000 Hz is in it")
+
+
+def test_a_twentieth_that_is_missing_is_told():
+    whole = wav_bytes(melody(16_000).astype(np.float32))
+    [notice] = load_waveform(whole[: len(whole) * 19 // 20]).notices
+    assert "its header promises 0.70 s" in notice
+
+
+def test_many_channels_count_towards_the_bound():
+    """What a header promises is refused before anything is decoded."""
+    intake = Intake("a.wav", max_seconds=None)
+    intake.begin(48_000, 2, MAX_VALUES // 2)
+    with pytest.raises(AudioError, match="at most 173 million are decoded"):
+        intake.begin(48_000, 3, MAX_VALUES // 2)
 
 
 def test_a_clean_tone_at_full_scale_is_not_called_clipped():
@@ -500,6 +535,8 @@ def test_written_wav_is_read_back_exactly(tmp_path: Path):
 def test_loud_floats_are_clipped_and_not_wrapped():
     written, _ = soundfile.read(io.BytesIO(wav_bytes(np.array([0.5, 1.0, 7.0, -7.0]))))
     np.testing.assert_allclose(written, [0.5, 32_767 / 32_768, 32_767 / 32_768, -1.0])
+    steps, _ = soundfile.read(io.BytesIO(wav_bytes(np.array([0.9, -0.6]) / 32_768)))
+    np.testing.assert_array_equal(steps * 32_768, [1, -1])  # the nearest, not the one towards zero
     halves = np.array([0.5, 3.0, -3.0], np.float16)  # 3 x 32,768 is more than float16 holds
     assert wav_bytes(halves) == wav_bytes(halves.astype(np.float64))
 

@@ -245,7 +245,8 @@ def test_clips_of_every_form(opened, tmp_path):
     content = wav_bytes(samples)
     (tmp_path / "clip.wav").write_bytes(content)
     expected = ask(opened.fork(), samples, "What?")
-    for clip in (samples.tolist(), torch.from_numpy(samples), ArrayLike(), waveform):
+    numbers = list(samples)  # NumPy's, which are no floats of Python's
+    for clip in (samples.tolist(), numbers, torch.from_numpy(samples), ArrayLike(), waveform):
         assert same(ask(opened.fork(), clip, "What?"), expected)
     with (tmp_path / "clip.wav").open("rb") as file:
         for clip in (content, tmp_path / "clip.wav", str(tmp_path / "clip.wav"), file):
@@ -268,6 +269,25 @@ def test_several_clips_in_one_turn(opened, tmp_path):
     assert same(one_list, ask(opened.fork(), noise(), "What?"))
 
 
+def test_every_clip_has_as_many_placeholders_as_it_has_tokens(chat):
+    """In their order, those of earlier turns before those of this one: the sum alone would fit any order."""
+    ask(chat, [noise(0.4), noise(1.2)], "Which is longer?")
+    prompt = chat.prompt(noise(0.8), "And this?", sample_rate=RATE)
+    is_audio = np.array(prompt.ids) == chat.checkpoint.config.audio_token_id
+    edges = np.flatnonzero(np.diff(is_audio, prepend=False, append=False))
+    assert (edges[1::2] - edges[::2]).tolist() == [10, 30, 20]
+    assert [len(clip) for clip in prompt.audio_embeds] == [10, 30, 20]
+
+
+def test_a_file_beside_an_array_keeps_its_own_rate(opened, tmp_path):
+    from q2a_core.audio import write_wav
+
+    write_wav(tmp_path / "b.wav", noise(seed=1))
+    at_8_khz = noise()[::2]
+    prompt = opened.prompt([at_8_khz, tmp_path / "b.wav"], "Which?", sample_rate=8_000)
+    assert [len(clip) for clip in prompt.audio_embeds] == [20, 20]
+
+
 def test_no_clips_is_a_text_turn(opened):
     assert same(ask(opened.fork(), [], "Hello"), ask(opened.fork(), None, "Hello"))
 
@@ -285,9 +305,15 @@ def test_split_hears_a_long_clip_as_several(opened, extra):
     reply = ask(chat, samples, "What?", split="window")
     assert reply.prompt.count("<|AUDIO|>") == 3
     assert any("cut into 3 clips" in notice for notice in reply.notices)
+    assert len(set(reply.notices)) == len(reply.notices), "what holds for all pieces is told once"
     rest = max(extra, 321)
     cuts = [samples[:WINDOW], samples[WINDOW:-rest], samples[-rest:]]
     assert same(reply, ask(opened.fork(), cuts, "What?"))
+
+
+def test_what_was_noticed_in_a_clip_is_told_of_its_pieces(opened):
+    prompt = opened.prompt(np.zeros(2 * WINDOW), sample_rate=RATE, split="window")
+    assert prompt.notices == ("the clip is silent", "the array was cut into 2 clips")
 
 
 def test_split_leaves_short_clips_whole(opened):
@@ -380,6 +406,8 @@ def test_the_last_turn_may_fill_the_context(chat):
     assert f"fills the {limit:,} that the model holds" in reply.notices[-1]
     with pytest.raises(ChatError, match=f"the model holds {limit}"):
         chat.ask(None, "And?")
+    with pytest.raises(ChatError, match=f"is {limit} tokens long; the model holds {limit}"):
+        chat.fork().ask(None, digits + 8 * "7")
 
 
 def test_forks_in_threads_answer_as_they_do_alone(opened):
@@ -438,6 +466,46 @@ def test_notices_of_the_checkpoint(tiny_checkpoint, tmp_path):
     assert any("trained on clips up to 0.5 s" in notice for notice in reply.notices)
     assert any("num_beams=4" in notice for notice in reply.notices)
     assert len(set(reply.notices)) == len(reply.notices)
+    within = ask(AudioChat.from_pretrained(directory), noise(0.5))
+    assert not any("trained on clips" in notice for notice in within.notices)
+
+
+def test_how_a_checkpoint_is_asked_is_told_once(chat, monkeypatch):
+    monkeypatch.setattr(type(chat.checkpoint), "notices", ("asked in plain text",))
+    assert "asked in plain text" in ask(chat, text="Hello").notices
+    assert "asked in plain text" not in ask(chat, text="And?").notices
+
+
+def test_a_length_in_the_generation_config_counts_the_prompt(opened):
+    ids = opened.prompt(None, "Hello").ids
+    values = {"max_length": len(ids) + 3, "eos_token_id": None}
+    checkpoint = replace(opened.checkpoint, generation_config=values)
+    assert len(AudioChat(checkpoint, opened.model).ask(text="Hello").token_ids) == 3
+
+
+def replying(monkeypatch, ids: list[int]) -> None:
+    """Every reply is these ids, whatever is asked."""
+    steps = [([token], [-0.5]) for token in ids]
+    monkeypatch.setattr("q2a_core.inference.turn.generate_steps", lambda *_, **__: iter(steps))
+
+
+def test_a_reply_that_ends_inside_a_character_is_streamed_whole(chat, monkeypatch):
+    tokenizer = chat.checkpoint.chat_format.tokenizer
+    euro = tokenizer.encode("a€")
+    assert len(euro) > 2
+    replying(monkeypatch, euro[:-1])
+    pieces = list(chat.stream(text="Hello"))
+    assert "".join(pieces) == chat.last_reply.text == "a\ufffd"
+
+
+def test_speed_is_that_of_the_tokens_after_the_first(chat, monkeypatch):
+    """By a clock that goes on by a second whenever it is read: at the call, and at each token."""
+    monkeypatch.setattr("time.perf_counter", map(float, range(100)).__next__)
+    replying(monkeypatch, chat.checkpoint.chat_format.tokenizer.encode("abc")[:1] * 3)
+    timings = chat.ask(text="Hello").timings
+    assert timings.tokens_per_second == 1
+    replying(monkeypatch, [5])
+    assert chat.fork().ask(text="Hello").timings.tokens_per_second == 0
 
 
 def test_more_clips_than_training_had_in_a_dialogue(tiny_checkpoint, tmp_path):

@@ -104,6 +104,19 @@ def test_seeds_repeat_and_differ(model):
     assert len({tuple(reply(seed)[0]) for seed in range(5)}) > 1
 
 
+def test_probabilities_are_the_models_own_whatever_is_drawn_from(model):
+    """Neither temperature nor penalty changes what the model thinks of the token that was drawn."""
+    ids = prompt()
+    settings = warm(repetition_penalty=1.5)
+    rng = torch.Generator().manual_seed(0)
+    reply = generate(model, ids, settings=settings, generator=rng)
+    with torch.inference_mode():
+        whole = torch.cat([ids, torch.tensor(reply.token_ids)], dim=1)
+        logps = model(whole).logits[0, ids.shape[1] - 1 : -1].log_softmax(-1)
+    expected = logps.gather(-1, torch.tensor(reply.token_ids[0])[:, None])[:, 0]
+    assert reply.logps[0] == pytest.approx(expected.tolist(), abs=1e-4)
+
+
 def test_a_step_yields_one_token_and_its_probability_per_row(model):
     steps = list(generate_steps(model, prompt(3), settings=GenerationSettings(max_new_tokens=5)))
     assert len(steps) == 5

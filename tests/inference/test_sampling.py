@@ -165,6 +165,8 @@ def test_temperature_counts_only_when_sampling():
     assert GenerationSettings.from_generation_config({"temperature": 0.7}).temperature == 0
     assert GenerationSettings.from_generation_config({"do_sample": True}).temperature == 1.0
     assert GenerationSettings.from_generation_config({"do_sample": True}).top_k == 50
+    cold = GenerationSettings.from_generation_config({"do_sample": True, "temperature": 0.0})
+    assert cold.temperature == 0
 
 
 def test_max_length_counts_the_prompt():

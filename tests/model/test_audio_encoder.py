@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch.profiler import ProfilerActivity, profile
 
 from q2a_core import Qwen2Audio, presets
+from q2a_core.config import EncoderConfig
 from q2a_core.lengths import audio_tokens, conv_mel_frames, encoder_frames
-from q2a_core.model.audio_encoder import GROUP_RATIO, length_groups, sinusoids
+from q2a_core.model.audio_encoder import GROUP_RATIO, EncoderBlock, length_groups, sinusoids
 
 WINDOW = 500
 TOLERANCE = {"rtol": 0, "atol": 1e-5}
@@ -102,6 +103,17 @@ def test_length_groups(lengths):
     assert all(last > first for last, first in zip(lasts, firsts[1:], strict=False))
     padded = sum(lengths[group[0]] * len(group) for group in groups)
     assert padded * GROUP_RATIO <= sum(lengths)
+
+
+def test_a_short_clip_is_not_padded_to_a_long_one():
+    assert length_groups([100, 3000, 99, 2900]) == [[1, 3], [0, 2]]
+
+
+def test_fp16_does_not_overflow_between_blocks():
+    block = EncoderBlock(EncoderConfig(d_model=8, num_heads=2, d_ff=8)).half()
+    block.fc2.bias.data.fill_(60_000)
+    x = torch.full((1, 3, 8), 30_000, dtype=torch.float16)
+    assert block(x, None).isfinite().all()
 
 
 def test_sinusoids_begin_with_sines():

@@ -75,6 +75,7 @@ def test_pack_valid_keeps_the_order():
     padded = torch.arange(12, dtype=torch.float32).view(3, 4, 1)
     packed = pack_valid(padded, torch.tensor([2, 0, 4]))
     assert packed.flatten().tolist() == [0, 1, 8, 9, 10, 11]
+    assert pack_valid(padded[:1], torch.tensor([3])).flatten().tolist() == [0, 1, 2]
 
 
 @pytest.fixture(scope="module")

@@ -66,6 +66,8 @@ def test_holes_and_mixed_sides_are_refused(rows):
 def test_a_mask_must_cover_what_is_cached():
     with pytest.raises(ValueError, match="3 columns; expected 5"):
         read([[0, 1, 1]], new=1, cached=4)
+    with pytest.raises(ValueError, match="3 columns; expected 2"):
+        read([[0, 1, 1]], new=1, cached=1)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from q2a_core import lengths
 from q2a_core.config import DecoderConfig, EncoderConfig, ModelConfig
 from q2a_core.inference import GenerationSettings, generate
 from q2a_core.model import Qwen2Audio
+from q2a_core.model.layers import RMSNorm
 
 NEW_TOKENS = 40
 AUDIO_TOKEN_ID = 3
@@ -144,3 +145,18 @@ def encoder_mask(batch: Batch) -> torch.Tensor:
     frames = lengths.encoder_frames(batch.mel.shape[2])
     valid = torch.arange(frames) < lengths.encoder_frames(batch.mel_lengths)[:, None]
     return valid[:, None, None, :].expand(-1, 1, frames, -1)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_the_norm_rounds_where_transformers_rounds(dtype):
+    from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
+
+    rng = torch.Generator().manual_seed(0)
+    x = (torch.randn(64, 32, generator=rng) * torch.logspace(-4, 1, 64)[:, None]).to(dtype)
+    ours, theirs = RMSNorm(32, 1e-6).to(dtype), Qwen2RMSNorm(32, 1e-6).to(dtype)
+    weight = torch.randn(32, generator=rng).to(dtype)
+    ours.weight.data, theirs.weight.data = weight, weight
+    expected = theirs(x)
+    # in fp32 torch has a kernel of its own
+    tolerance = 1e-5 if dtype == torch.float32 else 0.0
+    torch.testing.assert_close(ours(x), expected, rtol=tolerance, atol=0)

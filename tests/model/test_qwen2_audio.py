@@ -1,0 +1,39 @@
+"""The whole model: what counts in its loss, and settings that reach every part."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from q2a_core import Qwen2Audio, presets
+from q2a_core.errors import BackendError
+from q2a_core.model import IGNORE_INDEX
+
+
+def test_padded_positions_do_not_count_in_the_loss():
+    model = Qwen2Audio(presets.tiny()).eval()
+    ids = torch.tensor([[5, 6, 7, 8, 9, 10], [11, 12, 13, 14, 0, 0]])
+    mask = (ids > 0).long()
+    with torch.inference_mode():
+        loss = model(ids, attention_mask=mask, labels=ids).loss
+        labels = ids.masked_fill(mask == 0, IGNORE_INDEX)
+        assert loss == model(ids, attention_mask=mask, labels=labels).loss
+        rows = [float(model(row[None], labels=row[None]).loss) for row in (ids[0], ids[1, :4])]
+    assert float(loss) == pytest.approx((5 * rows[0] + 3 * rows[1]) / 8, rel=1e-5)
+
+
+def test_a_backend_is_chosen_for_encoder_and_decoder():
+    model = Qwen2Audio(presets.tiny()).eval()
+    model.set_backend("none such")
+    with pytest.raises(BackendError, match="none such"):
+        model(torch.tensor([[5, 6]]))
+    with pytest.raises(BackendError, match="none such"):
+        model.encode_audio(torch.zeros(1, 128, 13), torch.tensor([12]))
+
+
+def test_a_tied_head_is_the_embedding():
+    config = presets.tiny()
+    tied = replace(config, decoder=replace(config.decoder, tie_word_embeddings=True))
+    for shared, model in ((True, Qwen2Audio(tied)), (False, Qwen2Audio(config))):
+        head, embedding = model.decoder.lm_head.weight, model.decoder.embed_tokens.weight
+        assert (head is embedding) == shared
