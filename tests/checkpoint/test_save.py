@@ -225,6 +225,7 @@ def test_stored_in_half_precision_computed_in_single(models, chat_format, tmp_pa
     assert not opened.training
     assert same_weights(opened, models[0])
     half = checkpoint.load_model(dtype="bfloat16")
+    assert same_weights(half, checkpoint.load_model(dtype=torch.bfloat16))
     assert {parameter.dtype for parameter in half.parameters()} == {torch.bfloat16}
 
 

@@ -138,6 +138,43 @@ def test_half_precision_keeps_its_type(backend, dtype):
     expected = attention(q.float(), k.float(), v.float(), is_causal=True, backend="reference")
     bound = 8 * torch.finfo(dtype).eps
     torch.testing.assert_close(found.float(), expected, rtol=0, atol=bound)
+    if backend == "reference":
+        assert torch.equal(found, expected.to(dtype)), "fp32 inside, rounded once"
+
+
+@pytest.mark.parametrize("backend", FAST)
+@pytest.mark.parametrize("tq", [1, 6])
+@pytest.mark.parametrize("kv_heads", [2, 4])
+def test_a_scale_of_ones_own_counts_whatever_the_heads(backend, tq, kv_heads):
+    q, k, v = qkv(tq=tq, tk=6, kv_heads=kv_heads)
+    expected, found = (
+        attention(q, k, v, scale=1.7, backend=name) for name in ("reference", backend)
+    )
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)
+    assert not torch.allclose(found, attention(q, k, v, backend=backend), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, "triton"),
+        ({"head_dim": 128}, "triton"),
+        ({"head_dim": 129}, "sdpa"),
+        ({"head_dim": 15}, "sdpa"),
+        ({"dtype": torch.float64}, "sdpa"),
+        ({"rows": 65_535}, "triton"),
+        ({"rows": 65_536}, "sdpa"),
+        ({"device": "cpu"}, "sdpa"),
+    ],
+    ids=str,
+)
+def test_auto_takes_triton_for_what_it_takes(monkeypatch, asked, expected):
+    """As on a GPU that suits it."""
+    file = sys.modules["q2a_core.kernels.attention"]  # the package's own name is the function
+    monkeypatch.setattr(file, "triton_is_installed", lambda: True)
+    monkeypatch.setattr(file, "_suits_triton", lambda device: True)
+    options = {"device": "cuda", "head_dim": 64, "dtype": torch.bfloat16} | asked
+    assert resolve_backend("auto", **options) == expected
 
 
 @pytest.mark.parametrize("lengths", [None, torch.tensor([20, 7])], ids=["full", "ragged"])

@@ -7,7 +7,7 @@ import torch
 
 from q2a_core import Qwen2Audio, presets
 from q2a_core.errors import BackendError
-from q2a_core.model import IGNORE_INDEX
+from q2a_core.model import IGNORE_INDEX, causal_lm_loss
 
 
 def test_padded_positions_do_not_count_in_the_loss():
@@ -20,6 +20,13 @@ def test_padded_positions_do_not_count_in_the_loss():
         assert loss == model(ids, attention_mask=mask, labels=labels).loss
         rows = [float(model(row[None], labels=row[None]).loss) for row in (ids[0], ids[1, :4])]
     assert float(loss) == pytest.approx((5 * rows[0] + 3 * rows[1]) / 8, rel=1e-5)
+
+
+def test_the_loss_is_computed_in_fp32():
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 40, 320, generator=rng).bfloat16()
+    labels = torch.randint(0, 320, (1, 40), generator=rng)
+    assert causal_lm_loss(logits, labels).equal(causal_lm_loss(logits.float(), labels))
 
 
 def test_a_backend_is_chosen_for_encoder_and_decoder():

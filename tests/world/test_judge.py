@@ -9,6 +9,7 @@ import pytest
 from q2a_core.world.judge import judge
 from q2a_core.world.quotes import misheard_words, split_quote
 from q2a_core.world.scene import Event, Scene
+from q2a_core.world.sounds.music import plan_tune
 from q2a_core.world.speech import plan_utterances
 from q2a_core.world.task import compose
 
@@ -235,3 +236,67 @@ def test_silence_may_be_told_in_other_words():
     for reply in ("Silence.", "Nothing.", "I hear only silence."):
         assert judge(scene, task, reply).score == 10
     assert judge(scene, task, "I hear only noise.").score <= 2
+
+
+RAIN = Event(kind="sound", label="rain", seconds=1.0, seed=2)
+
+
+@pytest.mark.parametrize("reply", ["A dog barking twice.", "Rain falling."])
+def test_one_main_fact_of_two_is_worth_two_points(reply):
+    assert about((DOG, RAIN), "caption", "A dog barking twice, then rain.", reply) == 2
+    assert about((RAIN, DOG), "caption", "Rain, then a dog barking twice.", reply) == 2
+
+
+def test_what_stands_beside_the_main_fact_earns_its_share_alone():
+    assert points("close the window", "You said: close the window.", RAIN, task="voice_chat") == 5
+    assert points("close the window", "I hear rain.", RAIN, task="voice_chat") == 2
+
+
+def test_to_name_several_values_is_to_name_none():
+    speech = Event(kind="speech", label="one", utterance=0, spoken=MAN)
+    assert about((speech,), "speaker", "A man.", "A man.") == 10
+    assert about((speech,), "speaker", "A man.", "A man or a woman.") == 0
+
+
+COUGH = Event(kind="vocal", label="cough", count=1, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("reply", "events"),
+    [
+        ("A man coughing.", (COUGH,)),
+        ("A woman coughs, then a man says something.", (COUGH, "man")),
+        ("A man says something in a neutral voice.", ("angry man",)),
+        ("Sad music, slow, on a piano.", ("music",)),
+    ],
+)
+def test_who_coughs_and_how_music_feels_is_not_invented(reply, events):
+    made = {
+        "man": Event(kind="speech", label="one", utterance=0, spoken=MAN),
+        "angry man": Event(
+            kind="speech", label="one", utterance=0, spoken=replace(MAN, emotion="anger")
+        ),
+        "music": Event(
+            kind="music",
+            label="piano",
+            tune=replace(plan_tune(np.random.default_rng(3)), instrument="piano"),
+        ),
+    }
+    heard = tuple(made.get(event, event) for event in events)
+    assert about(heard, "caption", reply, reply) == 10
+
+
+def test_a_translation_names_what_it_speaks_of():
+    words = replace(saying("der Hund schläft"), index=1)
+    task = compose("translate", ("Translate into English.", "the dog sleeps"))
+    assert judge(words, task, "The dog sleeps.").score == 10
+
+
+def test_an_introduction_may_be_what_was_said():
+    assert points("you said no", "You said no.") == 10
+
+
+def test_what_comes_first_is_what_is_named_first():
+    for events, right in (((DOG, RAIN), "A dog, then rain."), ((RAIN, DOG), "Rain, then a dog.")):
+        for reply in ("A dog, then rain.", "Rain, then a dog."):
+            assert about(events, "first", right, reply) == (10 if reply == right else 0)

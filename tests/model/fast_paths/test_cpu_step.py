@@ -17,6 +17,7 @@ from q2a_core.model import CpuStep, can_step
         {"d_model": 32, "num_heads": 4, "num_kv_heads": 4, "d_ff": 50, "num_layers": 1},
         {"d_model": 48, "num_heads": 3, "num_kv_heads": 1, "num_layers": 3, "rope_theta": 1e6},
         {"d_model": 32, "num_heads": 2, "num_kv_heads": 1, "tie_word_embeddings": True},
+        {"max_positions": 5},
     ],
     ids=str,
 )
@@ -31,6 +32,19 @@ def test_equals_the_decoder_token_by_token(batch, shape):
     for place in range(4, 9):
         torch.testing.assert_close(step(ids[:, place]), full[:, place], rtol=0, atol=2e-5)
     assert cache.length == 9
+
+
+@torch.inference_mode()
+def test_large_scores_and_gates_stay_finite():
+    model = model_with()
+    for block in model.decoder.layers:
+        block.self_attn.q_proj.weight.mul_(3000)
+        block.mlp.gate_proj.weight.mul_(3000)
+    ids, cache = tokens(1, 6), model.new_cache(1, 6)
+    full = model(ids).logits
+    model(ids[:, :5], cache=cache)
+    found = CpuStep(model.decoder, cache)(ids[:, 5])
+    torch.testing.assert_close(found, full[:, 5], rtol=1e-3, atol=1e-3)
 
 
 @torch.inference_mode()
@@ -83,6 +97,9 @@ def test_steps_aside_for_other_types_backends_hooks_and_widths():
     assert not can_step(chosen)
     hooked = model_with()
     hooked.decoder.layers[1].register_forward_hook(lambda *_: None)
+    assert not can_step(hooked)
+    hooked = model_with()
+    hooked.decoder.layers[1].register_forward_pre_hook(lambda *_: None)
     assert not can_step(hooked)
     wide = model_with(d_model=2048, num_heads=4, num_kv_heads=4, num_layers=1, d_ff=8)
     assert not can_step(wide)

@@ -18,6 +18,7 @@ from q2a_core.model.fast_paths.graph_step import WARM_UP, FixedCache
         {"d_model": 64, "num_heads": 4, "num_kv_heads": 2, "d_ff": 96},
         {"d_model": 32, "num_heads": 4, "num_kv_heads": 4, "num_layers": 1},
         {"d_model": 32, "num_heads": 2, "num_kv_heads": 1, "tie_word_embeddings": True},
+        {"max_positions": 5},
     ],
     ids=str,
 )
