@@ -214,6 +214,15 @@ def test_what_is_written_comes_back(models, chat_format, tmp_path):
     assert len(checkpoint.hash) == 12
 
 
+def test_a_length_that_was_given_is_not_outdone_by_the_default(models, chat_format, tmp_path):
+    for number, given in enumerate(({"max_length": 50}, {})):
+        target = save_checkpoint(
+            models[0], tmp_path / str(number), chat_format=chat_format, generation_config=given
+        )
+        saved = open_checkpoint(target).generation_config
+        assert ("max_new_tokens" in saved) == (not given)
+
+
 def test_stored_in_half_precision_computed_in_single(models, chat_format, tmp_path):
     target = save_checkpoint(models[0], tmp_path / "tiny", chat_format=chat_format)
     stored = safetensors.torch.load_file(target / "model.safetensors")

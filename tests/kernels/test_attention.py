@@ -140,6 +140,8 @@ def test_half_precision_keeps_its_type(backend, dtype):
     torch.testing.assert_close(found.float(), expected, rtol=0, atol=bound)
     if backend == "reference":
         assert torch.equal(found, expected.to(dtype)), "fp32 inside, rounded once"
+        weights = attention_weights(q, k, is_causal=True)
+        torch.testing.assert_close(attention_map(q, k, is_causal=True), weights, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("backend", FAST)
@@ -442,13 +444,25 @@ def test_an_unknown_side_is_refused():
         ({"lengths": [4, 4]}, "lengths is a list; expected a tensor"),
         ({"lengths": torch.tensor([4.0, 4.0])}, "of whole numbers"),
         ({"lengths": torch.tensor([4, 4], dtype=torch.complex64)}, "of whole numbers"),
+        ({"lengths": torch.tensor([True, True])}, "of whole numbers"),
         ({"lengths": torch.tensor([-1, 4])}, r"lengths is \[-1, 4\]; expected 0 to 7 valid keys"),
         ({"lengths": torch.tensor([4, 8])}, r"lengths is \[4, 8\]; expected 0 to 7 valid keys"),
         ({"lengths": torch.ones(2, dtype=torch.long, device="meta")}, "lengths is on meta"),
         ({"v": torch.ones(2, 4, 7, 8, dtype=torch.float64)}, "one type on one device"),
         (dict.fromkeys("qkv", (2, 4, 7, 0)), "heads without width"),
     ],
-    ids=["no heads", "list", "float", "complex", "negative", "long", "meta", "types", "no width"],
+    ids=[
+        "no heads",
+        "list",
+        "float",
+        "complex",
+        "bool",
+        "negative",
+        "long",
+        "meta",
+        "types",
+        "no width",
+    ],
 )
 @pytest.mark.parametrize("backend", ["reference", *FAST])
 def test_what_one_backend_refuses_all_refuse(change, message, backend):
@@ -516,6 +530,15 @@ def test_a_map_of_nothing_is_refused_in_words():
         attention_map(q, k, rows=[])
 
 
+@pytest.mark.parametrize("number", [-1, 7])
+def test_rows_and_heads_that_are_not_there_are_refused(number):
+    q, k, _ = qkv(heads=7, kv_heads=7)
+    with pytest.raises(ValueError, match=rf"rows is \[{number}\]; expected numbers from 0 to 6"):
+        attention_map(q, k, rows=[number])
+    with pytest.raises(ValueError, match=rf"heads is \[{number}\]; expected numbers from 0 to 6"):
+        attention_map(q, k, heads=[number])
+
+
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("pool", [1, 4])
 @pytest.mark.parametrize("cells", [1, 2**18], ids=["a head at once", "all heads at once"])
@@ -528,6 +551,21 @@ def test_maps_are_the_weights_pooled(monkeypatch, name, pool, cells):
         seeing = (queries.sum(-1) > 0).sum(-1).clamp(min=1)[..., None]
         sums = torch.stack([keys.sum((-2, -1)) for keys in queries.split(pool, 3)], -1)
         torch.testing.assert_close(found[:, :, row], sums / seeing, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("pool", [2, 16, 32])
+def test_rows_that_were_chosen_are_pooled_by_their_keys_alone(pool):
+    q, k, _ = qkv(batch=1, heads=2, kv_heads=1, tq=300, tk=300)
+    rows = torch.tensor([0, 7, 299])
+    pooled = attention_map(q, k, pool=pool)
+    assert pooled.shape == (1, 2, -(-300 // pool), -(-300 // pool))
+    torch.testing.assert_close(pooled.sum(-1), torch.ones(pooled.shape[:3]), rtol=0, atol=1e-5)
+    full, chosen = attention_weights(q, k), attention_map(q, k, rows=rows, pool=pool)
+    expected = torch.stack([keys.sum(-1) for keys in full[:, :, rows].split(pool, 3)], -1)
+    torch.testing.assert_close(chosen, expected, rtol=0, atol=1e-6)
+    means = torch.stack([queries.mean(2) for queries in full.split(pool, 2)], 2)
+    expected = torch.stack([keys.sum(-1) for keys in means.split(pool, 3)], -1)
+    torch.testing.assert_close(pooled, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -566,12 +604,14 @@ def test_nan_in_padding_reaches_no_gradient_of_a_map(is_causal, side):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["grouped", "lengths left, causal"])
+@pytest.mark.parametrize("name", ["grouped", "lengths left, causal", "lengths right"])
 def test_a_map_has_the_gradients_of_the_weights(name):
     (q, k, _), options = case(name, grad=True)
     come_back = torch.randn(attention_weights(q, k, **options).shape)
     expected = torch.autograd.grad(attention_weights(q, k, **options), (q, k), come_back)
-    found = torch.autograd.grad(attention_map(q, k, **options), (q, k), come_back)
+    weights = attention_map(q, k, **options)
+    torch.testing.assert_close(weights, attention_weights(q, k, **options), rtol=0, atol=1e-6)
+    found = torch.autograd.grad(weights, (q, k), come_back)
     for ours, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
 
