@@ -81,19 +81,46 @@ def attention_map(
                 padding_side,
                 lse,
             )
+    return _map_in_tiles(
+        q,
+        k,
+        places,
+        chosen,
+        pool,
+        query_pool,
+        factor,
+        is_causal=is_causal,
+        lengths=lengths,
+        padding_side=padding_side,
+    )
+
+
+def _map_in_tiles(
+    q: Tensor,
+    k: Tensor,
+    rows: Tensor,
+    heads: list[int],
+    pool: int,
+    query_pool: int,
+    factor: float,
+    *,
+    is_causal: bool,
+    lengths: Tensor | None,
+    padding_side: str,
+) -> Tensor:
+    """What `attention_map` says, some heads and SLICE queries at a time."""
     keys = without_padding(k, lengths, padding_side)
-    rules = {"is_causal": is_causal, "lengths": lengths, "padding_side": padding_side}
     padded = padded_queries(q, k, lengths, padding_side)
-    shape = (len(q), len(chosen), -(-len(places) // query_pool), -(-k.shape[2] // pool))
+    shape = (len(q), len(heads), -(-len(rows) // query_pool), -(-k.shape[2] // pool))
     found = torch.empty(shape, device=q.device)
-    numbers = torch.tensor(chosen, device=q.device)
+    numbers = torch.tensor(heads, device=q.device)
     share = q.shape[1] // k.shape[1]
-    together = max(1, CELLS // max(1, len(q) * min(SLICE, len(places)) * k.shape[2]))
-    for at in range(0, len(chosen), together):
+    together = max(1, CELLS // max(1, len(q) * min(SLICE, len(rows)) * k.shape[2]))
+    for at in range(0, len(heads), together):
         some = numbers[at : at + together]
         some_keys = keys[:, some // share].float().mT
-        for first in range(0, len(places), SLICE):
-            part = places[first : first + SLICE]
+        for first in range(0, len(rows), SLICE):
+            part = rows[first : first + SLICE]
             queries, silent = q[:, some[:, None], part].float(), None
             if padded is not None:
                 silent = padded[:, :, part]
@@ -101,7 +128,9 @@ def attention_map(
                 queries = queries.masked_fill(silent, 0.0)
             with without_autocast(q.device):
                 scores = (factor * queries) @ some_keys
-            seen = attention_mask(q, k, rows=part, **rules)
+            seen = attention_mask(
+                q, k, is_causal=is_causal, lengths=lengths, padding_side=padding_side, rows=part
+            )
             tile = _pooled(_softmax(scores, seen, silent), query_pool, pool)
             row = first // query_pool
             found[:, at : at + together, row : row + tile.shape[2]] = tile
