@@ -10,7 +10,13 @@ import torch.nn.functional as F
 
 from q2a_core.model import causal_lm_loss
 from q2a_core.training.batches import Batch
-from q2a_core.training.losses import dpo_loss, next_token_losses, sequence_logps, spelling_loss
+from q2a_core.training.losses import (
+    SpellingHead,
+    dpo_loss,
+    next_token_losses,
+    sequence_logps,
+    spelling_loss,
+)
 from q2a_core.world.speech.spelling import LETTERS
 
 
@@ -79,6 +85,17 @@ def test_spelling_loss_of_clips_without_speech_is_zero_with_a_gradient():
 
 
 BETAS = (0.05, 0.1, 0.5)
+
+
+def test_the_spelling_head_reads_frames_as_the_tokens_are_normed(tiny_model):
+    frames = torch.randn(2, 9, 48, generator=torch.Generator().manual_seed(0))
+    head, again = (SpellingHead(48, torch.Generator().manual_seed(1)) for _ in range(2))
+    with torch.no_grad():
+        log_probs = head(tiny_model, frames)
+        torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(2, 9))
+        torch.testing.assert_close(head(tiny_model, 100 * frames), log_probs, rtol=0, atol=1e-3)
+        assert torch.equal(again(tiny_model, frames), log_probs), "a seed draws its weights"
+    assert log_probs.shape == (2, 9, len(LETTERS) + 1)
 
 
 def _logps(seed: int, count: int = 7) -> list[torch.Tensor]:
