@@ -84,6 +84,16 @@ def test_spelling_loss_of_clips_without_speech_is_zero_with_a_gradient():
     assert log_probs.grad is not None
 
 
+def test_a_word_that_the_frames_cannot_spell_costs_nothing_and_spoils_nothing():
+    log_probs = torch.randn(1, 3, 28, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    letters, length = torch.randint(1, 27, (1, 9)), torch.tensor([9])
+    total = spelling_loss(log_probs.log_softmax(-1), _batch(letters, length, torch.tensor([6])))
+    total.backward()
+    assert total.item() == 0.0
+    assert log_probs.grad is not None
+    assert log_probs.grad.isfinite().all()
+
+
 BETAS = (0.05, 0.1, 0.5)
 
 
