@@ -44,3 +44,15 @@ def test_a_tied_head_is_the_embedding():
     for shared, model in ((True, Qwen2Audio(tied)), (False, Qwen2Audio(config))):
         head, embedding = model.decoder.lm_head.weight, model.decoder.embed_tokens.weight
         assert (head is embedding) == shared
+
+
+def test_under_autocast_it_learns_within_rounding():
+    """Rotary tables are fp32 there and turn queries and keys, whose values stay in bfloat16."""
+    model = Qwen2Audio(presets.tiny())
+    model.init_weights(torch.Generator().manual_seed(0))
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = model(ids, labels=ids).loss
+    loss.backward()
+    expected = model(ids, labels=ids).loss
+    torch.testing.assert_close(loss, expected, rtol=0, atol=0.05)
