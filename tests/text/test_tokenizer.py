@@ -6,7 +6,9 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import AddedToken
 from tokenizers import Tokenizer as Backend
+from tokenizers.processors import TemplateProcessing
 
 from q2a_core.errors import CheckpointError
 from q2a_core.text import StreamDecoder, Tokenizer
@@ -193,3 +195,22 @@ def test_a_damaged_older_layout_is_one_sentence(small, tmp_path):
     (tmp_path / "vocab.json").write_text('{"a": ', "utf-8")
     with pytest.raises(CheckpointError, match=r"vocab\.json"):
         Tokenizer.from_directory(tmp_path)
+
+
+def test_nothing_is_put_around_a_piece_of_a_dialogue(tokenizer):
+    """Not even by a file that puts a token behind every text."""
+    backend = Backend.from_str(tokenizer.to_json())
+    end = backend.token_to_id("<|endoftext|>")
+    backend.post_processor = TemplateProcessing(
+        single="$A <|endoftext|>", special_tokens=[("<|endoftext|>", end)]
+    )
+    assert backend.encode("dog").ids[-1] == end
+    assert Tokenizer(backend).encode("dog") == tokenizer.encode("dog")
+
+
+def test_special_tokens_are_those_that_decoding_leaves_out(tokenizer):
+    backend = Backend.from_str(tokenizer.to_json())
+    backend.add_tokens([AddedToken("plainword", special=False)])
+    ours = Tokenizer(backend)
+    assert ours.special_tokens == tokenizer.special_tokens
+    assert ours.decode(ours.encode("plainword<|im_end|>")) == "plainword"
