@@ -157,12 +157,17 @@ class AudioEncoder(nn.Module):
 
     def _encode_group(self, mel: Tensor, clip_lengths: list[int]) -> Tensor:
         longest = max(clip_lengths)
+        x = self.embed_mel(mel, longest)
+        frames = x.shape[1]
         frame_lengths = None
         if min(clip_lengths) < longest:
             frame_lengths = torch.tensor(
                 [lengths.encoder_frames(n) for n in clip_lengths], device=mel.device
             )
-        return self.blocks(self.embed_mel(mel, longest), frame_lengths)
+            # a masked key still takes part in sums, where NaN or infinity behind a clip would spread
+            beyond = torch.arange(frames, device=mel.device) >= frame_lengths[:, None]
+            x = x.masked_fill(beyond[..., None], 0.0)
+        return self.blocks(x, frame_lengths)
 
     def check_mel(self, mel: Tensor, clip_lengths: list[int]) -> None:
         """Raises ValueError if `mel` (N, M, F) does not hold clips of these lengths."""
