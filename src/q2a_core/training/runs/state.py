@@ -45,8 +45,8 @@ def save_state(
         # through memory: of a full disk torch's own writer says only "unexpected pos 177984 vs 177876"
         written = io.BytesIO()
         torch.save(optimizer.state_dict(), written)
-        with written.getbuffer() as view:
-            (staging / FILES[1]).write_bytes(view)
+        # a copy: the traceback of a refused write would hold a view of what Python then wants to free
+        (staging / FILES[1]).write_bytes(written.getvalue())
         record = {
             "step": step,
             "sha256": {name: _sha256(staging / name) for name in FILES},
