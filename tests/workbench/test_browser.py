@@ -1,6 +1,7 @@
 """The workbench in a real browser without a network: the player, the dialogue, and what a visitor never sees."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -203,6 +204,7 @@ def test_a_question_is_shown_as_it_was_typed(visit, address, question):
     visit.keyboard.press("Enter")
     visit.get_by_text("first token").wait_for()
     shown = visit.get_by_test_id("stChatMessage").first.get_by_test_id("stMarkdownContainer").last
+    shown.filter(has_text=re.compile(r"\S")).wait_for()  # it is there before its text is
     text = shown.inner_text().replace("\u2060", "").replace("\u00a0", " ")
     assert text == question
     assert shown.locator("a, code, strong, em, span, img").count() == 0

@@ -216,6 +216,7 @@ def test_a_wide_table_does_not_move_the_page(visit, address):
     visit.goto(address)
     visit.locator("table").first.wait_for()
     visit.locator("table").first.evaluate("e => { e.style.width = '900px'; }")
-    main = visit.get_by_test_id("stMain")
-    assert main.evaluate("e => e.scrollWidth <= e.clientWidth")
+    # once the page's own style has come, and its pieces have found their place
+    fits = "e => e.scrollWidth <= e.clientWidth"
+    visit.wait_for_function(f"({fits})(document.querySelector('[data-testid=stMain]'))")
     assert visit.locator("table").first.evaluate("e => e.parentElement.scrollWidth >= 900")
