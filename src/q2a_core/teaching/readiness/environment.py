@@ -23,16 +23,16 @@ MIN_FREE_GB = 2.0
 PORT = 8501
 """Where the workbench listens unless told otherwise."""
 PACKAGES: tuple[tuple[str, dict[str, str]], ...] = (
-    ("transformers", {"transformers": "5.0", "accelerate": "1.10"}),
-    ("checkpoint files", {"safetensors": "0.8", "tokenizers": "0.22", "huggingface-hub": "1.0"}),
+    ("transformers", {"transformers": "5.17", "accelerate": "1.10"}),
+    ("checkpoint files", {"safetensors": "0.8", "tokenizers": "0.22.2", "huggingface-hub": "1.0"}),
     ("numbers", {"numpy": "2.1", "scipy": "1.14"}),
     ("soxr", {"soxr": "0.5"}),
     ("librosa", {"librosa": "0.11"}),
-    ("matplotlib", {"matplotlib": "3.9"}),
-    ("streamlit", {"streamlit": "1.66", "pyarrow": "12"}),
-    ("notebooks", {"jupyterlab": "4.4", "ipywidgets": "8.1", "anywidget": "0.11"}),
+    ("matplotlib", {"matplotlib": "3.10.8"}),
+    ("streamlit", {"streamlit": "1.66", "pyarrow": "18"}),
+    ("notebooks", {"jupyterlab": "4.4", "ipywidgets": "8.1.5", "anywidget": "0.11"}),
     ("notebook runs", {"nbclient": "0.10", "nbformat": "5.10"}),
-    ("command line", {"typer": "0.16", "tqdm": "4.66"}),
+    ("command line", {"typer": "0.26", "tqdm": "4.66"}),
     ("folders", {"platformdirs": "4", "filelock": "3.13"}),
     ("templates, scores", {"jinja2": "3.1", "jiwer": "4", "sacrebleu": "2.5"}),
 )
